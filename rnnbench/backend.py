@@ -1,0 +1,104 @@
+"""Loads TensorFlow and Keras: late, quietly, and with the threads the user asked for.
+
+Whoever needs them calls `load()` inside a function, or is a module that is only imported after it,
+so that commands which only read configs never pay the seconds and the half gigabyte of TensorFlow.
+"""
+
+import atexit
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rnnbench.errors import InputError
+
+THREADS_VARIABLE = "RNNBENCH_THREADS"
+
+
+def load() -> Any:
+    """Import TensorFlow and Keras and start the devices, without their log noise.
+
+    Sets the number of threads from `RNNBENCH_THREADS`, which TensorFlow allows only before its
+    first operation. A second call does nothing.
+
+    Returns:
+        The module `keras`.
+
+    Raises:
+        InputError: `RNNBENCH_THREADS` is not a whole number of at least 1.
+    """
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    threads = requested_threads()
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    _keep_read_only_cache()
+    # Informational lines only; warnings and errors of a running program stay visible.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    with _stderr_held_back():
+        import keras
+        import tensorflow as tf
+
+        if threads is not None:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        # Looking for devices logs too: look now, while the noise is held back.
+        tf.config.list_logical_devices()
+    # A keras.json in the user's home must not change what a config means.
+    keras.config.set_floatx("float32")
+    return keras
+
+
+def _keep_read_only_cache() -> None:
+    """Let Keras read a dataset cache that the user may not write.
+
+    Keras leaves such a cache for one of its own in /tmp and downloads everything again; a
+    directory of ours that links to the cache keeps it there.
+    """
+    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    if home.is_dir() and not os.access(home, os.W_OK):
+        view = tempfile.mkdtemp(prefix="rnnbench-keras-home-")
+        atexit.register(shutil.rmtree, view, ignore_errors=True)
+        Path(view, "datasets").symlink_to(home.resolve() / "datasets")
+        os.environ["KERAS_HOME"] = view
+
+
+def requested_threads() -> int | None:
+    """The value of `RNNBENCH_THREADS`, or None where TensorFlow is to choose.
+
+    Raises:
+        InputError: it is not a whole number of at least 1.
+    """
+    value = os.environ.get(THREADS_VARIABLE)
+    if value is None:
+        return None
+    if not value.isdecimal() or int(value) < 1:
+        raise InputError(
+            f"{THREADS_VARIABLE}: received {value!r}, allowed is a whole number of at least 1. "
+            "Unset it to let TensorFlow choose."
+        )
+    return int(value)
+
+
+@contextlib.contextmanager
+def _stderr_held_back() -> Iterator[None]:
+    """Keep file descriptor 2 silent for a while; if the block fails, show what was written to it.
+
+    TensorFlow's C++ parts write to the descriptor itself, before any log level applies.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held_back.seek(0)
+            os.write(saved, held_back.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,1 @@
+"""One module per command: read arguments, call the library, print."""

@@ -1,0 +1,44 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rnnbench.errors import ConfigError, RunError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="Directory of all runs. Default: $RNNBENCH_RUNS, else runs/.",
+        show_default=False,
+    ),
+]
+Run = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="A run directory, or a config's name for its newest run."),
+]
+
+
+def find_config(config_or_run: str, output: Path | None) -> Path:
+    """The config file that the user means: a YAML file, or that of a run.
+
+    Raises:
+        ConfigError: there is neither.
+        RunError: the run's directory is incomplete.
+    """
+    from rnnbench import rundir
+
+    path = Path(config_or_run)
+    if path.is_file():
+        return path
+    try:
+        return rundir.find(config_or_run, output or rundir.default_output()).config
+    except RunError as error:
+        if path.suffix in (".yaml", ".yml"):
+            raise ConfigError(f"{path}: no such file") from None
+        raise ConfigError(f"{config_or_run}: neither a config file nor a run. {error}") from None

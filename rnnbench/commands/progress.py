@@ -1,0 +1,99 @@
+"""How a training run shows: a progress bar on a terminal, otherwise a line per epoch."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from rnnbench.commands.console import on_terminal, print_note
+from rnnbench.training.progress import Silence, epoch_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rnnbench.training.progress import Listener
+
+_REFRESH_SECONDS = 0.1
+
+
+def choose_listener(*, quiet: bool) -> Listener:
+    """The listener that fits: none, a bar or lines."""
+    if quiet:
+        return Silence()
+    return Bar() if on_terminal() else Lines()
+
+
+class Lines:
+    """A line on stderr for each stage and epoch."""
+
+    wants_steps = False
+
+    def stage(self, text: str) -> None:
+        print_note(text)
+
+    def begin(self, epochs: int, steps_per_epoch: int) -> None:
+        self._epochs = epochs
+        print_note(f"training: {epochs} epochs of {steps_per_epoch} steps")
+
+    def step(self, epoch: int, step: int, figures: Mapping[str, float]) -> None:
+        pass
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        print_note(epoch_line(row, self._epochs))
+
+    def end(self) -> None:
+        pass
+
+
+class Bar:
+    """A bar on stderr with loss, metrics, speed and time left; a line above it for each epoch."""
+
+    wants_steps = True
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+
+    def stage(self, text: str) -> None:
+        self._console.print(text, highlight=False)
+
+    def begin(self, epochs: int, steps_per_epoch: int) -> None:
+        self._epochs, self._steps = epochs, steps_per_epoch
+        self._started = time.monotonic()
+        self._shown = 0.0
+        self._task = self._progress.add_task(
+            "", total=epochs * steps_per_epoch, epoch=f"1/{epochs}", figures="", speed=""
+        )
+        self._progress.start()
+
+    def step(self, epoch: int, step: int, figures: Mapping[str, float]) -> None:
+        now = time.monotonic()
+        if self._task is None or now - self._shown < _REFRESH_SECONDS:
+            return
+        self._shown = now
+        done = (epoch - 1) * self._steps + step
+        self._progress.update(
+            self._task,
+            completed=done,
+            epoch=f"{epoch}/{self._epochs}",
+            figures="  ".join(f"{name} {float(value):.4f}" for name, value in figures.items()),
+            speed=f"{1000 * (now - self._started) / done:.0f} ms/step",
+        )
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        self._console.print(epoch_line(row, self._epochs), highlight=False)
+
+    def end(self) -> None:
+        self._progress.stop()

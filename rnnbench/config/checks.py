@@ -1,0 +1,210 @@
+"""What must hold between the parts of a config, checked before TensorFlow is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rnnbench.config import layers as l
+from rnnbench.config.shapes import ShapeError, stack, written
+from rnnbench.data.dataset import validation_start
+
+if TYPE_CHECKING:
+    from rnnbench.config.run import InputSettings, RunConfig
+    from rnnbench.config.shapes import Shape, StackedLayer
+    from rnnbench.config.training import TrainingSettings
+    from rnnbench.data import DatasetSettings, Facts
+
+Path = tuple[str | int, ...]
+Finding = tuple[Path, str]
+
+# By task and units of the last layer (0: one for each class): the activation it must have, the
+# losses and the metrics that fit.
+_HEADS: dict[tuple[str, int | None], tuple[str | None, tuple[str, ...], tuple[str, ...]]] = {
+    ("binary", 1): (
+        "sigmoid",
+        ("binary_crossentropy", "binary_focal_crossentropy"),
+        ("accuracy", "precision", "recall", "auc"),
+    ),
+    ("binary", 2): ("softmax", ("sparse_categorical_crossentropy",), ("accuracy",)),
+    ("multiclass", 0): (
+        "softmax",
+        ("sparse_categorical_crossentropy",),
+        ("accuracy", "sparse_top_k_categorical_accuracy"),
+    ),
+    ("regression", 1): (
+        None,
+        ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh"),
+        ("mean_squared_error", "mean_absolute_error"),
+    ),
+}
+
+
+def findings(config: RunConfig) -> Iterator[Finding]:
+    """Everything in a resolved config that cannot work, as (path of the key, message)."""
+    facts = config.dataset.facts() if config.dataset else None
+    if config.model.input is None:
+        yield (
+            ("model", "input"),
+            "missing: without a dataset, model.input.shape must say the shape of one sample, such "
+            "as {shape: [10, 4]} for 10 steps of 4 features, or {shape: [null]} for tokens",
+        )
+    else:
+        yield from _check_input(config.model.input, facts)
+        yield from _check_embeddings(config, config.model.input, facts)
+        yield from _check_stack(config, config.model.input, facts)
+    yield from _check_convolutions(config)
+    if config.dataset is not None:
+        yield from _check_validation_split(config.dataset)
+    if config.training is not None:
+        yield from _check_monitors(config, config.training)
+
+
+def _check_input(given: InputSettings, facts: Facts | None) -> Iterator[Finding]:
+    if facts is None:
+        return
+    path = ("model", "input")
+    if len(given.shape) != len(facts.input_shape) or any(
+        mine not in (None, data) for mine, data in zip(given.shape, facts.input_shape, strict=True)
+    ):
+        message = (
+            f"received {list(given.shape)}; the dataset gives samples of shape "
+            f"{list(facts.input_shape)}. Leave model.input out to take that"
+        )
+        yield (*path, "shape"), message
+    if given.dtype != facts.input_dtype:
+        message = f"received {given.dtype}; the dataset gives {facts.input_dtype}"
+        yield (*path, "dtype"), message
+    if given.batch_size is not None:
+        message = (
+            f"received {given.batch_size}; a fixed batch size is for a model without a dataset, "
+            "as the last batch of an epoch may be smaller. Use training.batch_size"
+        )
+        yield (*path, "batch_size"), message
+
+
+def _check_embeddings(
+    config: RunConfig, given: InputSettings, facts: Facts | None
+) -> Iterator[Finding]:
+    source = "the dataset" if facts else f"model.input.dtype {given.dtype}"
+    first = config.model.layers[0]
+    if given.dtype == "int32" and not isinstance(first, l.Embedding):
+        message = f"received {first.type}; {source} gives tokens, so an embedding comes first"
+        yield ("model", "layers", 0), message
+    for i, layer in enumerate(config.model.layers):
+        if not isinstance(layer, l.Embedding):
+            continue
+        path = ("model", "layers", i)
+        if i > 0:
+            yield path, "received embedding; it reads tokens, so it can only come first"
+        elif given.dtype == "float32":
+            yield path, f"received embedding; {source} gives values, not tokens"
+        elif layer.input_dim is None:
+            yield path, "input_dim is missing: without a dataset it must say the vocabulary's size"
+        elif facts and facts.vocabulary_size and layer.input_dim < facts.vocabulary_size:
+            message = (
+                f"received {layer.input_dim}; the dataset's tokens go up to "
+                f"{facts.vocabulary_size - 1}, so at least {facts.vocabulary_size} are needed. "
+                "Leave it out to take the dataset's"
+            )
+            yield (*path, "input_dim"), message
+
+
+def _check_stack(config: RunConfig, given: InputSettings, facts: Facts | None) -> Iterator[Finding]:
+    """Each layer gets a shape that it can take, and the last one gives what the task needs."""
+    layers = config.model.layers
+    stacked: list[StackedLayer] = []
+    try:
+        stacked.extend(stack(layers, given.shape))
+    except ShapeError as error:
+        # `extend` has kept the layers before the one that failed.
+        i = len(stacked)
+        yield ("model", "layers", i), f"{layers[i].type} {error}"
+        return
+    if facts is not None:
+        yield from _check_head(config, facts, stacked[-1].output_shape)
+
+
+def _check_convolutions(config: RunConfig) -> Iterator[Finding]:
+    for i, layer in enumerate(config.model.layers):
+        if isinstance(layer, l.Conv1D) and layer.strides > 1 and layer.dilation_rate > 1:
+            message = (
+                f"received strides {layer.strides} and dilation_rate {layer.dilation_rate}; only "
+                "one of them may be above 1"
+            )
+            yield ("model", "layers", i), message
+
+
+def _check_validation_split(dataset: DatasetSettings) -> Iterator[Finding]:
+    samples = dataset.train_samples()
+    at = validation_start(samples, dataset.validation_split)
+    if dataset.validation_split and not 0 < at < samples:
+        message = (
+            f"received {dataset.validation_split}, which leaves {at} samples to train on and "
+            f"{samples - at} to validate with of {samples}; each needs at least one"
+        )
+        yield ("dataset", "validation_split"), message
+
+
+def _check_monitors(config: RunConfig, training: TrainingSettings) -> Iterator[Finding]:
+    validation = config.dataset is not None and config.dataset.validation_split > 0
+    figures = training.figures(validation=validation)
+    for name in ("early_stopping", "reduce_lr_on_plateau"):
+        watcher = getattr(training, name)
+        if watcher is not None and watcher.monitor not in figures:
+            hint = "" if validation else "; dataset.validation_split adds val_ figures"
+            message = f"received {watcher.monitor}; this config reports {', '.join(figures)}{hint}"
+            yield ("training", name, "monitor"), message
+
+
+def _check_head(config: RunConfig, facts: Facts, output_shape: Shape) -> Iterator[Finding]:
+    head = config.model.layers[-1]
+    path = ("model", "layers", len(config.model.layers) - 1)
+    units = output_shape[-1] if len(output_shape) == 1 else None
+    task = f"a {facts.task} task" + (f" with {facts.classes} classes" if facts.classes > 2 else "")
+    key = (facts.task, 0 if facts.task == "multiclass" and units == facts.classes else units)
+    if key not in _HEADS:
+        wanted = facts.classes if facts.task == "multiclass" else 1
+        activation = {"binary": "sigmoid", "multiclass": "softmax", "regression": "linear"}
+        message = (
+            f"received an output of shape {written(output_shape)}; {task} needs ({wanted},), "
+            f"such as {{type: dense, units: {wanted}, activation: {activation[facts.task]}}}"
+        )
+        yield path, message
+        return
+    needed, losses, metrics = _HEADS[key]
+    if needed is not None and not isinstance(head, l.Dense):
+        message = f"received {head.type}; {task} ends in a dense layer with activation {needed}"
+        yield path, message
+    elif needed is not None and isinstance(head, l.Dense) and head.activation != needed:
+        message = f"received {head.activation}; {task} with {units} units needs {needed}"
+        yield (*path, "activation"), message
+    if config.training is not None:
+        yield from _check_figures(config.training, task, losses, metrics)
+        yield from _check_class_weight(config.training, facts)
+
+
+def _check_figures(
+    training: TrainingSettings, task: str, losses: tuple[str, ...], metrics: tuple[str, ...]
+) -> Iterator[Finding]:
+    if training.loss not in losses:
+        allowed = " or ".join(losses)
+        message = f"received {training.loss}; {task} with this last layer needs {allowed}"
+        yield ("training", "loss"), message
+    for i, metric in enumerate(training.metrics):
+        if metric not in metrics:
+            allowed = ", ".join(metrics)
+            message = f"received {metric}; {task} with this last layer has {allowed}"
+            yield ("training", "metrics", i), message
+
+
+def _check_class_weight(training: TrainingSettings, facts: Facts) -> Iterator[Finding]:
+    path = ("training", "class_weight")
+    if training.class_weight and not facts.classes:
+        yield path, "a regression has no classes to weigh"
+        return
+    for index, weight in (training.class_weight or {}).items():
+        if not 0 <= index < facts.classes:
+            yield (*path, index), f"received class {index}; classes are 0 to {facts.classes - 1}"
+        elif weight < 0:
+            yield (*path, index), f"received {weight}; a weight is at least 0"

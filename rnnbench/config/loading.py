@@ -1,0 +1,97 @@
+"""From a YAML file and overrides to a checked `RunConfig`, and back to YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from rnnbench.config import checks, messages
+from rnnbench.config.document import Document, parse_value, read_document
+from rnnbench.config.resolve import resolve
+from rnnbench.config.run import RunConfig
+from rnnbench.config.training import TrainingSettings
+from rnnbench.data import DatasetSettings
+from rnnbench.errors import ConfigError
+
+SMOKE = {"dataset.limit": 64, "training.epochs": 1}
+
+
+def load_config(
+    path: Path, overrides: Mapping[str, object] | None = None, settings: tuple[str, ...] = ()
+) -> RunConfig:
+    """Read a config, put overrides into it, fill in what it leaves out and check it.
+
+    Args:
+        path: a YAML file.
+        overrides: values by dotted key, named in messages as `--set`.
+        settings: `KEY=VALUE` as given to `--set`, applied after `overrides`; values are YAML.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, or says something that cannot work. The
+            message names the place of everything that is wrong.
+    """
+    document = read_document(path)
+    for key, value in (overrides or {}).items():
+        document.override(key, value, f"{key}={value}")
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise ConfigError(
+                f"--set: received {setting!r}; allowed is KEY=VALUE, for example "
+                "--set training.epochs=3"
+            )
+        document.override(key, parse_value(text, f"--set {setting}"), f"--set {setting}")
+    if "name" not in document.data:
+        document.data["name"] = path.stem
+    return validate(document)
+
+
+def validate(document: Document) -> RunConfig:
+    """The config that a document holds, resolved.
+
+    Raises:
+        ConfigError: something in it is wrong; the message names the place of everything.
+    """
+    try:
+        config = resolve(RunConfig.model_validate(document.data))
+    except ValidationError as error:
+        found = messages.translate(error, document, RunConfig)
+        raise ConfigError(messages.write(document, found)) from None
+    found = list(checks.findings(config))
+    if found:
+        raise ConfigError(messages.write(document, found))
+    return config
+
+
+def require_trainable(config: RunConfig) -> tuple[DatasetSettings, TrainingSettings]:
+    """The dataset and the training of a config, which a model alone lacks.
+
+    Raises:
+        ConfigError: it has no dataset or no training.
+    """
+    if config.dataset is not None and config.training is not None:
+        return config.dataset, config.training
+    missing = [name for name in ("dataset", "training") if getattr(config, name) is None]
+    raise ConfigError(
+        f"{config.name}: {' and '.join(missing)} missing: this config describes a model alone. "
+        "`rnnbench summary` and `rnnbench trace` take it; to train it, add "
+        f"{' and '.join(f'`{name}:`' for name in missing)}"
+    )
+
+
+def dump_config(config: RunConfig) -> str:
+    """A resolved config as YAML, every default written out."""
+    data = _type_first(config.model_dump(mode="json"))
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _type_first(value: Any) -> Any:
+    """The same data with `type` at the head of every mapping, where a reader looks for it."""
+    if isinstance(value, dict):
+        kind = {"type": value["type"]} if "type" in value else {}
+        return kind | {key: _type_first(item) for key, item in value.items() if key != "type"}
+    return [_type_first(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,61 @@
+"""A whole config: what `rnnbench train` runs and `rnnbench summary` describes."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rnnbench.config.layers import Layer
+from rnnbench.config.training import TrainingSettings
+from rnnbench.data import AnyDataset
+from rnnbench.settings import Settings
+
+
+class InputSettings(Settings):
+    """What goes into a model. Follows from the dataset where there is one."""
+
+    shape: Annotated[
+        tuple[Annotated[int, Field(ge=1)] | None, ...],
+        Field(
+            min_length=1,
+            max_length=2,
+            strict=False,
+            description="Shape of one sample, without the batch; null is a length that varies.",
+        ),
+    ]
+    batch_size: Annotated[
+        int | None, Field(ge=1, description="A fixed batch size; any where left out.")
+    ] = None
+    dtype: Annotated[
+        Literal["int32", "float32"] | None,
+        Field(description="int32 for tokens, float32 for values; follows from the first layer."),
+    ] = None
+
+
+class ModelSettings(Settings):
+    """A stack of layers."""
+
+    input: Annotated[
+        InputSettings | None, Field(description="What goes in; needed where no dataset is named.")
+    ] = None
+    layers: Annotated[
+        tuple[Layer, ...],
+        Field(min_length=1, strict=False, description="The layers, from the input up."),
+    ]
+
+
+class RunConfig(Settings):
+    """A dataset, a model and how it is trained; or a model alone."""
+
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+            description="Names the runs; the file's name where left out.",
+        ),
+    ]
+    seed: Annotated[
+        int, Field(ge=0, lt=2**32, description="Draws initial weights, order and dropout.")
+    ] = 0
+    dataset: Annotated[AnyDataset | None, Field(description="What to learn from.")] = None
+    model: Annotated[ModelSettings, Field(description="What learns.")]
+    training: Annotated[TrainingSettings | None, Field(description="How it learns.")] = None

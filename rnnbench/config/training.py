@@ -1,0 +1,170 @@
+"""How a model is trained: optimizer, loss, metrics, length, and what watches over it."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from rnnbench.settings import Settings
+
+# Keras takes both; a run's files use the long one.
+_ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
+
+
+def _long_name(name: object) -> object:
+    return _ALIASES.get(name, name) if isinstance(name, str) else name
+
+
+Loss = Annotated[
+    Literal[
+        "binary_crossentropy",
+        "binary_focal_crossentropy",
+        "sparse_categorical_crossentropy",
+        "mean_squared_error",
+        "mean_absolute_error",
+        "huber",
+        "log_cosh",
+    ],
+    BeforeValidator(_long_name),
+]
+Metric = Annotated[
+    Literal[
+        "accuracy",
+        "precision",
+        "recall",
+        "auc",
+        "sparse_top_k_categorical_accuracy",
+        "mean_squared_error",
+        "mean_absolute_error",
+    ],
+    BeforeValidator(_long_name),
+]
+
+# Metrics that are better when larger; the others, and every loss, are better when smaller.
+MAXIMISED = frozenset(
+    {"accuracy", "precision", "recall", "auc", "sparse_top_k_categorical_accuracy"}
+)
+
+
+class Optimizer(Settings):
+    """What all optimizers have in common: gradient clipping."""
+
+    clipnorm: Annotated[
+        float | None, Field(gt=0, description="Clip each weight's gradient to this norm.")
+    ] = None
+    clipvalue: Annotated[
+        float | None, Field(gt=0, description="Clip each element of a gradient to this size.")
+    ] = None
+    global_clipnorm: Annotated[
+        float | None, Field(gt=0, description="Clip all gradients together to this norm.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _check_clipping(self) -> Self:
+        given = [
+            name
+            for name in ("clipnorm", "clipvalue", "global_clipnorm")
+            if getattr(self, name) is not None
+        ]
+        if len(given) > 1:
+            raise ValueError(f"received {' and '.join(given)}; only one of them may be set")
+        return self
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum if wanted."""
+
+    type: Literal["sgd"]
+    learning_rate: Annotated[float, Field(gt=0, description="Size of a step.")] = 0.01
+    momentum: Annotated[float, Field(ge=0, lt=1, description="Share of the last step kept.")] = 0.0
+    nesterov: Annotated[bool, Field(description="Look ahead along the momentum.")] = False
+
+
+class RMSprop(Optimizer):
+    """Steps divided by a running mean of the gradient's size."""
+
+    type: Literal["rmsprop"]
+    learning_rate: Annotated[float, Field(gt=0, description="Size of a step.")] = 1e-3
+    rho: Annotated[float, Field(ge=0, lt=1, description="Decay of the running mean.")] = 0.9
+    momentum: Annotated[float, Field(ge=0, lt=1, description="Share of the last step kept.")] = 0.0
+    epsilon: Annotated[float, Field(gt=0, description="Added to the divisor.")] = 1e-7
+    centered: Annotated[bool, Field(description="Divide by the variance instead.")] = False
+
+
+class Adam(Optimizer):
+    """Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014."""
+
+    type: Literal["adam"]
+    learning_rate: Annotated[float, Field(gt=0, description="Size of a step.")] = 1e-3
+    beta_1: Annotated[float, Field(ge=0, lt=1, description="Decay of the mean gradient.")] = 0.9
+    beta_2: Annotated[float, Field(ge=0, lt=1, description="Decay of its square.")] = 0.999
+    epsilon: Annotated[float, Field(gt=0, description="Added to the divisor.")] = 1e-7
+    amsgrad: Annotated[bool, Field(description="Never let the divisor shrink.")] = False
+
+
+class AdamW(Adam):
+    """Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2017."""
+
+    type: Literal["adamw"]  # type: ignore[assignment]
+    weight_decay: Annotated[float, Field(ge=0, description="Share of a weight taken off.")] = 0.004
+
+
+AnyOptimizer = Annotated[SGD | RMSprop | Adam | AdamW, Field(discriminator="type")]
+
+
+class EarlyStopping(Settings):
+    """Stop when a figure no longer improves: `keras.callbacks.EarlyStopping`."""
+
+    monitor: Annotated[str, Field(description="The figure to watch.")] = "val_loss"
+    min_delta: Annotated[float, Field(ge=0, description="The least that counts as better.")] = 0.0
+    patience: Annotated[int, Field(ge=0, description="Epochs without improvement to wait.")] = 0
+    start_from_epoch: Annotated[int, Field(ge=0, description="Epochs to let pass first.")] = 0
+    restore_best_weights: Annotated[
+        bool, Field(description="Go back to the weights of the best epoch.")
+    ] = False
+
+
+class ReduceLROnPlateau(Settings):
+    """Lower the learning rate on a plateau: `keras.callbacks.ReduceLROnPlateau`."""
+
+    monitor: Annotated[str, Field(description="The figure to watch.")] = "val_loss"
+    factor: Annotated[float, Field(gt=0, lt=1, description="Multiplies the learning rate.")] = 0.1
+    patience: Annotated[int, Field(ge=0, description="Epochs without improvement to wait.")] = 10
+    min_delta: Annotated[float, Field(ge=0, description="The least that counts as better.")] = 1e-4
+    cooldown: Annotated[int, Field(ge=0, description="Epochs to wait after a change.")] = 0
+    min_lr: Annotated[float, Field(ge=0, description="The lowest learning rate.")] = 0.0
+
+
+class TrainingSettings(Settings):
+    """How a model is trained."""
+
+    optimizer: Annotated[AnyOptimizer, Field(description="What turns gradients into steps.")] = (
+        RMSprop(type="rmsprop")
+    )
+    loss: Annotated[Loss, Field(description="What training makes small.")]
+    metrics: Annotated[
+        tuple[Metric, ...], Field(strict=False, description="What is reported besides the loss.")
+    ] = ()
+    batch_size: Annotated[int, Field(ge=1, description="Samples in a step.")] = 32
+    epochs: Annotated[int, Field(ge=1, description="Passes over the training set.")]
+    class_weight: Annotated[
+        dict[int, float] | None,
+        Field(description="Weight of each class in the loss; 1 for a class not named."),
+    ] = None
+    early_stopping: Annotated[
+        EarlyStopping | None, Field(description="Stop when a figure no longer improves.")
+    ] = None
+    reduce_lr_on_plateau: Annotated[
+        ReduceLROnPlateau | None, Field(description="Lower the learning rate on a plateau.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _check_metrics(self) -> Self:
+        repeated = {name for name in self.metrics if self.metrics.count(name) > 1}
+        if repeated:
+            raise ValueError(f"metrics: {', '.join(sorted(repeated))} named more than once")
+        return self
+
+    def figures(self, *, validation: bool) -> tuple[str, ...]:
+        """The names of what training reports each epoch, in the order of `history.csv`."""
+        names = ("loss", *self.metrics)
+        return names + tuple(f"val_{name}" for name in names) if validation else names

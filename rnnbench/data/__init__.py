@@ -1,0 +1,30 @@
+"""Datasets: each is one file here and one line in `DATASETS`.
+
+A dataset's file holds what a config can say of it (a `DatasetSettings` named by `SETTINGS`), the
+facts that follow from that without reading anything, and how it is loaded.
+"""
+
+from functools import reduce
+from importlib import import_module
+from operator import or_
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from rnnbench.data.dataset import Dataset, DatasetSettings, Facts, Split, SplitName
+
+__all__ = ["AnyDataset", "Dataset", "DatasetSettings", "Facts", "Split", "SplitName"]
+
+DATASETS = (
+    "imdb",
+    "reuters",
+    "toy_sequence",
+)
+
+if TYPE_CHECKING:
+    AnyDataset = DatasetSettings
+else:
+    AnyDataset = Annotated[
+        reduce(or_, (import_module(f"rnnbench.data.{name}").SETTINGS for name in DATASETS)),
+        Field(discriminator="type"),
+    ]

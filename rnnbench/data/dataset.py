@@ -1,0 +1,137 @@
+"""What every dataset is: settings in a config, facts known before loading, and splits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from rnnbench.errors import DataError
+from rnnbench.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+Task = Literal["binary", "multiclass", "regression"]
+SplitName = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a model must know of a dataset. Known from the settings alone, before any file is read.
+
+    Attributes:
+        task: `binary` has one target in {0, 1}, `multiclass` one in [0, classes), `regression`
+            one real number.
+        classes: the number of classes; 0 for a regression.
+        class_names: a name for each class, in the order of the targets.
+        input_shape: of one padded sample, without the batch.
+        input_dtype: `int32` for tokens, `float32` for values.
+        vocabulary_size: tokens lie in [0, vocabulary_size); None where the input is not tokens.
+    """
+
+    task: Task
+    classes: int
+    class_names: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    input_dtype: Literal["int32", "float32"]
+    vocabulary_size: int | None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples and their targets.
+
+    Attributes:
+        x: int32 or float32 [samples, timesteps(, features)].
+        y: int64 class indices, or float32 values [samples].
+    """
+
+    x: npt.NDArray[np.generic]
+    y: npt.NDArray[np.generic]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def head(self, limit: int | None) -> Split:
+        """The first `limit` samples, or all of them where `limit` is None."""
+        return Split(self.x[:limit], self.y[:limit])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A loaded dataset: its facts, its splits, and what tells where they came from.
+
+    Attributes:
+        splits: always `train`; `validation` and `test` where the dataset and its settings give one.
+        vocabulary: token of each word, for text; else None.
+        files: the files it was read from, with their sha256.
+    """
+
+    facts: Facts
+    splits: dict[SplitName, Split]
+    vocabulary: dict[str, int] | None
+    files: dict[Path, str]
+
+
+class DatasetSettings(Settings):
+    """What a config can say of any dataset. A dataset's own class adds `type` and its fields."""
+
+    type: str
+    validation_split: Annotated[
+        float,
+        Field(ge=0, lt=1, description="Share of the training set, from its end, held out."),
+    ] = 0.0
+    limit: Annotated[
+        int | None,
+        Field(ge=1, description="Keep at most that many samples of each split, the first ones."),
+    ] = None
+
+    def facts(self) -> Facts:
+        """What a model must know, from the settings alone."""
+        raise NotImplementedError
+
+    def train_samples(self) -> int:
+        """How many training samples there are before the validation split."""
+        raise NotImplementedError
+
+    def load(self) -> Dataset:
+        """Read, encode and split the data; downloads what the cache lacks.
+
+        Raises:
+            DataError: a file is missing and cannot be downloaded, or is not what it should be.
+        """
+        raise NotImplementedError
+
+    def split(self, train: Split, test: Split | None) -> dict[SplitName, Split]:
+        """Hold out the validation samples, and cut each split to `limit`.
+
+        The last `validation_split` of the training set is held out, as `keras.Model.fit` does.
+
+        Raises:
+            DataError: nothing would be left to train on or to validate with.
+        """
+        splits: dict[SplitName, Split] = {"train": train}
+        if self.validation_split:
+            at = validation_start(len(train), self.validation_split)
+            if not 0 < at < len(train):
+                raise DataError(
+                    f"dataset.validation_split: received {self.validation_split}, which leaves "
+                    f"{at} samples to train on and {len(train) - at} to validate with of "
+                    f"{len(train)}; each needs at least one."
+                )
+            splits["train"] = Split(train.x[:at], train.y[:at])
+            splits["validation"] = Split(train.x[at:], train.y[at:])
+        if test is not None:
+            splits["test"] = test
+        return {name: split.head(self.limit) for name, split in splits.items()}
+
+
+def validation_start(samples: int, validation_split: float) -> int:
+    """The index of the first validation sample, by the rule of `keras.Model.fit`."""
+    return math.floor(samples * (1.0 - validation_split))

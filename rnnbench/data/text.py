@@ -1,0 +1,124 @@
+"""Text as tokens, by the conventions of Keras' text datasets.
+
+Token 0 pads, 1 starts a text, 2 stands for every word that is out of the vocabulary, and the word
+of rank r in the word index (1 is the most frequent) is token r + 3. The word indexes were built by
+lower-casing ASCII letters, turning ASCII punctuation other than the apostrophe into spaces, and
+splitting at spaces; `encode` does the same.
+"""
+
+from __future__ import annotations
+
+import json
+import string
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from rnnbench import backend
+from rnnbench.data import cache
+from rnnbench.data.dataset import Dataset, DatasetSettings, Split
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+PAD, START, OOV, INDEX_FROM = 0, 1, 2, 3
+SPECIAL_TOKENS = {"<pad>": PAD, "<start>": START, "<oov>": OOV}
+
+_NORMALISED = str.maketrans(
+    string.ascii_uppercase + string.punctuation.replace("'", "") + "\t\r\n",
+    string.ascii_lowercase + " " * (len(string.punctuation) - 1 + 3),
+)
+
+
+class TextSettings(DatasetSettings):
+    """What a config can say of a text dataset: Keras' names and defaults.
+
+    Attributes:
+        archive: the file that `keras.datasets.<type>.load_data` reads.
+        word_index: the JSON file that gives each word's rank.
+    """
+
+    archive: ClassVar[cache.CachedFile]
+    word_index: ClassVar[cache.CachedFile]
+
+    num_words: Annotated[
+        int | None,
+        Field(ge=4, description="Tokens from this one on become out-of-vocabulary."),
+    ] = None
+    skip_top: Annotated[
+        int, Field(ge=0, description="Tokens below this one become out-of-vocabulary.")
+    ] = 0
+    maxlen: Annotated[int, Field(ge=1, description="Every text is padded or cut to this length.")]
+    padding: Annotated[
+        Literal["pre", "post"], Field(description="The side that padding goes to.")
+    ] = "pre"
+    truncating: Annotated[
+        Literal["pre", "post"], Field(description="The side that a long text is cut on.")
+    ] = "pre"
+
+    def pad(self, sequences: Sequence[Sequence[int]]) -> npt.NDArray[np.int32]:
+        """Token sequences as one array, int32 [samples, maxlen]."""
+        padded: npt.NDArray[np.int32] = backend.load().utils.pad_sequences(
+            sequences,
+            maxlen=self.maxlen,
+            padding=self.padding,
+            truncating=self.truncating,
+            value=PAD,
+        )
+        return padded
+
+    def encode(self, text: str, vocabulary: Mapping[str, int]) -> list[int]:
+        """The tokens of a text, cut to `maxlen` but not padded.
+
+        Args:
+            text: any text.
+            vocabulary: token of each word, as `Dataset.vocabulary` gives it.
+        """
+        # Keras applies skip_top to the start token too.
+        start = START if self.skip_top <= START else OOV
+        tokens = [start, *(vocabulary.get(word, OOV) for word in words(text))]
+        return tokens[-self.maxlen :] if self.truncating == "pre" else tokens[: self.maxlen]
+
+    def load(self) -> Dataset:
+        archive = cache.locate(self.archive)
+        vocabulary = self.read_vocabulary()
+        module = getattr(backend.load().datasets, self.type)
+        (x_train, y_train), (x_test, y_test) = module.load_data(
+            num_words=self.num_words, skip_top=self.skip_top
+        )
+        train, test = Split(self.pad(x_train), y_train), Split(self.pad(x_test), y_test)
+        return Dataset(
+            facts=self.facts(),
+            splits=self.split(train, test),
+            vocabulary=vocabulary,
+            files={
+                archive: self.archive.sha256,
+                cache.locate(self.word_index): self.word_index.sha256,
+            },
+        )
+
+    def read_vocabulary(self) -> dict[str, int]:
+        """The token of each word that these settings let a model see, the special ones first.
+
+        Raises:
+            DataError: the word index is missing and cannot be downloaded, or is not the right one.
+        """
+        ranks = json.loads(cache.locate(self.word_index).read_text(encoding="utf-8"))
+        tokens = {word: rank + INDEX_FROM for word, rank in ranks.items()}
+        size = self.facts().vocabulary_size or 0
+        seen = {word: t for word, t in tokens.items() if self.skip_top <= t < size}
+        return SPECIAL_TOKENS | dict(sorted(seen.items(), key=lambda item: item[1]))
+
+
+def words(text: str) -> list[str]:
+    """A text's words, cut and lower-cased as the word indexes were built."""
+    return [word for word in text.translate(_NORMALISED).split(" ") if word]
+
+
+def decode(tokens: Sequence[int], vocabulary: Mapping[str, int]) -> list[str]:
+    """The words of tokens, `<start>` and `<oov>` among them."""
+    word_of = {token: word for word, token in vocabulary.items()}
+    return [word_of.get(token, "<oov>") for token in tokens]

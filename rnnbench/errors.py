@@ -1,0 +1,46 @@
+"""The errors that rnnbench raises on purpose.
+
+RnnbenchError               exit code 1: the work failed
+├── InputError              exit code 2: what the user gave is wrong
+│   ├── ConfigError         a config or an override of it
+│   ├── DataError           a dataset's files, or a text or values to predict
+│   └── RunError            a run directory: missing, unfinished, unwritable
+├── TrainingError           exit code 1: training could not go on
+└── InterruptedRunError     exit code 130: the user stopped it
+
+A message says what was received, what is allowed, where, and what to do.
+"""
+
+
+class RnnbenchError(Exception):
+    """The work failed. The message is meant for the user, whole as it is."""
+
+    exit_code = 1
+
+
+class InputError(RnnbenchError):
+    """What the user gave is wrong; nothing was written."""
+
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """A config file, or a `--set` that changes it, is missing, malformed or contradictory."""
+
+
+class DataError(InputError):
+    """A dataset's files are missing or damaged, or an input to predict does not fit the model."""
+
+
+class RunError(InputError):
+    """A run directory does not exist, lacks what is asked of it, or cannot be written."""
+
+
+class TrainingError(RnnbenchError):
+    """Training could not go on."""
+
+
+class InterruptedRunError(RnnbenchError):
+    """The user stopped a training run; what there was has been saved."""
+
+    exit_code = 130

@@ -1,0 +1,126 @@
+"""Pictures of a run: each figure against the epoch, and predictions against targets.
+
+Figures are drawn through Matplotlib's object interface on the Agg canvas, so that no display and no
+global state is involved. Colours are of Okabe and Ito's palette, told apart by the colour-blind,
+and each line also has a style of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from rnnbench.config.training import MAXIMISED
+from rnnbench.data import SplitName
+
+_TRAIN, _VALIDATION, _TEST = "#0072B2", "#D55E00", "#009E73"
+_SPLITS: Mapping[SplitName, tuple[str, str, str]] = {
+    "train": ("training", _TRAIN, "o"),
+    "validation": ("validation", _VALIDATION, "s"),
+    "test": ("test", _TEST, "^"),
+}
+
+
+def draw_history(
+    history: Sequence[Mapping[str, float]], figure_name: str, title: str, path: Path
+) -> None:
+    """One figure, such as `loss`, against the epoch, for training and validation.
+
+    The best epoch, by validation where there is one, is marked.
+
+    Args:
+        history: a mapping per epoch with `epoch`, the figure and perhaps `val_` and the figure.
+        figure_name: the figure to draw.
+        title: above the picture.
+        path: the PNG file to write.
+    """
+    epochs = [int(row["epoch"]) for row in history]
+    words = figure_name.replace("_", " ")
+    figure, axes = _new_figure()
+    watched, color = figure_name, _TRAIN
+    axes.plot(
+        epochs,
+        [row[figure_name] for row in history],
+        color=_TRAIN,
+        marker=_marker("o", epochs),
+        label=f"training {words}",
+    )
+    if f"val_{figure_name}" in history[0]:
+        watched, color = f"val_{figure_name}", _VALIDATION
+        axes.plot(
+            epochs,
+            [row[watched] for row in history],
+            color=_VALIDATION,
+            linestyle="--",
+            marker=_marker("s", epochs),
+            label=f"validation {words}",
+        )
+    best = best_epoch(history, watched)
+    value = next(row[watched] for row in history if row["epoch"] == best)
+    axes.plot(
+        [best],
+        [value],
+        linestyle="none",
+        marker="*",
+        markersize=16,
+        color=color,
+        markeredgecolor="black",
+        zorder=5,
+        label=f"best epoch {best}: {value:.4g}",
+    )
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(words)
+    axes.set_title(title)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.legend()
+    figure.savefig(path)
+
+
+def best_epoch(history: Sequence[Mapping[str, float]], figure_name: str) -> int:
+    """The first epoch with the best value of a figure."""
+    best = max if figure_name.removeprefix("val_") in MAXIMISED else min
+    row = best(history, key=lambda row: row[figure_name])
+    return int(row["epoch"])
+
+
+def draw_predictions(
+    points: Mapping[SplitName, tuple[Sequence[float], Sequence[float]]], title: str, path: Path
+) -> None:
+    """Predictions of a regression against their targets, beside the line where both are equal.
+
+    Args:
+        points: targets and predictions, by split.
+        title: above the picture.
+        path: the PNG file to write.
+    """
+    figure, axes = _new_figure()
+    values = [float(v) for pair in points.values() for side in pair for v in side]
+    low, high = min(values), max(values)
+    axes.plot([low, high], [low, high], color="grey", linestyle=":", label="prediction = target")
+    for split, (targets, predictions) in points.items():
+        label, color, marker = _SPLITS[split]
+        axes.plot(targets, predictions, linestyle="none", marker=marker, color=color, label=label)
+    axes.set_xlabel("target")
+    axes.set_ylabel("prediction")
+    axes.set_title(title)
+    axes.legend()
+    figure.savefig(path)
+
+
+def _new_figure() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7.0, 4.4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.grid(visible=True, alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _marker(shape: str, epochs: Sequence[int]) -> str:
+    """A marker for each epoch, while there are few enough to tell them apart."""
+    return shape if len(epochs) <= 30 else ""

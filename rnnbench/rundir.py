@@ -1,0 +1,299 @@
+"""Run directories: every path, writer and reader below `runs/<name>/<run>/`.
+
+A file appears whole or not at all: it is written beside its place and renamed. Only `history.csv`
+and `train.log` grow, a line at a time.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rnnbench.config import RunConfig, dump_config, load_config
+from rnnbench.data import SplitName
+from rnnbench.errors import RunError
+
+RUNS_VARIABLE = "RNNBENCH_RUNS"
+
+_RUN_NAME = re.compile(r"(?P<time>\d{8}T\d{6}Z)-s\d+(-\d+)?")
+
+
+def default_output() -> Path:
+    """Where runs go: `$RNNBENCH_RUNS`, else `runs` in the working directory."""
+    return Path(os.environ.get(RUNS_VARIABLE) or "runs")
+
+
+def check_writable(output: Path) -> None:
+    """Refuse a directory that runs could not be written to, and leave nothing behind.
+
+    Raises:
+        RunError: it, or the nearest directory above it that exists, cannot be written to.
+    """
+    nearest = output.absolute()
+    while not os.path.lexists(nearest):
+        nearest = nearest.parent
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise RunError(
+            f"{output}: runs cannot be written here: {nearest}: {error.strerror}. "
+            f"Choose another directory with -o DIR or {RUNS_VARIABLE}"
+        ) from error
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """One run's directory.
+
+    Attributes:
+        path: `<output>/<config name>/<UTC time>-s<seed>[-n]`.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved config, every default written out."""
+        return self.path / "config.yaml"
+
+    @property
+    def manifest(self) -> Path:
+        """What ran, on what, when, and how it ended."""
+        return self.path / "manifest.json"
+
+    @property
+    def history(self) -> Path:
+        """A line per epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """The final metrics of each split."""
+        return self.path / "metrics.json"
+
+    @property
+    def model(self) -> Path:
+        """The trained model, as Keras saves it."""
+        return self.path / "model.keras"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The model as of the last saved epoch, while and after it trains."""
+        return self.path / "checkpoint" / "model.keras"
+
+    @property
+    def vocabulary(self) -> Path:
+        """For text: token of each word."""
+        return self.path / "vocabulary.json"
+
+    @property
+    def log(self) -> Path:
+        """What training reported."""
+        return self.path / "train.log"
+
+    def plot(self, name: str) -> Path:
+        """The picture of one figure, such as `loss`."""
+        return self.path / f"{name}.png"
+
+    def read_config(self) -> RunConfig:
+        """The config that the run was made from.
+
+        Raises:
+            ConfigError: the file is missing or no longer a config.
+        """
+        return load_config(self.config)
+
+    def write_config(self, config: RunConfig) -> None:
+        """Write the resolved config."""
+        _write(self.config, dump_config(config))
+
+    def read_manifest(self) -> dict[str, Any]:
+        """The manifest.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        return _read_json(self.manifest)
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Write or replace the manifest."""
+        _write(self.manifest, _json(manifest))
+
+    def write_metrics(self, metrics: Mapping[SplitName, Mapping[str, float]]) -> None:
+        """Write the final metrics by split."""
+        _write(self.metrics, _json(metrics))
+
+    def read_vocabulary(self) -> dict[str, int]:
+        """Token of each word.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        return _read_json(self.vocabulary)
+
+    def write_vocabulary(self, vocabulary: Mapping[str, int]) -> None:
+        """Write the token of each word."""
+        _write(self.vocabulary, _json(vocabulary))
+
+    def append_history(self, row: Mapping[str, float]) -> None:
+        """Add an epoch's line; the first one brings the header."""
+        new = not self.history.exists()
+        with self.history.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, fieldnames=list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def read_history(self) -> list[dict[str, float]]:
+        """The lines of the history, oldest first."""
+        if not self.history.exists():
+            return []
+        with self.history.open(newline="", encoding="utf-8") as stream:
+            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(stream)]
+
+    def append_log(self, text: str) -> None:
+        """Add a line to the log, with the time in UTC."""
+        with self.log.open("a", encoding="utf-8") as stream:
+            stream.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n")
+
+    def trained_model(self) -> Path:
+        """The file of the trained model; of a run that did not finish, the last saved epoch.
+
+        Raises:
+            RunError: the run saved neither.
+        """
+        for path in (self.model, self.checkpoint):
+            if path.exists():
+                return path
+        raise RunError(
+            f"{self.path}: no trained model: neither {self.model.name} nor "
+            f"{self.checkpoint.relative_to(self.path)} is there (status: {self._status()})"
+        )
+
+    def _status(self) -> str:
+        try:
+            return str(self.read_manifest().get("status"))
+        except RunError:
+            return "unknown"
+
+
+def create(output: Path, name: str, seed: int, started: datetime) -> RunDirectory:
+    """Make a new run directory that nothing else has.
+
+    Args:
+        output: the directory of all runs.
+        name: the config's name.
+        seed: the run's seed.
+        started: the time that names the run, in UTC.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    stem = f"{started.astimezone(UTC):%Y%m%dT%H%M%SZ}-s{seed}"
+    number = 1
+    try:
+        (output / name).mkdir(parents=True, exist_ok=True)
+        while True:
+            path = output / name / (stem if number == 1 else f"{stem}-{number}")
+            try:
+                path.mkdir()
+            except FileExistsError:
+                number += 1
+                continue
+            (path / "checkpoint").mkdir()
+            return RunDirectory(path)
+    except OSError as error:
+        raise RunError(
+            f"{output / name}: a run directory cannot be made: {error.filename}: {error.strerror}. "
+            f"Choose another directory with -o DIR or {RUNS_VARIABLE}"
+        ) from error
+
+
+def find(run: str, output: Path) -> RunDirectory:
+    """The run that a user means.
+
+    Args:
+        run: a run directory, or a config's name for its newest run below `output`.
+        output: the directory of all runs.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    path = Path(run)
+    if is_run(path):
+        return RunDirectory(path)
+    runs = _runs_of(output / run) if _is_name(run) else []
+    if runs:
+        return RunDirectory(runs[-1])
+    if path.exists():
+        raise RunError(
+            f"{run}: this is not a run directory: it has no config.yaml and manifest.json. "
+            f"{_known(output)}"
+        )
+    raise RunError(
+        f"{run}: no such run: neither a run directory nor the name of a config with runs in "
+        f"{output}/. {_known(output)}"
+    )
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is a run directory."""
+    run = RunDirectory(path)
+    return run.config.is_file() and run.manifest.is_file()
+
+
+def _runs_of(directory: Path) -> list[Path]:
+    """The runs in a directory, oldest first; within a second, by the time they were made."""
+    if not directory.is_dir():
+        return []
+    runs = [
+        (match["time"], (path / "config.yaml").stat().st_mtime_ns, path)
+        for path in directory.iterdir()
+        if (match := _RUN_NAME.fullmatch(path.name)) and is_run(path)
+    ]
+    return [path for _, _, path in sorted(runs)]
+
+
+def _known(output: Path) -> str:
+    names = sorted(p.name for p in output.iterdir() if _runs_of(p)) if output.is_dir() else []
+    if not names:
+        return "There are no runs there yet; `rnnbench train CONFIG` makes one"
+    return f"Names with runs: {', '.join(names)}"
+
+
+def _is_name(text: str) -> bool:
+    return bool(text) and Path(text).name == text
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise RunError(f"{path}: not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{path}: damaged: received {type(value).__name__}, expected an object")
+    return value
+
+
+def _write(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}.partial")
+    with aside.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(aside, path)
