@@ -43,7 +43,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app(arguments)
+        app(arguments, prog_name="rnnbench")
     except RnnbenchError as error:
         if debug:
             traceback.print_exc()

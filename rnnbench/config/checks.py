@@ -115,9 +115,9 @@ def _check_stack(config: RunConfig, given: InputSettings, facts: Facts | None) -
     layers = config.model.layers
     stacked: list[StackedLayer] = []
     try:
-        stacked.extend(stack(layers, given.shape))
+        for layer in stack(layers, given.shape):
+            stacked.append(layer)  # one by one, to know which layer failed
     except ShapeError as error:
-        # `extend` has kept the layers before the one that failed.
         i = len(stacked)
         yield ("model", "layers", i), f"{layers[i].type} {error}"
         return
@@ -177,7 +177,7 @@ def _check_head(config: RunConfig, facts: Facts, output_shape: Shape) -> Iterato
         message = f"received {head.type}; {task} ends in a dense layer with activation {needed}"
         yield path, message
     elif needed is not None and isinstance(head, l.Dense) and head.activation != needed:
-        message = f"received {head.activation}; {task} with {units} units needs {needed}"
+        message = f"received {head.activation}; {task} with units: {units} needs {needed}"
         yield (*path, "activation"), message
     if config.training is not None:
         yield from _check_figures(config.training, task, losses, metrics)

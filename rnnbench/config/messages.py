@@ -35,8 +35,8 @@ _BOUNDS = {
     "less_than_equal": "at most {le}",
     "less_than": "less than {lt}",
     "string_pattern_mismatch": "text that matches {pattern}",
-    "too_long": "at most {max_length} items",
-    "too_short": "at least {min_length} items",
+    "too_long": "a list of at most {max_length}",
+    "too_short": "a list of at least {min_length}",
 }
 
 

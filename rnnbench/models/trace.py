@@ -125,6 +125,8 @@ def _keras_states(
 ) -> npt.NDArray[np.float32]:
     """The states of every step by a copy of a layer that returns them all."""
     every_step = type(layer).from_config(layer.get_config() | {"return_sequences": True})
+    # Inside a Bidirectional, Keras gives zeros at masked steps; the state itself is wanted here.
+    every_step.zero_output_for_mask = False
     every_step.build(x.shape)
     every_step.set_weights(layer.get_weights())
     return np.asarray(every_step(x, mask=mask), dtype=np.float32)

@@ -1,0 +1,132 @@
+import json
+
+import pytest
+from paths import CONFIGS
+
+E = ("embedding", [None, None, 32], 320_000)
+# Output shapes and parameters that are known from elsewhere, by shipped config.
+REFERENCE = {
+    "models/embedding": [E],
+    "models/simple_rnn_last_output": [E, ("simple_rnn", [None, 32], 2_080)],
+    "models/simple_rnn_every_step": [E, ("simple_rnn", [None, None, 32], 2_080)],
+    "models/simple_rnn_16_then_32": [
+        E,
+        ("simple_rnn", [None, None, 16], 784),
+        ("simple_rnn", [None, 32], 1_568),
+    ],
+    "models/simple_rnn_32_then_16": [
+        E,
+        ("simple_rnn", [None, None, 32], 2_080),
+        ("simple_rnn", [None, 16], 784),
+    ],
+    "models/simple_rnn_four_deep": [
+        E,
+        *[("simple_rnn", [None, None, 32], 2_080)] * 3,
+        ("simple_rnn", [None, 32], 2_080),
+    ],
+    "imdb_simple_rnn": [E, ("simple_rnn", [None, 32], 2_080), ("dense", [None, 1], 33)],
+    "imdb_lstm": [E, ("lstm", [None, 32], 8_320), ("dense", [None, 1], 33)],
+    "imdb_gru": [E, ("gru", [None, 32], 6_336), ("dense", [None, 1], 33)],
+    "reuters_gru": [
+        ("embedding", [None, None, 256], 2_560_000),
+        ("gru", [None, None, 256], 394_752),
+        ("gru", [None, 128], 148_224),
+        ("dense", [None, 46], 5_934),
+    ],
+    "models/simple_rnn_2x10": [("simple_rnn", [None, 3], 42)],
+    "models/simple_rnn_2x10_batch_8": [("simple_rnn", [8, 3], 42)],
+    "models/simple_rnn_2x10_every_step": [("simple_rnn", [8, 2, 3], 42)],
+    "models/vocabulary_5000": [
+        ("embedding", [None, None, 100], 500_000),
+        ("simple_rnn", [None, 128], 29_312),
+        ("dense", [None, 1], 129),
+    ],
+    "toy_simple_rnn": [
+        ("simple_rnn", [None, 4, 300], 90_600),
+        ("simple_rnn", [None, 300], 180_300),
+        ("dense", [None, 1], 301),
+    ],
+    "toy_lstm": [
+        ("lstm", [None, 4, 300], 362_400),
+        ("lstm", [None, 300], 721_200),
+        ("dense", [None, 1], 301),
+    ],
+    "toy_gru": [
+        ("gru", [None, 4, 300], 272_700),
+        ("gru", [None, 300], 541_800),
+        ("dense", [None, 1], 301),
+    ],
+    "models/recurrence_100_steps": [("simple_rnn", [None, 100, 64], 64 * 64 + 64 * 32 + 64)],
+    "models/recurrence_10_steps": [("simple_rnn", [None, 10, 8], 8 * 8 + 8 * 4 + 8)],
+}
+TOTALS = {
+    "models/embedding": 320_000,
+    "models/simple_rnn_last_output": 322_080,
+    "models/simple_rnn_every_step": 322_080,
+    "models/simple_rnn_16_then_32": 322_352,
+    "models/simple_rnn_32_then_16": 322_864,
+    "models/simple_rnn_four_deep": 328_320,
+    "imdb_simple_rnn": 322_113,
+    "imdb_lstm": 328_353,
+    "reuters_gru": 3_108_910,
+    "models/vocabulary_5000": 529_441,
+    "toy_simple_rnn": 271_201,
+    "toy_lstm": 1_083_901,
+    "toy_gru": 814_801,
+}
+
+
+def test_every_shipped_config_has_its_numbers_here():
+    shipped = {p.relative_to(CONFIGS).with_suffix("").as_posix() for p in CONFIGS.rglob("*.yaml")}
+    assert shipped == set(REFERENCE)
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_the_numbers_are_those_of_the_reference(rnnbench, name):
+    path = CONFIGS / f"{name}.yaml"
+    (document,) = json.loads(rnnbench("summary", path, "--json").out)
+    assert document["config"] == str(path)
+    layers = [(row["type"], row["output_shape"], row["params"]) for row in document["layers"]]
+    assert layers == REFERENCE[name]
+    total = TOTALS.get(name, sum(params for _, _, params in layers))
+    assert document["total_params"] == document["trainable_params"] == total
+    assert set(document["layers"][0]) == {"name", "type", "output_shape", "params"}
+
+
+def test_without_arguments_every_shipped_config_is_listed(rnnbench, in_tmp):
+    documents = json.loads(rnnbench("summary", "--json").out)
+    assert [document["config"] for document in documents][:2] == [
+        str(CONFIGS / "imdb_gru.yaml"),
+        str(CONFIGS / "imdb_lstm.yaml"),
+    ]
+    assert len(documents) == len(REFERENCE)
+    table = rnnbench("summary").out
+    for name in REFERENCE:
+        assert f"{name}.yaml" in table
+    assert "3,108,910" in table
+
+
+def test_a_run_is_summed_up_like_its_config(rnnbench, in_toy):
+    (of_run,) = json.loads(rnnbench("summary", "toy", "--json").out)
+    (of_config,) = json.loads(rnnbench("summary", "toy.yaml", "--json").out)
+    assert of_run["layers"] == of_config["layers"]
+    assert of_run["config"].endswith("config.yaml")
+
+
+def test_explain_fills_the_numbers_in(rnnbench):
+    text = rnnbench("summary", CONFIGS / "reuters_gru.yaml", "--explain").out
+    assert "3·(units² + units·inputs + 2·units)" in text
+    assert "= 3·(256² + 256·256 + 2·256)" in text
+    assert "= 10000·256" in text
+    assert "total parameters: 3,108,910, all trainable" in text
+    (document,) = json.loads(
+        rnnbench("summary", CONFIGS / "toy_lstm.yaml", "--explain", "--json").out
+    )
+    assert document["layers"][0]["formula"] == "4·(units² + units·inputs + units)"
+    assert document["layers"][0]["numbers"] == "4·(300² + 300·1 + 300)"
+
+
+def test_several_configs_are_shown_one_after_the_other(rnnbench):
+    text = rnnbench("summary", CONFIGS / "toy_gru.yaml", CONFIGS / "toy_lstm.yaml").out
+    assert text.index("toy_gru.yaml: toy_gru") < text.index("toy_lstm.yaml: toy_lstm")
+    assert "(None, 4, 300)" in text

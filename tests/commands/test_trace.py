@@ -1,0 +1,60 @@
+import json
+
+import pytest
+from paths import CONFIGS
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "units"), [("recurrence_100_steps", 100, 64), ("recurrence_10_steps", 10, 8)]
+)
+def test_the_recurrences_of_the_reference(rnnbench, name, steps, units):
+    path = CONFIGS / "models" / f"{name}.yaml"
+    first = json.loads(rnnbench("trace", path, "--json").out)
+    (layer,) = first["layers"]
+    assert layer["name"] == "simple_rnn"
+    assert len(layer["steps"]) == len(layer["keras"]) == steps
+    assert len(layer["steps"][0]) == units
+    assert layer["max_difference"] < 1e-5
+    assert json.loads(rnnbench("trace", path, "--json").out) == first
+
+
+def test_gates_per_step_and_the_first_steps_alone(rnnbench, in_tmp):
+    path = in_tmp / "lstm.yaml"
+    path.write_text("model: {input: {shape: [null, 1]}, layers: [{type: lstm, units: 2}]}")
+    (layer,) = json.loads(
+        rnnbench("trace", path, "--values", "1,2,3", "--steps", "2", "--json").out
+    )["layers"]
+    assert len(layer["steps"]) == 2
+    assert {name: len(values) for name, values in layer["gates"].items()} == dict.fromkeys(
+        "ifgoc", 2
+    )
+    text = rnnbench("trace", path, "--values", "1,2,3", "--steps", "2").out
+    assert "lstm: 3 steps, 2 units" in text
+    assert "h of Keras" in text
+    assert "largest difference between h and h of Keras" in text
+
+
+def test_a_run_is_traced_with_the_weights_it_has_learnt(rnnbench, in_toy):
+    arguments = ("--values", "6,7,8,9", "--json")
+    of_run = json.loads(rnnbench("trace", "toy", *arguments).out)["layers"][0]
+    of_config = json.loads(rnnbench("trace", "toy.yaml", *arguments).out)["layers"][0]
+    assert of_run["max_difference"] < 1e-5
+    assert of_run["steps"] != of_config["steps"]
+
+
+def test_a_text_is_read_with_the_vocabulary(rnnbench, standin_data):
+    config = CONFIGS / "imdb_gru.yaml"
+    text = rnnbench("trace", config, "--text", "Word1, zork").out
+    assert "gru: 3 steps, 32 units, 6 of 32 shown" in text
+    for word in ("<start>", "word1", "<oov>"):
+        assert word in text
+
+
+def test_tokens_are_drawn_where_none_are_given(rnnbench):
+    document = json.loads(rnnbench("trace", CONFIGS / "imdb_lstm.yaml", "--json").out)
+    assert len(document["layers"][0]["steps"]) == 10
+
+
+def test_a_model_without_a_recurrent_layer(rnnbench):
+    result = rnnbench("trace", CONFIGS / "models" / "embedding.yaml")
+    assert (result.code, "no recurrent layer in this model" in result.out) == (0, True)

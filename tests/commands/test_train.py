@@ -1,0 +1,229 @@
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from paths import CONFIGS
+
+CODE = "import sys, keras\nprint([m for m in sys.modules if m.startswith('rnnbench')])\n" + (
+    "model = keras.models.load_model(sys.argv[1])\n"
+    "import numpy as np\n"
+    "x = np.array([[[6.0], [7.0], [8.0], [9.0]]], np.float32)\n"
+    "print(float(model.predict(x, verbose=0)[0, 0]))\n"
+)
+
+
+def test_json_goes_to_stdout_and_progress_to_stderr(toy_runs):
+    directory, done = toy_runs
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert list(document) == ["run_dir", "status", "epochs", "metrics"]
+    assert (document["status"], document["epochs"]) == ("finished", 2)
+    assert list(document["metrics"]) == ["train"]
+    assert (directory / document["run_dir"] / "model.keras").exists()
+    lines = done.stderr.splitlines()
+    assert lines[:4] == [
+        "loading TensorFlow",
+        "loading toy_sequence",
+        "building the model",
+        "training: 2 epochs of 1 steps",
+    ]
+    assert lines[4].startswith("epoch 1/2  loss ")
+    # Nothing of TensorFlow's own log.
+    assert len(lines) == 7, done.stderr
+
+
+def test_the_model_opens_without_rnnbench(toy_runs, rnnbench, in_toy, tmp_path):
+    run = json.loads(toy_runs[1].stdout)["run_dir"]
+    script = tmp_path / "open.py"
+    script.write_text(CODE)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", script, Path(run).absolute() / "model.keras"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules, prediction = done.stdout.splitlines()
+    assert modules == "[]"
+    ours = json.loads(rnnbench("predict", "toy", "--values", "6,7,8,9", "--json").out)
+    assert ours[0]["prediction"] == float(prediction)
+
+
+def test_options_change_the_config_that_is_written(rnnbench, in_tmp):
+    (in_tmp / "toy.yaml").write_text((CONFIGS / "toy_gru.yaml").read_text())
+    result = rnnbench(
+        "train", "toy.yaml", "-q", "-o", "elsewhere", "--seed", "3", "--epochs", "2", "--limit", "4",
+        "--set", "model.layers.0.units=2", "--set", "model.layers.1.units=2",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    assert result.err == ""
+    assert result.out.startswith("train       loss ")
+    (run,) = (in_tmp / "elsewhere" / "toy_gru").iterdir()
+    assert run.name.endswith("-s3")
+    text = (run / "config.yaml").read_text()
+    assert "seed: 3\n" in text
+    assert "limit: 4\n" in text
+    assert text.count("units: 2\n") == 2
+    with (run / "history.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 2
+    assert not (in_tmp / "runs").exists()
+
+
+def test_smoke_is_small_and_an_option_beside_it_wins(rnnbench, in_tmp):
+    (in_tmp / "toy.yaml").write_text((CONFIGS / "toy_gru.yaml").read_text())
+    small = ["--set", "model.layers.0.units=2", "--set", "model.layers.1.units=2", "--json"]
+    assert json.loads(rnnbench("train", "toy.yaml", "--smoke", *small).out)["epochs"] == 1
+    assert (
+        json.loads(rnnbench("train", "toy.yaml", "--smoke", "--epochs", "2", *small).out)["epochs"]
+        == 2
+    )
+
+
+def test_the_environment_says_where_runs_go(rnnbench, in_toy, monkeypatch, tmp_path):
+    monkeypatch.setenv("RNNBENCH_RUNS", str(tmp_path / "from-environment"))
+    assert rnnbench("train", "toy.yaml", "-q").code == 0
+    assert (tmp_path / "from-environment" / "toy").is_dir()
+
+
+def test_threads_are_set_from_the_environment(rnnbench_process, in_toy, tmp_path):
+    result = rnnbench_process(
+        "train", in_toy / "toy.yaml", "-q", "--json", env={"RNNBENCH_THREADS": "1"}
+    )
+    run = tmp_path / json.loads(result.out)["run_dir"]
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["threads"] == {"intra_op": 1, "inter_op": 1}
+    wrong = rnnbench_process("train", in_toy / "toy.yaml", env={"RNNBENCH_THREADS": "many"})
+    assert wrong.code == 2
+    assert "RNNBENCH_THREADS: received 'many', allowed is a whole number" in wrong.err
+
+
+def test_text_from_training_to_prediction(rnnbench, in_tmp, standin_data):
+    small = ["--set", "dataset.num_words=40", "--set", "model.layers.1.units=2"]
+    result = rnnbench("train", CONFIGS / "imdb_lstm.yaml", "--smoke", "--json", *small)
+    assert result.code == 0, result.err
+    document = json.loads(result.out)
+    assert list(document["metrics"]) == ["train", "validation", "test"]
+    predicted = json.loads(rnnbench("predict", "imdb_lstm", "--text", "Word1 zork!", "--json").out)
+    assert predicted[0]["tokens"] == ["<start>", "word1", "<oov>"]
+    assert predicted[0]["oov_rate"] == 0.5
+    assert predicted[0]["label"] in ("positive", "negative")
+    assert sum(predicted[0]["probabilities"].values()) == pytest.approx(1.0)
+    evaluated = json.loads(rnnbench("evaluate", "imdb_lstm", "--json").out)
+    assert evaluated["split"] == "test"
+    assert evaluated["metrics"] == document["metrics"]["test"]
+
+
+def test_ctrl_c_exits_with_130_and_keeps_the_run(in_toy, tmp_path):
+    command = [Path(sys.executable).with_name("rnnbench"), "train", in_toy / "toy.yaml"]
+    with subprocess.Popen(
+        [*command, "--epochs", "100000"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stderr:
+            if line.startswith("epoch 3/"):
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        assert process.wait(timeout=60) == 130
+    assert "error: interrupted after" in rest
+    assert "Traceback" not in rest
+    (run,) = (tmp_path / "runs" / "toy").iterdir()
+    assert json.loads((run / "manifest.json").read_text())["status"] == "interrupted"
+    assert (run / "checkpoint" / "model.keras").exists()
+    assert (run / "loss.png").exists()
+
+
+@pytest.fixture
+def refused(rnnbench, in_tmp):
+    """Run a command that must be refused: exit code 2, one message, nothing written."""
+
+    def run(*arguments):
+        before = sorted(in_tmp.rglob("*"))
+        started = time.monotonic()
+        result = rnnbench(*arguments)
+        assert time.monotonic() - started < 60
+        assert result.code == 2, result
+        assert result.out == ""
+        assert "Traceback" not in result.err
+        assert sorted(in_tmp.rglob("*")) == before
+        return result.err
+
+    return run
+
+
+TOY = CONFIGS / "toy_gru.yaml"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train"], "Missing argument"),
+        (["train", "nowhere.yaml"], "error: nowhere.yaml: no such file"),
+        (["train", TOY, "--epochs", "0"], "training.epochs: received 0; allowed: at least 1"),
+        (["train", TOY, "--epochs", "many"], "unable to parse string as an integer"),
+        (["train", TOY, "--seed", "-1"], "seed: received -1; allowed: at least 0"),
+        (["train", TOY, "--limit", "0"], "dataset.limit: received 0; allowed: at least 1"),
+        (["train", TOY, "--set", "seed"], "allowed is KEY=VALUE"),
+        (["train", TOY, "--set", "dataset.type=mnist"], "unknown type 'mnist'"),
+        (["train", CONFIGS / "models" / "embedding.yaml"], "dataset and training missing"),
+        (["train", TOY, "-o", "/proc/runs"], "runs cannot be written here"),
+        (["train", TOY, "--nonsense"], "No such option"),
+        (["nonsense"], "No such command"),
+        (["evaluate", "nothing"], "nothing: no such run"),
+        (["evaluate", "nothing", "--split", "all"], "'all' is not one of"),
+        (["predict", "nothing", "--values", "1"], "nothing: no such run"),
+        (["summary", "nowhere.yaml"], "error: nowhere.yaml: no such file"),
+        (["summary", "nothing"], "neither a config file nor a run"),
+        (["trace", "nothing"], "neither a config file nor a run"),
+        (["trace", TOY, "--values", "1,2"], "received 2 values; this model takes 4·1"),
+        (["trace", TOY, "--text", "a"], "takes values; give --values or nothing"),
+        (["trace", TOY, "--steps", "0"], "should be greater than or equal to 1"),
+        (
+            ["trace", CONFIGS / "models" / "embedding.yaml", "--text", "a"],
+            "has no text dataset, so no vocabulary",
+        ),
+        (
+            ["trace", CONFIGS / "imdb_gru.yaml", "--values", "1"],
+            "takes tokens; give --text or nothing",
+        ),
+    ],
+    ids=lambda value: " ".join(getattr(v, "name", v) for v in value) if isinstance(value, list) else "",
+)
+def test_wrong_input_is_refused(refused, arguments, message):
+    assert message in " ".join(refused(*arguments).replace("│", " ").split())
+
+
+def test_a_missing_dataset_without_a_network_is_refused(refused, monkeypatch, in_tmp):
+    import urllib.error
+
+    import keras
+
+    def no_network(*_, **__):
+        raise urllib.error.URLError("unreachable")
+
+    monkeypatch.setenv("KERAS_HOME", str(in_tmp / "home"))
+    (in_tmp / "home" / "datasets").mkdir(parents=True)
+    monkeypatch.setitem(keras.utils.get_file.__globals__, "urlretrieve", no_network)
+    message = refused("train", CONFIGS / "imdb_lstm.yaml", "--smoke")
+    assert f"to     {in_tmp / 'home' / 'datasets' / 'imdb.npz'}" in message
+    assert "set KERAS_HOME to a directory" in message
+
+
+def test_a_damaged_dataset_is_refused(refused, standin_data):
+    path = standin_data / "datasets" / "imdb.npz"
+    path.write_bytes(path.read_bytes()[:-10])
+    assert "this is not the file that Keras publishes" in refused(
+        "train", CONFIGS / "imdb_lstm.yaml", "--smoke"
+    )
+
+
+def test_debug_shows_where_an_error_came_from(rnnbench, in_tmp):
+    for arguments in (["--debug", "train", "nowhere.yaml"], ["train", "nowhere.yaml", "--debug"]):
+        result = rnnbench(*arguments)
+        assert result.code == 2
+        assert "Traceback (most recent call last)" in result.err
+        assert result.err.rstrip().endswith("error: nowhere.yaml: no such file")

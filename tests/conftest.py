@@ -1,0 +1,84 @@
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import standin
+
+from rnnbench import cli
+
+KERAS_HOME = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser().resolve()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "real_data: needs the datasets in Keras' cache")
+    # Keras reads it at its import; tests that change the directory must not change its meaning.
+    os.environ["KERAS_HOME"] = str(KERAS_HOME)
+
+
+def pytest_collection_modifyitems(items):
+    names = [file.name for files in standin.FILES.values() for file in files]
+    if all((KERAS_HOME / "datasets" / name).exists() for name in names):
+        return
+    skip = pytest.mark.skip(reason=f"no datasets in {KERAS_HOME}/datasets")
+    for item in items:
+        if item.get_closest_marker("real_data"):
+            item.add_marker(skip)
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def rnnbench(capsys, monkeypatch):
+    """The command line in this process, through the function that the entry point calls."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["rnnbench", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        return Result(stopped.value.code or 0, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def rnnbench_process(tmp_path):
+    """The command line as a user runs it: the installed script, a process of its own."""
+
+    def run(*arguments, cwd=tmp_path, env=None, **options):
+        done = subprocess.run(
+            [Path(sys.executable).with_name("rnnbench"), *map(str, arguments)],
+            cwd=cwd,
+            env=os.environ | (env or {}),
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            **options,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def in_tmp(tmp_path, monkeypatch):
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RNNBENCH_RUNS", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def standin_data(tmp_path, monkeypatch):
+    """Small generated datasets in place of the real ones, read by the real loading code."""
+    return standin.install(tmp_path / "keras-home", monkeypatch)

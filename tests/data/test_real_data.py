@@ -1,0 +1,60 @@
+"""What is written down of the datasets, against the real files."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from rnnbench.data.imdb import Imdb
+from rnnbench.data.reuters import Reuters
+from rnnbench.data.text import INDEX_FROM, words
+
+pytestmark = pytest.mark.real_data
+
+
+@pytest.fixture(scope="module")
+def imdb():
+    return Imdb(type="imdb", maxlen=500).load()
+
+
+@pytest.fixture(scope="module")
+def reuters():
+    return Reuters(type="reuters", maxlen=3000).load()
+
+
+def test_imdb(imdb):
+    train, test = imdb.splits["train"], imdb.splits["test"]
+    assert (len(train), len(test)) == (25_000, 25_000)
+    assert Counter(train.y.tolist()) == Counter(test.y.tolist()) == {0: 12_500, 1: 12_500}
+    assert Imdb(type="imdb", maxlen=500).train_samples() == len(train)
+    assert np.count_nonzero(train.x) / len(train) == pytest.approx(222.4, abs=0.05)
+
+
+def test_reuters(reuters):
+    train, test = reuters.splits["train"], reuters.splits["test"]
+    assert (len(train), len(test)) == (8_982, 2_246)
+    assert Reuters(type="reuters", maxlen=300).train_samples() == len(train)
+    counts = Counter(train.y.tolist())
+    assert (len(counts), counts[3], counts[35]) == (46, 3_159, 10)
+    lengths = np.count_nonzero(train.x, axis=1)
+    assert lengths.max() == 2_376
+    assert lengths.mean() == pytest.approx(145.5, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["imdb", "reuters"])
+def test_the_largest_token_stays_below_the_vocabulary_size(name, request):
+    """Without num_words Keras drops the largest token, so the next one is the largest seen."""
+    dataset = request.getfixturevalue(name)
+    largest = max(int(split.x.max()) for split in dataset.splits.values())
+    assert largest == dataset.facts.vocabulary_size - 1
+
+
+@pytest.mark.parametrize("settings", [Imdb, Reuters])
+def test_the_word_index_holds_words_as_encode_cuts_them(settings):
+    """Every word of the index comes out of `words` as it is, so that it can be found."""
+    name = settings.model_fields["type"].annotation.__args__[0]
+    vocabulary = settings(type=name, maxlen=9).read_vocabulary()
+    ordinary = [word for word in vocabulary if not word.startswith("<")]
+    changed = [word for word in ordinary if words(word) != [word]]
+    assert len(changed) <= 1, changed  # Reuters' index has one word with a question mark
+    assert vocabulary["the"] == 1 + INDEX_FROM

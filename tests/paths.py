@@ -1,0 +1,4 @@
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+CONFIGS = REPOSITORY / "configs"
