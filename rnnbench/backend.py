@@ -6,6 +6,7 @@ so that commands which only read configs never pay the seconds and the half giga
 
 import atexit
 import contextlib
+import functools
 import os
 import shutil
 import sys
@@ -19,11 +20,12 @@ from rnnbench.errors import InputError
 THREADS_VARIABLE = "RNNBENCH_THREADS"
 
 
+@functools.cache
 def load() -> Any:
     """Import TensorFlow and Keras and start the devices, without their log noise.
 
     Sets the number of threads from `RNNBENCH_THREADS`, which TensorFlow allows only before its
-    first operation. A second call does nothing.
+    first operation, and makes every operation deterministic. A second call does nothing.
 
     Returns:
         The module `keras`.
@@ -31,8 +33,6 @@ def load() -> Any:
     Raises:
         InputError: `RNNBENCH_THREADS` is not a whole number of at least 1.
     """
-    if "keras" in sys.modules:
-        return sys.modules["keras"]
     threads = requested_threads()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     _keep_read_only_cache()
@@ -47,6 +47,9 @@ def load() -> Any:
             tf.config.threading.set_inter_op_parallelism_threads(threads)
         # Looking for devices logs too: look now, while the noise is held back.
         tf.config.list_logical_devices()
+    # Threads add up an embedding's gradient in the order they come in, unless told not to: without
+    # this, two runs of one seed part in their first steps.
+    tf.config.experimental.enable_op_determinism()
     # A keras.json in the user's home must not change what a config means.
     keras.config.set_floatx("float32")
     return keras

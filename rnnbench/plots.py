@@ -24,6 +24,8 @@ _SPLITS: Mapping[SplitName, tuple[str, str, str]] = {
     "validation": ("validation", _VALIDATION, "s"),
     "test": ("test", _TEST, "^"),
 }
+# A figure that spans more than this shows nothing of its smaller values on a linear scale.
+_LOG_RANGE = 100.0
 
 
 def draw_history(
@@ -31,7 +33,8 @@ def draw_history(
 ) -> None:
     """One figure, such as `loss`, against the epoch, for training and validation.
 
-    The best epoch, by validation where there is one, is marked.
+    The best epoch, by validation where there is one, is marked. Values that span more than a
+    hundredfold are drawn on a logarithmic scale.
 
     Args:
         history: a mapping per epoch with `epoch`, the figure and perhaps `val_` and the figure.
@@ -73,6 +76,10 @@ def draw_history(
         zorder=5,
         label=f"best epoch {best}: {value:.4g}",
     )
+    drawn = [row[name] for row in history for name in {figure_name, watched}]
+    if min(drawn) > 0 and max(drawn) / min(drawn) > _LOG_RANGE:
+        axes.set_yscale("log")
+        words += " (log scale)"
     axes.set_xlabel("epoch")
     axes.set_ylabel(words)
     axes.set_title(title)

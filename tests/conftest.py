@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import standin
 
-from rnnbench import cli
+from rnnbench import backend, cli
 
 KERAS_HOME = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser().resolve()
 
@@ -16,6 +16,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "real_data: needs the datasets in Keras' cache")
     # Keras reads it at its import; tests that change the directory must not change its meaning.
     os.environ["KERAS_HOME"] = str(KERAS_HOME)
+    backend.load()
 
 
 def pytest_collection_modifyitems(items):

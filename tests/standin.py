@@ -30,9 +30,7 @@ def install(home, monkeypatch):
     random = np.random.default_rng(0)
     x_train, y_train = _texts(random, 100, 2)
     x_test, y_test = _texts(random, 40, 2)
-    np.savez(
-        directory / "imdb.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test
-    )
+    np.savez(directory / "imdb.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     x, y = _texts(random, 150, 46)
     np.savez(directory / "reuters.npz", x=x, y=y)
     for dataset, (archive, word_index) in FILES.items():

@@ -89,6 +89,9 @@ def test_commands_that_read_configs_never_load_the_heavy_modules(arguments, tmp_
 
 
 def test_importing_the_command_line_loads_no_numbers_either():
-    code = "import sys, rnnbench.cli; sys.exit(str({'numpy', 'pydantic', 'yaml'} & set(sys.modules) or 0))"
+    code = (
+        "import sys, rnnbench.cli\n"
+        "sys.exit(str({'numpy', 'pydantic', 'yaml'} & set(sys.modules) or 0))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == "0"

@@ -51,6 +51,17 @@ def test_without_validation_the_best_epoch_is_that_of_training(tmp_path, drawn):
     assert set(_lines(drawn[0].axes[0])) == {"training loss", "best epoch 2: 1"}
 
 
+@pytest.mark.parametrize(
+    ("values", "scale", "label"),
+    [((35.0, 0.5), "linear", "loss"), ((35.0, 0.005), "log", "loss (log scale)")],
+)
+def test_a_wide_range_is_drawn_on_a_logarithmic_scale(tmp_path, drawn, values, scale, label):
+    history = [{"epoch": e, "loss": v} for e, v in enumerate(values, start=1)]
+    draw_history(history, "loss", "t", tmp_path / "loss.png")
+    axes = drawn[0].axes[0]
+    assert (axes.get_yscale(), axes.get_ylabel()) == (scale, label)
+
+
 def test_a_single_epoch_can_be_drawn(tmp_path, drawn):
     draw_history(HISTORY[:1], "accuracy", "t", tmp_path / "accuracy.png")
     low, high = drawn[0].axes[0].get_xlim()

@@ -1,11 +1,17 @@
 """Arguments and options that several commands share."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnbench.commands.console import print_note
 from rnnbench.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    from rnnbench.rundir import RunDirectory
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Output = Annotated[
@@ -22,6 +28,20 @@ Run = Annotated[
     str,
     typer.Argument(metavar="RUN", help="A run directory, or a config's name for its newest run."),
 ]
+
+
+def find_trained_run(run: str, output: Path | None) -> RunDirectory:
+    """The run that the user means, which must have a model; says so if its training did not end.
+
+    Raises:
+        RunError: there is no such run, or it saved no model.
+    """
+    from rnnbench import rundir
+
+    found = rundir.find(run, output or rundir.default_output())
+    if found.trained_model() != found.model:
+        print_note(f"{found.path} did not finish; this is its model as of the last saved epoch")
+    return found
 
 
 def find_config(config_or_run: str, output: Path | None) -> Path:

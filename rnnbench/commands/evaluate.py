@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rnnbench.commands.arguments import Json, Output, Run
+from rnnbench.commands.arguments import Json, Output, Run, find_trained_run
 from rnnbench.commands.console import print_json, print_note, print_result
 
 
@@ -27,12 +27,11 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Evaluate a trained run on one split of its dataset."""
-    from rnnbench import backend, rundir
+    from rnnbench import backend
     from rnnbench.config import require_trainable
 
-    found = rundir.find(run, output or rundir.default_output())
+    found = find_trained_run(run, output)
     dataset_settings, training = require_trainable(found.read_config())
-    found.trained_model()
 
     backend.load()
     from rnnbench.training.evaluation import choose_split, evaluate_split, load_model

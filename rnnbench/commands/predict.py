@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnbench.commands.arguments import Json, Output, Run
+from rnnbench.commands.arguments import Json, Output, Run, find_trained_run
 from rnnbench.commands.console import print_json, print_result
 from rnnbench.errors import DataError, InputError
 
@@ -40,13 +40,12 @@ def predict(
     json: Json = False,
 ) -> None:
     """Predict with a trained run: a class for each text, the next value for each sequence."""
-    from rnnbench import backend, rundir
+    from rnnbench import backend
     from rnnbench.config import require_trainable
     from rnnbench.data.text import TextSettings
 
-    found = rundir.find(run, output or rundir.default_output())
+    found = find_trained_run(run, output)
     dataset_settings, training = require_trainable(found.read_config())
-    found.trained_model()
     takes_text = isinstance(dataset_settings, TextSettings)
     if takes_text and values:
         raise DataError(f"--values: {run} was trained on text; give --text or --file")

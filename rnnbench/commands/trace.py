@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnnbench.commands.arguments import Json, Output
+from rnnbench.commands.arguments import Json, Output, find_config
 from rnnbench.commands.console import print_json, print_note, print_result, print_table
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ def trace(
     is drawn from the seed.
     """
     from rnnbench import backend, rundir
-    from rnnbench.commands.arguments import find_config
     from rnnbench.config import load_config
 
     path = find_config(config, output)
@@ -105,21 +105,23 @@ def _inputs(
             raise DataError(f"--values: {config.name} takes tokens; give --text or nothing")
         if text is not None:
             return _text_inputs(config, run, text)
-        shape = (1, given.shape[0] or steps or _STEPS)
-        tokens = random.integers(1, embedding.input_dim, size=shape, dtype=np.int32)
+        length = given.shape[0] or steps or _STEPS
+        tokens = random.integers(1, embedding.input_dim, size=(1, length), dtype=np.int32)
         return tokens, [str(token) for token in tokens[0]]
     if text is not None:
         raise DataError(f"--text: {config.name} takes values; give --values or nothing")
-    length, features = given.shape[0], given.shape[1] or 0
+    features = given.shape[-1] or 1
     if values is None:
-        x = random.standard_normal((1, length or steps or _STEPS, features), dtype=np.float32)
+        shape = (1, *(size or steps or _STEPS for size in given.shape))
+        x = random.standard_normal(shape, dtype=np.float32)
     else:
         numbers = parse_values(values)
-        if len(numbers) % features or (length and len(numbers) != length * features):
-            wanted = f"{length}·{features}" if length else f"a multiple of {features}"
+        count = None if None in given.shape else math.prod(size or 1 for size in given.shape)
+        if len(numbers) % features or (count and len(numbers) != count):
+            wanted = count or f"a multiple of {features}"
             raise DataError(f"--values: received {len(numbers)} values; this model takes {wanted}")
-        x = np.array(numbers, dtype=np.float32).reshape(1, -1, features)
-    return x, ["  ".join(f"{v:g}" for v in step) for step in x[0]]
+        x = np.array(numbers, dtype=np.float32).reshape(1, *(size or -1 for size in given.shape))
+    return x, ["  ".join(f"{v:g}" for v in np.atleast_1d(step)) for step in x[0]]
 
 
 def _text_inputs(

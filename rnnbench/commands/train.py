@@ -35,11 +35,18 @@ def train(
     """Train a config's model, evaluate it and write everything to a new run directory."""
     from rnnbench import backend, rundir
     from rnnbench.config import load_config, require_trainable
-    from rnnbench.config.loading import SMOKE
+    from rnnbench.config.loading import SMOKE, Override, parse_override
 
-    options = {"seed": seed, "training.epochs": epochs, "dataset.limit": limit}
-    overrides = (SMOKE if smoke else {}) | {k: v for k, v in options.items() if v is not None}
-    loaded = load_config(config, overrides, tuple(set_ or ()))
+    overrides = [*(SMOKE if smoke else ())]
+    for option, key, value in (
+        ("--seed", "seed", seed),
+        ("--epochs", "training.epochs", epochs),
+        ("--limit", "dataset.limit", limit),
+    ):
+        if value is not None:
+            overrides.append(Override(key, value, f"{option} {value}"))
+    overrides.extend(parse_override(setting) for setting in set_ or ())
+    loaded = load_config(config, overrides)
     require_trainable(loaded)
     output = output or rundir.default_output()
     rundir.check_writable(output)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rnnbench.config import layers as l
+from rnnbench.config.document import KeyPath
 from rnnbench.config.shapes import ShapeError, stack, written
 from rnnbench.data.dataset import validation_start
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from rnnbench.config.training import TrainingSettings
     from rnnbench.data import DatasetSettings, Facts
 
-Path = tuple[str | int, ...]
-Finding = tuple[Path, str]
+# The path of a key, and what is wrong there.
+Finding = tuple[KeyPath, str]
 
 # By task and units of the last layer (0: one for each class): the activation it must have, the
 # losses and the metrics that fit.

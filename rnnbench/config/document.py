@@ -12,7 +12,7 @@ import yaml
 
 from rnnbench.errors import ConfigError
 
-Path_ = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 # A config has a few hundred nodes; one with more has been blown up by nested aliases.
 MAX_NODES = 10_000
@@ -28,9 +28,9 @@ class Document:
     """
 
     data: dict[str, Any]
-    places: dict[Path_, str] = field(default_factory=dict)
+    places: dict[KeyPath, str] = field(default_factory=dict)
 
-    def place(self, path: Path_) -> str:
+    def place(self, path: KeyPath) -> str:
         """Where a path was written, or the nearest thing around it."""
         while path and path not in self.places:
             path = path[:-1]
@@ -45,7 +45,7 @@ class Document:
         """
         parts = key.split(".")
         here: Any = self.data
-        path: Path_ = ()
+        path: KeyPath = ()
         for part in parts[:-1]:
             step = _step(here, part, path, option)
             path += (step,)
@@ -124,7 +124,7 @@ def _parse(text: str, file: str) -> Document:
                 "name, seed, dataset, model, training"
             )
         _Places(document.places, file).visit(node, ())
-        document.data = loader.construct_document(node)
+        document.data = _unshared(loader.construct_document(node))
         return document
     except ValueError as error:
         # A scalar that looks like a date or a number and is none.
@@ -136,12 +136,12 @@ def _parse(text: str, file: str) -> Document:
 class _Places:
     """Collects the place of every key, and refuses what YAML would silently drop."""
 
-    def __init__(self, places: dict[Path_, str], file: str) -> None:
+    def __init__(self, places: dict[KeyPath, str], file: str) -> None:
         self.places = places
         self.file = file
         self.nodes = 0
 
-    def visit(self, node: yaml.Node, path: Path_) -> None:
+    def visit(self, node: yaml.Node, path: KeyPath) -> None:
         self.nodes += 1
         if self.nodes > MAX_NODES:
             raise ConfigError(
@@ -175,6 +175,13 @@ class _Places:
         return f"{self.file}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
 
 
+def _unshared(value: Any) -> Any:
+    """A copy in which an alias is a value of its own, so that changing one changes no other."""
+    if isinstance(value, dict):
+        return {key: _unshared(item) for key, item in value.items()}
+    return [_unshared(item) for item in value] if isinstance(value, list) else value
+
+
 def _kind(node: yaml.Node | None) -> str:
     if node is None:
         return "an empty file"
@@ -183,7 +190,7 @@ def _kind(node: yaml.Node | None) -> str:
     return "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
 
 
-def _step(here: object, part: str, path: Path_, option: str) -> str | int:
+def _step(here: object, part: str, path: KeyPath, option: str) -> str | int:
     """The key or index that `part` means inside `here`."""
     where = ".".join(map(str, path)) or "the config"
     if isinstance(here, dict):

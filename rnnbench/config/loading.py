@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +18,59 @@ from rnnbench.config.training import TrainingSettings
 from rnnbench.data import DatasetSettings
 from rnnbench.errors import ConfigError
 
-SMOKE = {"dataset.limit": 64, "training.epochs": 1}
+
+@dataclass(frozen=True)
+class Override:
+    """A value from the command line that takes the place of a config's.
+
+    Attributes:
+        key: where it goes, such as `model.layers.1.units`.
+        value: a YAML value.
+        option: what the user typed, named in messages as its place.
+        makes_section: whether to make a `dataset` or `training` that the config does not have.
+    """
+
+    key: str
+    value: object
+    option: str
+    makes_section: bool = False
 
 
-def load_config(
-    path: Path, overrides: Mapping[str, object] | None = None, settings: tuple[str, ...] = ()
-) -> RunConfig:
+SMOKE = (Override("dataset.limit", 64, "--smoke"), Override("training.epochs", 1, "--smoke"))
+
+
+def parse_override(setting: str) -> Override:
+    """The override that a `--set KEY=VALUE` asks for.
+
+    Raises:
+        ConfigError: it is not of that form.
+    """
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise ConfigError(
+            f"--set: received {setting!r}; allowed is KEY=VALUE, such as --set training.epochs=3"
+        )
+    option = f"--set {setting}"
+    return Override(key, parse_value(text, option), option, makes_section=True)
+
+
+def load_config(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
     """Read a config, put overrides into it, fill in what it leaves out and check it.
 
     Args:
         path: a YAML file.
-        overrides: values by dotted key, named in messages as `--set`.
-        settings: `KEY=VALUE` as given to `--set`, applied after `overrides`; values are YAML.
+        overrides: applied in order.
 
     Raises:
         ConfigError: the file cannot be read, is not YAML, or says something that cannot work. The
             message names the place of everything that is wrong.
     """
     document = read_document(path)
-    for key, value in (overrides or {}).items():
-        document.override(key, value, f"{key}={value}")
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals or not key:
-            raise ConfigError(
-                f"--set: received {setting!r}; allowed is KEY=VALUE, for example "
-                "--set training.epochs=3"
-            )
-        document.override(key, parse_value(text, f"--set {setting}"), f"--set {setting}")
+    for override in overrides:
+        section, inside, _ = override.key.partition(".")
+        # `--epochs` makes no training of a model alone: `require_trainable` says what is missing.
+        if override.makes_section or not inside or section in document.data:
+            document.override(override.key, override.value, override.option)
     if "name" not in document.data:
         document.data["name"] = path.stem
     return validate(document)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from rnnbench.config.checks import Finding
-    from rnnbench.config.document import Document
+    from rnnbench.config.document import Document, KeyPath
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -61,10 +61,10 @@ def translate(error: ValidationError, document: Document, root: type[Settings]) 
 
 
 def _walk(
-    location: tuple[str | int, ...], data: Any, root: type[Settings]
-) -> tuple[tuple[str | int, ...], type[Settings] | None]:
+    location: KeyPath, data: Any, root: type[Settings]
+) -> tuple[KeyPath, type[Settings] | None]:
     """The path of keys behind a pydantic location, and the settings that its last key is in."""
-    path: tuple[str | int, ...] = ()
+    path: KeyPath = ()
     annotation: Any = root
     settings: type[Settings] | None = root
     for part in location:

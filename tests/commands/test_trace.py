@@ -55,6 +55,18 @@ def test_tokens_are_drawn_where_none_are_given(rnnbench):
     assert len(document["layers"][0]["steps"]) == 10
 
 
+def test_a_vector_is_traced_through_the_sequence_made_of_it(rnnbench, in_tmp):
+    path = in_tmp / "repeat.yaml"
+    path.write_text(
+        "model: {input: {shape: [2]}, layers: [{type: repeat_vector, n: 3}, {type: gru, units: 2}]}"
+    )
+    for arguments in ([], ["--values", "1,2"]):
+        (layer,) = json.loads(rnnbench("trace", path, "--json", *arguments).out)["layers"]
+        assert len(layer["steps"]) == 3
+        assert layer["max_difference"] < 1e-6
+    assert rnnbench("trace", path).code == 0
+
+
 def test_a_model_without_a_recurrent_layer(rnnbench):
     result = rnnbench("trace", CONFIGS / "models" / "embedding.yaml")
     assert (result.code, "no recurrent layer in this model" in result.out) == (0, True)

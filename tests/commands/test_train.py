@@ -57,8 +57,8 @@ def test_the_model_opens_without_rnnbench(toy_runs, rnnbench, in_toy, tmp_path):
 def test_options_change_the_config_that_is_written(rnnbench, in_tmp):
     (in_tmp / "toy.yaml").write_text((CONFIGS / "toy_gru.yaml").read_text())
     result = rnnbench(
-        "train", "toy.yaml", "-q", "-o", "elsewhere", "--seed", "3", "--epochs", "2", "--limit", "4",
-        "--set", "model.layers.0.units=2", "--set", "model.layers.1.units=2",
+        "train", "toy.yaml", "-q", "-o", "elsewhere", "--seed", "3", "--epochs", "2",
+        "--limit", "4", "--set", "model.layers.0.units=2", "--set", "model.layers.1.units=2",
     )  # fmt: skip
     assert result.code == 0, result.err
     assert result.err == ""
@@ -163,13 +163,20 @@ TOY = CONFIGS / "toy_gru.yaml"
     [
         (["train"], "Missing argument"),
         (["train", "nowhere.yaml"], "error: nowhere.yaml: no such file"),
-        (["train", TOY, "--epochs", "0"], "training.epochs: received 0; allowed: at least 1"),
+        (
+            ["train", TOY, "--epochs", "0"],
+            "error: --epochs 0: training.epochs: received 0; allowed: at least 1",
+        ),
         (["train", TOY, "--epochs", "many"], "unable to parse string as an integer"),
         (["train", TOY, "--seed", "-1"], "seed: received -1; allowed: at least 0"),
         (["train", TOY, "--limit", "0"], "dataset.limit: received 0; allowed: at least 1"),
         (["train", TOY, "--set", "seed"], "allowed is KEY=VALUE"),
         (["train", TOY, "--set", "dataset.type=mnist"], "unknown type 'mnist'"),
         (["train", CONFIGS / "models" / "embedding.yaml"], "dataset and training missing"),
+        (
+            ["train", CONFIGS / "models" / "embedding.yaml", "--smoke"],
+            "dataset and training missing",
+        ),
         (["train", TOY, "-o", "/proc/runs"], "runs cannot be written here"),
         (["train", TOY, "--nonsense"], "No such option"),
         (["nonsense"], "No such command"),
@@ -179,7 +186,7 @@ TOY = CONFIGS / "toy_gru.yaml"
         (["summary", "nowhere.yaml"], "error: nowhere.yaml: no such file"),
         (["summary", "nothing"], "neither a config file nor a run"),
         (["trace", "nothing"], "neither a config file nor a run"),
-        (["trace", TOY, "--values", "1,2"], "received 2 values; this model takes 4·1"),
+        (["trace", TOY, "--values", "1,2"], "received 2 values; this model takes 4"),
         (["trace", TOY, "--text", "a"], "takes values; give --values or nothing"),
         (["trace", TOY, "--steps", "0"], "should be greater than or equal to 1"),
         (
@@ -191,7 +198,9 @@ TOY = CONFIGS / "toy_gru.yaml"
             "takes tokens; give --text or nothing",
         ),
     ],
-    ids=lambda value: " ".join(getattr(v, "name", v) for v in value) if isinstance(value, list) else "",
+    ids=lambda value: (
+        " ".join(getattr(v, "name", v) for v in value) if isinstance(value, list) else ""
+    ),
 )
 def test_wrong_input_is_refused(refused, arguments, message):
     assert message in " ".join(refused(*arguments).replace("│", " ").split())

@@ -119,6 +119,12 @@ def test_override_makes_what_is_missing(document):
     assert document.place(("training", "early_stopping")) == "--set a"
 
 
+def test_override_of_an_alias_leaves_what_it_stands_for(write):
+    document = read_document(write("layers:\n  - &first {units: 2}\n  - *first\n"))
+    document.override("layers.1.units", 5, "--set a")
+    assert document.data["layers"] == [{"units": 2}, {"units": 5}]
+
+
 @pytest.mark.parametrize(
     ("key", "message"),
     [

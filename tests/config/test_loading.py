@@ -5,6 +5,7 @@ import yaml
 from paths import CONFIGS
 
 from rnnbench.config import dump_config, load_config, require_trainable
+from rnnbench.config.loading import parse_override
 from rnnbench.errors import ConfigError
 
 TOY = """\
@@ -31,10 +32,11 @@ training: {loss: binary_crossentropy, epochs: 2, metrics: [accuracy]}
 def load(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    def load(text, *settings, **overrides):
+    def load(text, *settings):
         path = tmp_path / "c.yaml"
         path.write_text(dedent(text))
-        return load_config(path.relative_to(tmp_path), overrides, settings)
+        overrides = [parse_override(setting) for setting in settings]
+        return load_config(path.relative_to(tmp_path), overrides)
 
     return load
 
@@ -69,14 +71,19 @@ def test_what_follows_is_filled_in(load):
 )
 def test_return_sequences_is_true_below_a_layer_that_needs_one(load, above, expected):
     lines = "".join(f"    - {layer}\n" for layer in above)
-    model = f"model:\n  input: {{shape: [5, 1]}}\n  layers:\n    - {{type: lstm, units: 2}}\n{lines}"
+    model = (
+        f"model:\n  input: {{shape: [5, 1]}}\n  layers:\n    - {{type: lstm, units: 2}}\n{lines}"
+    )
     assert load(model).model.layers[0].return_sequences is expected
-    wrapped = model.replace("{type: lstm, units: 2}", "{type: bidirectional, layer: {type: lstm, units: 2}}", 1)
+    wrapped = model.replace(
+        "{type: lstm, units: 2}", "{type: bidirectional, layer: {type: lstm, units: 2}}", 1
+    )
     assert load(wrapped).model.layers[0].layer.return_sequences is expected
 
 
 def test_return_sequences_can_be_said(load):
-    model = "model:\n  input: {shape: [5, 1]}\n  layers:\n    - {type: lstm, units: 2, return_sequences: true}\n"
+    layer = "{type: lstm, units: 2, return_sequences: true}"
+    model = f"model: {{input: {{shape: [5, 1]}}, layers: [{layer}]}}"
     assert load(model).model.layers[0].return_sequences is True
 
 
@@ -99,8 +106,8 @@ def test_set_reaches_lists_and_is_read_as_yaml(load):
     assert config.seed == 7
 
 
-def test_set_wins_over_options(load):
-    assert load(TOY, "seed=7", seed=3).seed == 7
+def test_the_last_override_wins(load):
+    assert load(TOY, "seed=7", "seed=3").seed == 3
 
 
 @pytest.mark.parametrize("setting", ["seed", "=3", ""])
@@ -217,7 +224,9 @@ WRONG = {
         "c.yaml:7:23: training.epochs: received 0; allowed: at least 1",
     ),
     "two ways of clipping": (
-        TOY.replace("loss: mse", "loss: mse, optimizer: {type: sgd, clipnorm: 1.0, clipvalue: 1.0}"),
+        TOY.replace(
+            "loss: mse", "loss: mse, optimizer: {type: sgd, clipnorm: 1.0, clipvalue: 1.0}"
+        ),
         "c.yaml:7:23: training.optimizer: received clipnorm and clipvalue; only one of them may be "
         "set",
     ),
@@ -244,7 +253,10 @@ WRONG = {
         "gets (None,): a layer below must give one (return_sequences: true for a recurrent layer)",
     ),
     "an embedding of values": (
-        TOY.replace("    - {type: lstm", "    - {type: embedding, input_dim: 3, output_dim: 2}\n    - {type: lstm"),
+        TOY.replace(
+            "    - {type: lstm",
+            "    - {type: embedding, input_dim: 3, output_dim: 2}\n    - {type: lstm",
+        ),
         "c.yaml:4:7: model.layers.0: received embedding; the dataset gives values, not tokens\n"
         "c.yaml:4:7: model.layers.0: embedding needs tokens of shape (timesteps,), gets (4, 1)",
     ),
@@ -309,7 +321,9 @@ WRONG = {
         "needs sigmoid",
     ),
     "a head without an activation": (
-        IMDB.replace("    - {type: dense, units: 1, activation: sigmoid}\n", "").replace("units: 3", "units: 1"),
+        IMDB.replace("    - {type: dense, units: 1, activation: sigmoid}\n", "").replace(
+            "units: 3", "units: 1"
+        ),
         "c.yaml:5:7: model.layers.1: received lstm; a binary task ends in a dense layer with "
         "activation sigmoid",
     ),
@@ -341,7 +355,10 @@ WRONG = {
         "c.yaml:7:65: training.class_weight.1: received -2.0; a weight is at least 0",
     ),
     "a convolution that Keras cannot do": (
-        TOY.replace("{type: lstm, units: 3}", "{type: conv1d, filters: 1, kernel_size: 2, strides: 2, dilation_rate: 2}"),
+        TOY.replace(
+            "{type: lstm, units: 3}",
+            "{type: conv1d, filters: 1, kernel_size: 2, strides: 2, dilation_rate: 2}",
+        ),
         "c.yaml:4:7: model.layers.0: received strides 2 and dilation_rate 2; only one of them may "
         "be above 1",
     ),

@@ -54,5 +54,5 @@ def test_fit_serves_every_sample_once_an_epoch_in_the_order_of_that_epoch(epochs
     model = keras.Sequential([Recording(), keras.layers.Dense(1)])
     model.compile("sgd", "mean_squared_error", run_eagerly=True)
     model.fit(batches, epochs=epochs, callbacks=[starter], shuffle=False, verbose=0)
-    expected = [np.random.default_rng([5, e]).permutation(10).tolist() for e in range(epochs)]
-    assert served[-10 * epochs :] == sum(expected, [])
+    expected = [i for e in range(epochs) for i in np.random.default_rng([5, e]).permutation(10)]
+    assert served[-10 * epochs :] == expected

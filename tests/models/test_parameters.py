@@ -58,7 +58,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("settings", "shape"), CASES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("settings", "shape"), CASES, ids=str)
 def test_shapes_and_counts_are_those_of_keras(settings, shape):
     layer = LAYER.validate_python(settings)
     of_keras = build_layer(layer)
@@ -67,7 +67,7 @@ def test_shapes_and_counts_are_those_of_keras(settings, shape):
     assert (None, *output_shape(layer, shape)) == of_keras.compute_output_shape((None, *shape))
 
 
-@pytest.mark.parametrize(("settings", "shape"), CASES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("settings", "shape"), CASES, ids=str)
 def test_the_numbers_written_out_give_the_count(settings, shape):
     count = count_parameters(LAYER.validate_python(settings), shape)
     if count.formula:

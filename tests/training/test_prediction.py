@@ -16,7 +16,9 @@ def _constant(inputs, outputs):
 
     class Constant(keras.Model):
         def call(self, x):
-            return keras.ops.tile(keras.ops.convert_to_tensor([outputs]), [keras.ops.shape(x)[0], 1])
+            return keras.ops.tile(
+                keras.ops.convert_to_tensor([outputs]), [keras.ops.shape(x)[0], 1]
+            )
 
     del inputs
     return Constant()
@@ -32,7 +34,7 @@ def test_a_sigmoid_is_the_probability_of_the_second_class(probability, index, la
     (result,) = predict_texts(model, ["Good, zorkmid bad!"], settings, VOCABULARY, 32)
     assert (result.prediction, result.label) == (index, label)
     assert result.probabilities == {"negative": 1 - probability, "positive": probability}
-    assert list(result.probabilities)[0] == label
+    assert next(iter(result.probabilities)) == label
     assert result.tokens == ("<start>", "good", "<oov>", "bad")
     assert result.oov_rate == pytest.approx(1 / 3)
     assert result.words == 3
@@ -76,7 +78,9 @@ def test_values():
         ([6, 7, 8, 9], 19.0),
         ([-1, 0, 1, 2], 5.0),
     ]
-    with pytest.raises(DataError, match=r"received 3 values \(1, 2, 3\); this model takes exactly 4"):
+    with pytest.raises(
+        DataError, match=r"received 3 values \(1, 2, 3\); this model takes exactly 4"
+    ):
         predict_values(model, [[1, 2, 3]], facts, 32)
 
 

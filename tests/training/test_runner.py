@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rnnbench.config import load_config
+from rnnbench.config.loading import parse_override
 from rnnbench.errors import InterruptedRunError, TrainingError
 from rnnbench.rundir import find
 from rnnbench.training import runner
@@ -66,7 +67,7 @@ def run_config(tmp_path):
     def run(text, *settings, listener=None):
         path = tmp_path / "c.yaml"
         path.write_text(text)
-        config = load_config(path, settings=settings)
+        config = load_config(path, [parse_override(setting) for setting in settings])
         return train(
             config, tmp_path / "runs", command=["rnnbench"], listener=listener or Silence()
         )

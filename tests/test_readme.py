@@ -1,0 +1,98 @@
+"""The README's commands and claims, tried out."""
+
+import os
+import re
+import shlex
+
+import pytest
+from paths import CONFIGS, REPOSITORY
+
+from rnnbench import rundir
+from rnnbench.cli import app
+from rnnbench.config import load_config
+from rnnbench.data import DATASETS
+
+README = (REPOSITORY / "README.md").read_text()
+SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+COMMANDS = [line for line in SHELL.splitlines() if line.startswith("rnnbench ")]
+
+
+def _needs_data(command):
+    return "imdb" in command or "reuters" in command
+
+
+def test_there_are_commands_to_try():
+    assert len(COMMANDS) >= 10
+    assert sum(map(_needs_data, COMMANDS)) >= 4
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    """One directory for all commands: a later one uses the run of an earlier one."""
+    path = tmp_path_factory.mktemp("readme")
+    os.symlink(CONFIGS, path / "configs")
+    return path
+
+
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(c, marks=[pytest.mark.real_data] if _needs_data(c) else []) for c in COMMANDS],
+)
+def test_the_commands_work(rnnbench_process, directory, command):
+    arguments = shlex.split(command)[1:]
+    if arguments[0] == "train" and "--smoke" not in arguments:
+        arguments.append("--smoke")  # all of it but its length
+    result = rnnbench_process(*arguments, cwd=directory)
+    assert result.code == 0, result.err
+    assert result.out
+
+
+def test_the_two_commands_for_a_fresh_machine_are_what_ci_runs():
+    commands = [line for line in SHELL.splitlines() if line.startswith("python3 -m venv")]
+    assert len(commands) == 2
+    assert commands[0].endswith("rnnbench train configs/toy_lstm.yaml")
+    assert commands[1].endswith("python -m pytest")
+    assert "grep '^python3 -m venv' README.md" in (REPOSITORY / ".ci" / "run").read_text()
+
+
+def test_every_command_is_in_the_table():
+    named = set(re.findall(r"^\| `rnnbench (\w+)", README, re.MULTILINE))
+    assert named == {command.callback.__name__ for command in app.registered_commands}
+
+
+def test_the_config_is_one_that_works(tmp_path):
+    (config,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    path = tmp_path / "readme.yaml"
+    path.write_text(config)
+    loaded = load_config(path)
+    assert loaded.name == "my_lstm"
+    assert loaded.model.layers[1].layer.return_sequences is True
+
+
+def test_every_dataset_and_layer_is_named():
+    from rnnbench.config.layers import Layer
+
+    kinds = {c.model_fields["type"].annotation.__args__[0] for c in Layer.__origin__.__args__}
+    for kind in kinds | set(DATASETS):
+        assert f"`{kind}`" in README
+
+
+def test_every_file_of_a_run_is_in_the_table(tmp_path):
+    run = rundir.RunDirectory(tmp_path)
+    properties = [n for n, v in vars(rundir.RunDirectory).items() if isinstance(v, property)]
+    for name in properties:
+        relative = getattr(run, name).relative_to(tmp_path)
+        assert f"`{relative.parts[0]}" in README, name
+
+
+def test_the_pictures_are_there():
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (REPOSITORY / picture).exists()
+
+
+def test_every_shipped_config_opens_with_its_command_and_what_it_measured():
+    for path in sorted(CONFIGS.rglob("*.yaml")):
+        first, second = path.read_text().splitlines()[:2]
+        relative = path.relative_to(REPOSITORY)
+        assert re.fullmatch(rf"# rnnbench (train|summary|trace) {relative}( .*)?", first), path
+        assert re.match(r"# measured: .*\d", second), path
