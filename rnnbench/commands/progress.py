@@ -71,7 +71,6 @@ class Bar:
 
     def begin(self, epochs: int, steps_per_epoch: int) -> None:
         self._epochs, self._steps = epochs, steps_per_epoch
-        self._started = time.monotonic()
         self._shown = 0.0
         self._task = self._progress.add_task(
             "", total=epochs * steps_per_epoch, epoch=f"1/{epochs}", figures="", speed=""
@@ -80,16 +79,19 @@ class Bar:
 
     def step(self, epoch: int, step: int, figures: Mapping[str, float]) -> None:
         now = time.monotonic()
+        if step == 1:
+            # From here on: neither the first step's compilation nor validation counts as speed.
+            self._first_step = now
         if self._task is None or now - self._shown < _REFRESH_SECONDS:
             return
         self._shown = now
-        done = (epoch - 1) * self._steps + step
+        speed = f"{1000 * (now - self._first_step) / (step - 1):.0f} ms/step" if step > 1 else ""
         self._progress.update(
             self._task,
-            completed=done,
+            completed=(epoch - 1) * self._steps + step,
             epoch=f"{epoch}/{self._epochs}",
             figures="  ".join(f"{name} {float(value):.4f}" for name, value in figures.items()),
-            speed=f"{1000 * (now - self._started) / done:.0f} ms/step",
+            speed=speed,
         )
 
     def epoch(self, row: Mapping[str, float]) -> None:

@@ -10,9 +10,6 @@ from rnnbench.data.batches import Batches
 from rnnbench.errors import RunError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from rnnbench.data import Dataset, Split, SplitName
     from rnnbench.rundir import RunDirectory
 
@@ -40,12 +37,6 @@ def evaluate_split(model: keras.Model, split: Split, batch_size: int) -> dict[st
     # Keras sorts them by the alphabet.
     names = ["loss", *(name for name in results if name != "loss")]
     return {name: float(results[name]) for name in names}
-
-
-def predict_split(model: keras.Model, split: Split, batch_size: int) -> npt.NDArray[np.float32]:
-    """Predictions for a split, float32 [samples, outputs]."""
-    predictions: npt.NDArray[np.float32] = model.predict(split.x, batch_size=batch_size, verbose=0)
-    return predictions
 
 
 def choose_split(dataset: Dataset, wanted: SplitName | None) -> SplitName:

@@ -69,7 +69,7 @@ def predict_texts(
         if not words(text):
             raise DataError(f"received the text {text!r}, which has no words; give at least one")
         encoded.append(settings.encode(text, vocabulary))
-    outputs = model.predict(settings.pad(encoded), batch_size=batch_size, verbose=0)
+    outputs = predict_inputs(model, settings.pad(encoded), batch_size)
     predictions = []
     for text, tokens, output in zip(texts, encoded, outputs, strict=True):
         index, label, probabilities = _classify(output, settings.facts())
@@ -107,11 +107,25 @@ def predict_values(
                 f"model takes exactly {timesteps}"
             )
     inputs = np.array(sequences, dtype=np.float32)[..., np.newaxis]
-    outputs = model.predict(inputs, batch_size=batch_size, verbose=0)
+    outputs = predict_inputs(model, inputs, batch_size)
     return [
         Prediction(input=list(values), prediction=float(output[0]))
         for values, output in zip(sequences, outputs, strict=True)
     ]
+
+
+def predict_inputs(
+    model: keras.Model, inputs: npt.NDArray[np.generic], batch_size: int
+) -> npt.NDArray[np.float32]:
+    """What a model gives for an array of samples.
+
+    Returns:
+        float32 [samples, outputs].
+    """
+    # Not `model.predict`: for an array it makes a dataset that logs an error of TensorFlow's own
+    # where operations are deterministic.
+    starts = range(0, len(inputs), batch_size)
+    return np.concatenate([model.predict_on_batch(inputs[i : i + batch_size]) for i in starts])
 
 
 def parse_values(text: str) -> list[float]:

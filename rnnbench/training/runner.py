@@ -15,7 +15,8 @@ from rnnbench.errors import InterruptedRunError
 from rnnbench.models.builder import build_model, compile_model
 from rnnbench.training.callbacks import Recorder, Steps, save_model, watchers
 from rnnbench.training.environment import describe_environment
-from rnnbench.training.evaluation import evaluate_split, predict_split
+from rnnbench.training.evaluation import evaluate_split
+from rnnbench.training.prediction import predict_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,7 +173,7 @@ def _evaluate(
         from rnnbench import plots
 
         points = {
-            name: (split.y.tolist(), predict_split(model, split, batch_size)[:, 0].tolist())
+            name: (split.y.tolist(), predict_inputs(model, split.x, batch_size)[:, 0].tolist())
             for name, split in dataset.splits.items()
         }
         title = f"{model.name}: predictions"

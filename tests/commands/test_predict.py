@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import sys
 
 import pytest
@@ -29,6 +30,19 @@ def test_a_file_can_be_stdin(rnnbench, in_toy, monkeypatch):
     stdin = io.TextIOWrapper(io.BytesIO(b"6,7,8,9\n"))
     monkeypatch.setattr(sys, "stdin", stdin)
     assert rnnbench("predict", "toy", "--file", "-").out.startswith("[6, 7, 8, 9] -> ")
+
+
+def test_the_model_of_an_unfinished_run_is_used_and_said_so(rnnbench, in_toy, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(next((in_toy / "runs" / "toy").iterdir()), run)
+    (run / "model.keras").unlink()
+    result = rnnbench("predict", run, "--values", "6,7,8,9")
+    assert result.code == 0
+    assert f"{run} did not finish; this is its model as of the last saved epoch" in result.err
+    (run / "checkpoint" / "model.keras").unlink()
+    refused = rnnbench("predict", run, "--values", "6,7,8,9")
+    assert refused.code == 2
+    assert "no trained model" in refused.err
 
 
 @pytest.mark.parametrize(

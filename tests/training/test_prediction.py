@@ -6,7 +6,12 @@ from rnnbench.data.imdb import Imdb
 from rnnbench.data.reuters import Reuters
 from rnnbench.data.toy_sequence import ToySequence
 from rnnbench.errors import DataError
-from rnnbench.training.prediction import parse_values, predict_texts, predict_values
+from rnnbench.training.prediction import (
+    parse_values,
+    predict_inputs,
+    predict_texts,
+    predict_values,
+)
 
 VOCABULARY = {"<pad>": 0, "<start>": 1, "<oov>": 2, "good": 4, "bad": 5}
 
@@ -67,6 +72,19 @@ def test_a_text_without_words_is_refused():
     settings = Imdb(type="imdb", num_words=6, maxlen=2)
     with pytest.raises(DataError, match=r"received the text ' \.\.\. ', which has no words"):
         predict_texts(_constant(2, [0.5]), ["good", " ... "], settings, VOCABULARY, 32)
+
+
+def test_inputs_are_predicted_in_batches():
+    sizes = []
+
+    class Counting:
+        def predict_on_batch(self, x):
+            sizes.append(len(x))
+            return 2 * x
+
+    outputs = predict_inputs(Counting(), np.arange(5.0)[:, np.newaxis], 2)
+    assert sizes == [2, 2, 1]
+    assert outputs.tolist() == [[0], [2], [4], [6], [8]]
 
 
 def test_values():
