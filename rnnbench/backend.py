@@ -18,6 +18,7 @@ from typing import Any
 from rnnbench.errors import InputError
 
 THREADS_VARIABLE = "RNNBENCH_THREADS"
+MAX_THREADS = 1024
 
 
 @functools.cache
@@ -31,7 +32,7 @@ def load() -> Any:
         The module `keras`.
 
     Raises:
-        InputError: `RNNBENCH_THREADS` is not a whole number of at least 1.
+        InputError: `RNNBENCH_THREADS` is not a whole number from 1 to `MAX_THREADS`.
     """
     threads = requested_threads()
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -52,6 +53,8 @@ def load() -> Any:
     tf.config.experimental.enable_op_determinism()
     # A keras.json in the user's home must not change what a config means.
     keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
     return keras
 
 
@@ -61,7 +64,7 @@ def _keep_read_only_cache() -> None:
     Keras leaves such a cache for one of its own in /tmp and downloads everything again; a
     directory of ours that links to the cache keeps it there.
     """
-    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    home = keras_home()
     if home.is_dir() and not os.access(home, os.W_OK):
         view = tempfile.mkdtemp(prefix="rnnbench-keras-home-")
         atexit.register(shutil.rmtree, view, ignore_errors=True)
@@ -69,19 +72,24 @@ def _keep_read_only_cache() -> None:
         os.environ["KERAS_HOME"] = view
 
 
+def keras_home() -> Path:
+    """The directory that Keras caches in: `$KERAS_HOME`, else `~/.keras`."""
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+
+
 def requested_threads() -> int | None:
     """The value of `RNNBENCH_THREADS`, or None where TensorFlow is to choose.
 
     Raises:
-        InputError: it is not a whole number of at least 1.
+        InputError: it is not a whole number from 1 to `MAX_THREADS`.
     """
     value = os.environ.get(THREADS_VARIABLE)
     if value is None:
         return None
-    if not value.isdecimal() or int(value) < 1:
+    if not value.isdecimal() or not 1 <= int(value) <= MAX_THREADS:
         raise InputError(
-            f"{THREADS_VARIABLE}: received {value!r}, allowed is a whole number of at least 1. "
-            "Unset it to let TensorFlow choose."
+            f"{THREADS_VARIABLE}: received {value!r}, allowed is a whole number from 1 to "
+            f"{MAX_THREADS}. Unset it to let TensorFlow choose."
         )
     return int(value)
 

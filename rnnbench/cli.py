@@ -1,5 +1,8 @@
 """The command line: one Typer app; an error of ours is one message and an exit code."""
 
+import contextlib
+import io
+import os
 import sys
 import traceback
 from typing import Annotated
@@ -25,27 +28,63 @@ for command in (train, evaluate, predict, summary, trace):
     app.command()(command)
 
 
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    debug: Annotated[  # noqa: ARG001 - `main` has read it
-        bool, typer.Option("--debug", help="Show the traceback of an error.")
-    ] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"rnnbench {rnnbench.__version__}")
         raise typer.Exit
 
 
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    pass
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
+    _prepare_streams()
     # `--debug` is a wish about errors, not about a command: it may stand anywhere.
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app(arguments, prog_name="rnnbench")
+        try:
+            app(arguments, prog_name="rnnbench")
+        finally:
+            sys.stdout.flush()  # what cannot be written is an error, not a line at the exit
     except RnnbenchError as error:
-        if debug:
-            traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code, debug=debug)
+    except OSError as error:
+        # A full disk, a closed pipe, a directory that went away. Python tries to write the rest
+        # at its exit, and must not fail again.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _fail(str(error), RnnbenchError.exit_code, debug=debug)
+
+
+def _fail(message: str, exit_code: int, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(exit_code)
+
+
+def _prepare_streams() -> None:
+    """Make the standard streams fit to be used, whatever the shell has left of them."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:  # closed by the caller
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != descriptor:
+                os.dup2(null, descriptor)
+                os.close(null)
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # An encoding that lacks a character shows another in its place.
+            stream.reconfigure(errors="replace")

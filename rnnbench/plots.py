@@ -7,6 +7,7 @@ and each line also has a style of its own.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def draw_history(
     axes.set_title(title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.legend()
-    figure.savefig(path)
+    _save(figure, path)
 
 
 def best_epoch(history: Sequence[Mapping[str, float]], figure_name: str) -> int:
@@ -116,7 +117,14 @@ def draw_predictions(
     axes.set_ylabel("prediction")
     axes.set_title(title)
     axes.legend()
-    figure.savefig(path)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Write a PNG so that `path` holds the old picture or the new one, never a part."""
+    aside = path.with_name(f".{path.name}.partial")
+    figure.savefig(aside, format="png")
+    os.replace(aside, path)
 
 
 def _new_figure() -> tuple[Figure, Axes]:

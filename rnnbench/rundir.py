@@ -136,9 +136,18 @@ class RunDirectory:
         """Token of each word.
 
         Raises:
-            RunError: the file is missing or damaged.
+            RunError: the file is missing or damaged, or is not of this run's config.
         """
-        return _read_json(self.vocabulary)
+        vocabulary = _read_json(self.vocabulary)
+        dataset = self.read_config().dataset
+        size = (dataset.facts().vocabulary_size if dataset else None) or 0
+        for word, token in vocabulary.items():
+            if type(token) is not int or not 0 <= token < size:
+                raise RunError(
+                    f"{self.vocabulary}: damaged: {word!r} has the token {token!r}; tokens are "
+                    f"whole numbers from 0 to {size - 1}"
+                )
+        return vocabulary
 
     def write_vocabulary(self, vocabulary: Mapping[str, int]) -> None:
         """Write the token of each word."""
@@ -231,10 +240,13 @@ def find(run: str, output: Path) -> RunDirectory:
     path = Path(run)
     if is_run(path):
         return RunDirectory(path)
-    runs = _runs_of(output / run) if _is_name(run) else []
+    try:
+        runs = _runs_of(output / run) if _is_name(run) else []
+    except OSError as error:
+        raise RunError(f"{error.filename}: cannot be read: {error.strerror}") from error
     if runs:
         return RunDirectory(runs[-1])
-    if path.exists():
+    if os.path.exists(path):
         raise RunError(
             f"{run}: this is not a run directory: it has no config.yaml and manifest.json. "
             f"{_known(output)}"
@@ -248,12 +260,13 @@ def find(run: str, output: Path) -> RunDirectory:
 def is_run(path: Path) -> bool:
     """Whether a path is a run directory."""
     run = RunDirectory(path)
-    return run.config.is_file() and run.manifest.is_file()
+    # Not Path.is_file: that raises for a name that is too long or may not be looked at.
+    return os.path.isfile(run.config) and os.path.isfile(run.manifest)
 
 
 def _runs_of(directory: Path) -> list[Path]:
     """The runs in a directory, oldest first; within a second, by the time they were made."""
-    if not directory.is_dir():
+    if not os.path.isdir(directory):
         return []
     runs = [
         (match["time"], (path / "config.yaml").stat().st_mtime_ns, path)
@@ -264,7 +277,10 @@ def _runs_of(directory: Path) -> list[Path]:
 
 
 def _known(output: Path) -> str:
-    names = sorted(p.name for p in output.iterdir() if _runs_of(p)) if output.is_dir() else []
+    try:
+        names = sorted(p.name for p in output.iterdir() if _runs_of(p))
+    except OSError:
+        names = []
     if not names:
         return "There are no runs there yet; `rnnbench train CONFIG` makes one"
     return f"Names with runs: {', '.join(names)}"
@@ -275,7 +291,7 @@ def _is_name(text: str) -> bool:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def _read_json(path: Path) -> dict[str, Any]:

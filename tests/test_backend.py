@@ -35,7 +35,7 @@ def test_training_is_the_same_to_the_last_bit():
     assert len({weights() for _ in range(5)}) == 1
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", ""])
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "", "1025"])
 def test_threads_must_be_a_whole_number(monkeypatch, value):
     monkeypatch.setenv("RNNBENCH_THREADS", value)
     with pytest.raises(InputError, match=f"RNNBENCH_THREADS: received '{value}'"):
@@ -66,9 +66,15 @@ def test_loading_is_silent_and_another_backend_is_not_taken():
 
 
 def test_a_keras_json_of_the_user_does_not_change_the_numbers(tmp_path):
-    (tmp_path / "keras.json").write_text('{"floatx": "float16", "backend": "jax"}')
-    code = "from rnnbench import backend; print(backend.load().config.floatx())"
-    assert _python(code, KERAS_HOME=str(tmp_path)).stdout == "float32\n"
+    (tmp_path / "keras.json").write_text(
+        '{"floatx": "float16", "backend": "jax", "epsilon": 0.1,'
+        ' "image_data_format": "channels_first"}'
+    )
+    code = (
+        "from rnnbench import backend; c = backend.load().config;"
+        "print(c.floatx(), c.epsilon(), c.image_data_format())"
+    )
+    assert _python(code, KERAS_HOME=str(tmp_path)).stdout == "float32 1e-07 channels_last\n"
 
 
 def test_what_fails_while_loading_is_shown():

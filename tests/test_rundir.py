@@ -6,6 +6,7 @@ from paths import CONFIGS
 
 from rnnbench import rundir
 from rnnbench.config import load_config
+from rnnbench.config.loading import Override
 from rnnbench.errors import RunError
 from rnnbench.rundir import RunDirectory
 
@@ -83,6 +84,24 @@ def test_a_damaged_file_is_named(tmp_path, text):
     run.manifest.write_bytes(text.encode("latin-1"))
     with pytest.raises(RunError, match=r"manifest\.json: "):
         run.read_manifest()
+
+
+@pytest.mark.parametrize("token", ['"4"', "4.0", "true", "-1", "100"])
+def test_a_token_that_no_embedding_has_is_refused(tmp_path, token):
+    run = RunDirectory(tmp_path)
+    run.write_config(
+        load_config(CONFIGS / "imdb_gru.yaml", [Override("dataset.num_words", 100, "")])
+    )
+    run.vocabulary.write_text('{"film": 99}')
+    assert run.read_vocabulary() == {"film": 99}
+    run.vocabulary.write_text(f'{{"film": {token}}}')
+    with pytest.raises(RunError, match=r"damaged: 'film' has the token .* from 0 to 99"):
+        run.read_vocabulary()
+
+
+def test_a_name_that_no_file_can_have_is_only_not_found(tmp_path):
+    with pytest.raises(RunError, match="no such run"):
+        rundir.find("a" * 300, tmp_path)
 
 
 def test_the_model_is_the_trained_one_or_that_of_the_last_saved_epoch(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,9 +40,19 @@ def find_trained_run(run: str, output: Path | None) -> RunDirectory:
     from rnnbench import rundir
 
     found = rundir.find(run, output or rundir.default_output())
-    if found.trained_model() != found.model:
-        print_note(f"{found.path} did not finish; this is its model as of the last saved epoch")
+    note_checkpoint(found)
     return found
+
+
+def note_checkpoint(run: RunDirectory) -> None:
+    """Say so where a run's model is only that of a saved epoch.
+
+    Raises:
+        RunError: the run saved no model.
+    """
+    path = run.trained_model()
+    if path != run.model:
+        print_note(f"{run.model} is not there; using the last saved epoch, {path}")
 
 
 def find_config(config_or_run: str, output: Path | None) -> Path:
@@ -54,11 +65,13 @@ def find_config(config_or_run: str, output: Path | None) -> Path:
     from rnnbench import rundir
 
     path = Path(config_or_run)
-    if path.is_file():
+    if os.path.isfile(path):
         return path
     try:
         return rundir.find(config_or_run, output or rundir.default_output()).config
     except RunError as error:
         if path.suffix in (".yaml", ".yml"):
             raise ConfigError(f"{path}: no such file") from None
-        raise ConfigError(f"{config_or_run}: neither a config file nor a run. {error}") from None
+        raise ConfigError(
+            f"{config_or_run!r} is neither a config file nor a run. {error}"
+        ) from None

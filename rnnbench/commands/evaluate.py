@@ -41,7 +41,7 @@ def evaluate(
     if split is None and chosen != "test":
         print_note(f"{dataset_settings.type} has no test split; evaluating on {chosen}")
     samples = dataset.splits[chosen]
-    metrics = evaluate_split(load_model(found), samples, training.batch_size)
+    metrics = evaluate_split(load_model(found), samples, training)
     if json:
         print_json(
             {

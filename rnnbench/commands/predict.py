@@ -84,7 +84,7 @@ def _lines(file: Path) -> list[str]:
     """
     try:
         data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        lines = [line for line in data.decode("utf-8").splitlines() if line.strip()]
+        lines = [line for line in data.decode("utf-8-sig").split("\n") if line.strip()]
     except OSError as error:
         raise InputError(f"--file: {file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -19,22 +19,23 @@ if TYPE_CHECKING:
 # The path of a key, and what is wrong there.
 Finding = tuple[KeyPath, str]
 
-# By task and units of the last layer (0: one for each class): the activation it must have, the
+# By task and units of the last layer (0: one for each class): the activations it may have, the
 # losses and the metrics that fit.
-_HEADS: dict[tuple[str, int | None], tuple[str | None, tuple[str, ...], tuple[str, ...]]] = {
+_HEADS: dict[tuple[str, int | None], tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     ("binary", 1): (
-        "sigmoid",
+        ("sigmoid",),
         ("binary_crossentropy", "binary_focal_crossentropy"),
         ("accuracy", "precision", "recall", "auc"),
     ),
-    ("binary", 2): ("softmax", ("sparse_categorical_crossentropy",), ("accuracy",)),
+    ("binary", 2): (("softmax",), ("sparse_categorical_crossentropy",), ("accuracy",)),
     ("multiclass", 0): (
-        "softmax",
+        ("softmax",),
         ("sparse_categorical_crossentropy",),
         ("accuracy", "sparse_top_k_categorical_accuracy"),
     ),
     ("regression", 1): (
-        None,
+        # Targets have no bounds, so neither may the output: no sigmoid, tanh, softmax, softsign.
+        ("linear", "relu", "softplus", "elu", "selu", "gelu", "silu", "leaky_relu", "exponential"),
         ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh"),
         ("mean_squared_error", "mean_absolute_error"),
     ),
@@ -52,9 +53,11 @@ def findings(config: RunConfig) -> Iterator[Finding]:
         )
     else:
         yield from _check_input(config.model.input, facts)
-        yield from _check_embeddings(config, config.model.input, facts)
-        yield from _check_stack(config, config.model.input, facts)
-    yield from _check_convolutions(config)
+        misplaced = list(_check_embeddings(config, config.model.input, facts))
+        yield from misplaced
+        if not misplaced:  # else the shapes would only say the same again
+            yield from _check_stack(config, config.model.input, facts)
+    yield from _check_arguments(config)
     if config.dataset is not None:
         yield from _check_validation_split(config.dataset)
     if config.training is not None:
@@ -114,20 +117,29 @@ def _check_embeddings(
 def _check_stack(config: RunConfig, given: InputSettings, facts: Facts | None) -> Iterator[Finding]:
     """Each layer gets a shape that it can take, and the last one gives what the task needs."""
     layers = config.model.layers
-    stacked: list[StackedLayer] = []
-    try:
-        for layer in stack(layers, given.shape):
-            stacked.append(layer)  # one by one, to know which layer failed
-    except ShapeError as error:
-        i = len(stacked)
-        yield ("model", "layers", i), f"{layers[i].type} {error}"
-        return
+    # A model that takes any length must take the length of the padded samples.
+    for shape in dict.fromkeys([given.shape, facts.input_shape if facts else given.shape]):
+        stacked: list[StackedLayer] = []
+        try:
+            for layer in stack(layers, shape):
+                stacked.append(layer)  # one by one, to know which layer failed
+        except ShapeError as error:
+            i = len(stacked)
+            hint = ""
+            if facts and shape != facts.input_shape and error.needs_length:
+                hint = f". model.input: {{shape: {list(facts.input_shape)}}} fixes the length"
+            yield ("model", "layers", i), f"{layers[i].type} {error}{hint}"
+            return
     if facts is not None:
         yield from _check_head(config, facts, stacked[-1].output_shape)
 
 
-def _check_convolutions(config: RunConfig) -> Iterator[Finding]:
+def _check_arguments(config: RunConfig) -> Iterator[Finding]:
+    """Arguments of one layer that Keras does not take together."""
     for i, layer in enumerate(config.model.layers):
+        if isinstance(layer, l.Bidirectional) and layer.layer.go_backwards:
+            message = "received true; a bidirectional layer reads both ways already. Leave it out"
+            yield ("model", "layers", i, "layer", "go_backwards"), message
         if isinstance(layer, l.Conv1D) and layer.strides > 1 and layer.dilation_rate > 1:
             message = (
                 f"received strides {layer.strides} and dilation_rate {layer.dilation_rate}; only "
@@ -173,12 +185,13 @@ def _check_head(config: RunConfig, facts: Facts, output_shape: Shape) -> Iterato
         )
         yield path, message
         return
-    needed, losses, metrics = _HEADS[key]
-    if needed is not None and not isinstance(head, l.Dense):
-        message = f"received {head.type}; {task} ends in a dense layer with activation {needed}"
+    activations, losses, metrics = _HEADS[key]
+    allowed = " or ".join(activations)
+    if not isinstance(head, l.Dense):
+        message = f"received {head.type}; {task} ends in a dense layer with activation {allowed}"
         yield path, message
-    elif needed is not None and isinstance(head, l.Dense) and head.activation != needed:
-        message = f"received {head.activation}; {task} with units: {units} needs {needed}"
+    elif head.activation not in activations:
+        message = f"received {head.activation}; {task} with units: {units} needs {allowed}"
         yield (*path, "activation"), message
     if config.training is not None:
         yield from _check_figures(config.training, task, losses, metrics)

@@ -17,6 +17,9 @@ KeyPath = tuple[str | int, ...]
 # A config has a few hundred nodes; one with more has been blown up by nested aliases.
 MAX_NODES = 10_000
 
+# What PyYAML raises for a scalar that looks, or is tagged, like a number or a date and is none.
+_CONSTRUCTION_ERRORS = (ValueError, KeyError, IndexError, AttributeError, TypeError)
+
 
 @dataclass
 class Document:
@@ -97,20 +100,30 @@ def parse_value(text: str, option: str) -> object:
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, *_CONSTRUCTION_ERRORS) as error:
         reason = getattr(error, "problem", None) or error
         raise ConfigError(f"{option}: the value is not valid YAML: {reason}") from None
+
+
+def write_yaml(data: object) -> str:
+    """Plain data as YAML that `read_document` reads as the same data."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 class _Loader(yaml.SafeLoader):
     """The safe loader, with the floats of YAML 1.2: PyYAML reads `1e-3` as a string."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*)(\.\d*)?[eE][-+]?\d+$"),
-    list("-+0123456789"),
-)
+class _Dumper(yaml.SafeDumper):
+    """The safe dumper, which quotes what the loader would read as a float."""
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(\d[\d_]*)(\.\d*)?[eE][-+]?\d+$"),
+        list("-+0123456789"),
+    )
 
 
 def _parse(text: str, file: str) -> Document:
@@ -126,8 +139,7 @@ def _parse(text: str, file: str) -> Document:
         _Places(document.places, file).visit(node, ())
         document.data = _unshared(loader.construct_document(node))
         return document
-    except ValueError as error:
-        # A scalar that looks like a date or a number and is none.
+    except _CONSTRUCTION_ERRORS as error:
         raise ConfigError(f"{file}: not valid YAML: {error}") from None
     finally:
         loader.dispose()
@@ -165,11 +177,12 @@ class _Places:
     def _key(self, node: yaml.Node) -> str | int:
         if not isinstance(node, yaml.ScalarNode):
             raise ConfigError(f"{self._at(node)}: a key must be a word, not {_kind(node)}")
-        return (
-            int(node.value)
-            if node.tag == "tag:yaml.org,2002:int" and node.value.isdecimal()
-            else str(node.value)
-        )
+        kind = node.tag.removeprefix("tag:yaml.org,2002:")
+        if kind == "int" and node.value.isdecimal():
+            return int(node.value)
+        if kind not in ("str", "merge", "int"):
+            raise ConfigError(f"{self._at(node)}: a key must be a word; {node.value!r} is a {kind}")
+        return str(node.value)
 
     def _at(self, node: yaml.Node) -> str:
         return f"{self.file}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from rnnbench.config import checks, messages
-from rnnbench.config.document import Document, parse_value, read_document
+from rnnbench.config.document import Document, parse_value, read_document, write_yaml
 from rnnbench.config.resolve import resolve
 from rnnbench.config.run import RunConfig
 from rnnbench.config.training import TrainingSettings
@@ -69,10 +68,11 @@ def load_config(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
     for override in overrides:
         section, inside, _ = override.key.partition(".")
         # `--epochs` makes no training of a model alone: `require_trainable` says what is missing.
-        if override.makes_section or not inside or section in document.data:
+        if override.makes_section or not inside or document.data.get(section) is not None:
             document.override(override.key, override.value, override.option)
     if "name" not in document.data:
         document.data["name"] = path.stem
+        document.places["name",] = f"{path}: the file's name, as no `name:` is given"
     return validate(document)
 
 
@@ -103,16 +103,14 @@ def require_trainable(config: RunConfig) -> tuple[DatasetSettings, TrainingSetti
         return config.dataset, config.training
     missing = [name for name in ("dataset", "training") if getattr(config, name) is None]
     raise ConfigError(
-        f"{config.name}: {' and '.join(missing)} missing: this config describes a model alone. "
-        "`rnnbench summary` and `rnnbench trace` take it; to train it, add "
-        f"{' and '.join(f'`{name}:`' for name in missing)}"
+        f"{config.name}: {' and '.join(missing)} missing: `rnnbench summary` and `rnnbench trace` "
+        f"take this config; to train it, add {' and '.join(f'`{name}:`' for name in missing)}"
     )
 
 
 def dump_config(config: RunConfig) -> str:
     """A resolved config as YAML, every default written out."""
-    data = _type_first(config.model_dump(mode="json"))
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    return write_yaml(_type_first(config.model_dump()))
 
 
 def _type_first(value: Any) -> Any:
@@ -120,4 +118,4 @@ def _type_first(value: Any) -> Any:
     if isinstance(value, dict):
         kind = {"type": value["type"]} if "type" in value else {}
         return kind | {key: _type_first(item) for key, item in value.items() if key != "type"}
-    return [_type_first(item) for item in value] if isinstance(value, list) else value
+    return [_type_first(item) for item in value] if isinstance(value, tuple) else value

@@ -127,6 +127,8 @@ def _message(details: ErrorDetails, settings: type[Settings] | None) -> str:
             return str(context["error"])
         case _ if kind in _BOUNDS:
             return f"received {_written(received)}; allowed: {_BOUNDS[kind].format(**context)}"
+        case "model_type" | "model_attributes_type" if isinstance(received, str):
+            return f"received {received!r}; allowed: a mapping, such as {{type: {received}}}"
         case _ if kind in _EXPECTED:
             return f"received {_written(received)}; allowed: {_EXPECTED[kind]}"
         case _:

@@ -36,7 +36,15 @@ class StackedLayer:
 
 
 class ShapeError(ValueError):
-    """A layer cannot take the shape that it is given."""
+    """A layer cannot take the shape that it is given.
+
+    Attributes:
+        needs_length: whether a sequence of known length would do.
+    """
+
+    def __init__(self, message: str, *, needs_length: bool = False) -> None:
+        super().__init__(message)
+        self.needs_length = needs_length
 
 
 def stack(layers: Sequence[Settings], input_shape: Shape) -> Iterator[StackedLayer]:
@@ -76,7 +84,8 @@ def output_shape(layer: Settings, shape: Shape) -> Shape:
         case l.Recurrent():
             timesteps, _ = _sequence(shape)
             if layer.unroll and timesteps is None:
-                raise ShapeError(f"unroll: true needs a known length, gets {written(shape)}")
+                message = f"with unroll: true needs a known length, gets {written(shape)}"
+                raise ShapeError(message, needs_length=True)
             return (timesteps, layer.units) if layer.return_sequences else (layer.units,)
         case l.Bidirectional():
             *timesteps_, _ = output_shape(layer.layer, shape)
@@ -114,7 +123,8 @@ def output_shape(layer: Settings, shape: Shape) -> Shape:
                 return shape
             timesteps, features = _sequence(shape)
             if timesteps is None or features is None:
-                raise ShapeError(f"needs a sequence of known length, gets {written(shape)}")
+                message = f"needs a sequence of known length, gets {written(shape)}"
+                raise ShapeError(message, needs_length=True)
             return (timesteps * features,)
         case _:
             raise TypeError(f"no output shape for {layer!r}")

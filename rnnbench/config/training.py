@@ -87,7 +87,9 @@ class RMSprop(Optimizer):
     rho: Annotated[float, Field(ge=0, lt=1, description="Decay of the running mean.")] = 0.9
     momentum: Annotated[float, Field(ge=0, lt=1, description="Share of the last step kept.")] = 0.0
     epsilon: Annotated[float, Field(gt=0, description="Added to the divisor.")] = 1e-7
-    centered: Annotated[bool, Field(description="Divide by the variance instead.")] = False
+    centered: Annotated[
+        bool, Field(description="Divide by the gradient's variance, not its mean square.")
+    ] = False
 
 
 class Adam(Optimizer):

@@ -40,18 +40,13 @@ class CachedFile:
         return _URL + self.name
 
 
-def keras_home() -> Path:
-    """The directory that Keras caches in: `$KERAS_HOME`, else `~/.keras`."""
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
-
-
 def locate(file: CachedFile) -> Path:
     """The path of a dataset's file, downloaded if the cache lacks it, its hash checked.
 
     Raises:
         DataError: the file is missing and cannot be downloaded, or its hash is another.
     """
-    path = (keras_home() / "datasets").resolve() / file.name
+    path = (backend.keras_home() / "datasets").resolve() / file.name
     if not path.exists():
         _download(file, path)
     try:
@@ -73,6 +68,7 @@ def locate(file: CachedFile) -> Path:
 def _download(file: CachedFile, path: Path) -> None:
     keras = backend.load()
     timeout = socket.getdefaulttimeout()
+    is_new = not path.parent.exists()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +86,9 @@ def _download(file: CachedFile, path: Path) -> None:
             os.replace(downloaded, path)
     # Keras raises a bare Exception for a failed download, a ValueError for a wrong hash.
     except Exception as error:
+        if is_new:
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
         raise DataError(
             f"{file.name} is not in the cache, and it could not be downloaded.\n"
             f"  from   {file.url}\n"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from rnnbench.errors import DataError
 from rnnbench.settings import Settings
 
 if TYPE_CHECKING:
@@ -112,19 +111,10 @@ class DatasetSettings(Settings):
         """Hold out the validation samples, and cut each split to `limit`.
 
         The last `validation_split` of the training set is held out, as `keras.Model.fit` does.
-
-        Raises:
-            DataError: nothing would be left to train on or to validate with.
         """
         splits: dict[SplitName, Split] = {"train": train}
         if self.validation_split:
             at = validation_start(len(train), self.validation_split)
-            if not 0 < at < len(train):
-                raise DataError(
-                    f"dataset.validation_split: received {self.validation_split}, which leaves "
-                    f"{at} samples to train on and {len(train) - at} to validate with of "
-                    f"{len(train)}; each needs at least one."
-                )
             splits["train"] = Split(train.x[:at], train.y[:at])
             splits["validation"] = Split(train.x[at:], train.y[at:])
         if test is not None:

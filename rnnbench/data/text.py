@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import string
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rnnbench import backend
 from rnnbench.data import cache
@@ -58,6 +58,15 @@ class TextSettings(DatasetSettings):
     truncating: Annotated[
         Literal["pre", "post"], Field(description="The side that a long text is cut on.")
     ] = "pre"
+
+    @model_validator(mode="after")
+    def _check_words(self) -> Self:
+        if self.num_words is not None and self.skip_top >= self.num_words:
+            raise ValueError(
+                f"skip_top {self.skip_top} leaves no word below num_words {self.num_words}; "
+                "skip_top must be smaller"
+            )
+        return self
 
     def pad(self, sequences: Sequence[Sequence[int]]) -> npt.NDArray[np.int32]:
         """Token sequences as one array, int32 [samples, maxlen]."""

@@ -11,6 +11,8 @@ from pydantic import Field, model_validator
 
 from rnnbench.data.dataset import Dataset, DatasetSettings, Facts, Split
 
+_LARGEST = 2**24
+
 
 class ToySequence(DatasetSettings):
     """Settings of the toy sequence `start, start + 1, …` of `length` numbers."""
@@ -26,6 +28,11 @@ class ToySequence(DatasetSettings):
             raise ValueError(
                 f"window {self.window} leaves no number to predict in a sequence of length "
                 f"{self.length}; window must be smaller than length"
+            )
+        if abs(self.start) + self.length > _LARGEST:
+            raise ValueError(
+                f"received start {self.start} and length {self.length}; the sequence must stay "
+                f"within {_LARGEST}, beyond which float32 cannot tell a number from the next"
             )
         return self
 

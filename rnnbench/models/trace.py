@@ -42,7 +42,8 @@ class LayerTrace:
     @property
     def max_difference(self) -> float:
         """The largest difference between both in any state."""
-        return float(np.abs(self.states - self.keras_states).max(initial=0.0))
+        with np.errstate(invalid="ignore"):
+            return float(np.abs(self.states - self.keras_states).max(initial=0.0))
 
 
 def trace_model(model: keras.Model, inputs: npt.NDArray[Any]) -> list[LayerTrace]:
@@ -89,7 +90,8 @@ def _trace_layer(
     reference_mask = mask
     if layer.go_backwards:
         reference_mask = None if mask is None else mask[:, ::-1]
-    result = _reference(layer, x[:, ::-1] if layer.go_backwards else x, reference_mask)
+    with np.errstate(over="ignore", invalid="ignore"):  # an unbounded activation may grow so
+        result = _reference(layer, x[:, ::-1] if layer.go_backwards else x, reference_mask)
     return LayerTrace(
         name=name,
         states=result.states[0],

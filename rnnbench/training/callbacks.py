@@ -12,6 +12,7 @@ import keras
 
 from rnnbench.config.training import MAXIMISED
 from rnnbench.errors import TrainingError
+from rnnbench.training.evaluation import DIVERGENCE_ADVICE
 from rnnbench.training.progress import epoch_line
 
 if TYPE_CHECKING:
@@ -63,8 +64,7 @@ class Recorder(keras.callbacks.Callback):
         if not all(math.isfinite(value) for value in figures.values()):
             raise TrainingError(
                 f"{self._run.path}: the loss is no longer a finite number in epoch {epoch + 1}. "
-                "What usually helps: gradient clipping (training.optimizer.clipnorm: 1.0) or a "
-                "smaller training.optimizer.learning_rate"
+                f"{DIVERGENCE_ADVICE}"
             )
         if epoch + 1 < self._epochs and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
             save_model(self.model, self._run.checkpoint)

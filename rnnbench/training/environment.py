@@ -37,11 +37,12 @@ def describe_environment() -> dict[str, Any]:
 
 
 def _git_state() -> dict[str, Any] | None:
-    """The commit of the working directory and whether it has changes; None outside a checkout."""
+    """The commit of the working directory and whether it has changes; None where git says none."""
     commit = _git("rev-parse", "HEAD")
     if commit is None:
         return None
-    return {"commit": commit, "dirty": bool(_git("status", "--porcelain"))}
+    status = _git("status", "--porcelain")
+    return {"commit": commit, "dirty": None if status is None else bool(status)}
 
 
 def _git(*arguments: str) -> str | None:

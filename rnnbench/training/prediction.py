@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from rnnbench.data import Facts
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -132,7 +134,7 @@ def parse_values(text: str) -> list[float]:
     """Numbers separated by commas.
 
     Raises:
-        DataError: a part is not a finite number.
+        DataError: a part is not a finite number of float32.
     """
     values = []
     for part in text.split(","):
@@ -140,10 +142,10 @@ def parse_values(text: str) -> list[float]:
             value = float(part)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value):
+        if not abs(value) <= _LARGEST:
             raise DataError(
-                f"received the values {text!r}; {part.strip()!r} is not a finite number. "
-                "Give numbers separated by commas, such as 6,7,8,9"
+                f"received the values {text!r}; {part.strip()!r} is not a finite number of "
+                "float32. Give numbers separated by commas, such as 6,7,8,9"
             )
         values.append(value)
     return values

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -63,7 +64,7 @@ def train(
         ConfigError: the config describes a model alone.
         DataError: the data cannot be had.
         RunError: the output cannot be written.
-        TrainingError: the loss stopped being a number; what there was is kept.
+        TrainingError: a figure stopped being a finite number; what there was is kept.
         InterruptedRunError: Ctrl-C; what there was is kept.
     """
     dataset_settings, training = require_trainable(config)
@@ -77,30 +78,21 @@ def train(
     compile_model(model, training)
 
     run = rundir.create(output, config.name, config.seed, started)
-    manifest = {
-        "command": list(command),
-        "status": "running",
-        "started": started.isoformat(timespec="seconds"),
-        "ended": None,
-        "seed": config.seed,
-        "parameters": model.count_params(),
-        "dataset": {
-            "type": dataset_settings.type,
-            "samples": {name: len(split) for name, split in dataset.splits.items()},
-            "files": {str(path): f"sha256:{digest}" for path, digest in dataset.files.items()},
-        },
-        **describe_environment(),
-    }
-    run.write_config(config)
-    run.write_manifest(manifest)
-    if dataset.vocabulary is not None:
-        run.write_vocabulary(dataset.vocabulary)
-    run.append_log(f"{config.name}: {model.count_params()} parameters, {manifest['device']}")
+    manifest = _describe(config, dataset, model, started, command)
+    try:
+        run.write_config(config)
+        run.write_manifest(manifest)
+        if dataset.vocabulary is not None:
+            run.write_vocabulary(dataset.vocabulary)
+        run.append_log(f"{config.name}: {model.count_params()} parameters, {manifest['device']}")
+    except BaseException:
+        shutil.rmtree(run.path)  # it holds nothing yet that was worked for
+        raise
     status = "failed"
     try:
         _fit(model, dataset, training, config.seed, run, listener)
         save_model(model, run.model)
-        metrics = _evaluate(model, dataset, training.batch_size, run, listener)
+        metrics = _evaluate(model, dataset, training, run, listener)
         status = "finished"
     except KeyboardInterrupt:
         status = "interrupted"
@@ -122,6 +114,29 @@ def train(
         run.append_log(status)
         _draw_history(run, training, config.name)
     return TrainResult(run, status, len(run.read_history()), metrics)
+
+
+def _describe(
+    config: RunConfig,
+    dataset: Dataset,
+    model: keras.Model,
+    started: datetime,
+    command: Sequence[str],
+) -> dict[str, Any]:
+    """The manifest of a run that begins."""
+    return {
+        "command": list(command),
+        "status": "running",
+        "started": started.isoformat(timespec="seconds"),
+        "ended": None,
+        "seed": config.seed,
+        "parameters": model.count_params(),
+        "dataset": {
+            "samples": {name: len(split) for name, split in dataset.splits.items()},
+            "files": {str(path): f"sha256:{digest}" for path, digest in dataset.files.items()},
+        },
+        **describe_environment(),
+    }
 
 
 def _fit(
@@ -159,7 +174,7 @@ def _fit(
 def _evaluate(
     model: keras.Model,
     dataset: Dataset,
-    batch_size: int,
+    training: TrainingSettings,
     run: RunDirectory,
     listener: Listener,
 ) -> dict[SplitName, dict[str, float]]:
@@ -167,11 +182,12 @@ def _evaluate(
     metrics = {}
     for name, split in dataset.splits.items():
         listener.stage(f"evaluating on {name}")
-        metrics[name] = evaluate_split(model, split, batch_size)
+        metrics[name] = evaluate_split(model, split, training)
     run.write_metrics(metrics)
     if dataset.facts.task == "regression":
         from rnnbench import plots
 
+        batch_size = training.batch_size
         points = {
             name: (split.y.tolist(), predict_inputs(model, split.x, batch_size)[:, 0].tolist())
             for name, split in dataset.splits.items()

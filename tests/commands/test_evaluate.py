@@ -1,5 +1,8 @@
 import json
+import shutil
+import zipfile
 
+import keras
 import pytest
 
 
@@ -22,13 +25,34 @@ def test_a_split_that_the_dataset_lacks_is_refused(rnnbench, in_toy):
     assert "--split: received test; this run's dataset has train" in result.err
 
 
-@pytest.mark.parametrize("content", [b"", b"PK no model"])
-def test_a_damaged_model_is_refused(rnnbench, in_toy, tmp_path, content):
-    import shutil
+@pytest.fixture
+def run(in_toy, tmp_path):
+    """A copy of the trained run, to be damaged."""
+    return shutil.copytree(next((in_toy / "runs" / "toy").iterdir()), tmp_path / "run")
 
-    shutil.copytree(next((in_toy / "runs" / "toy").iterdir()), tmp_path / "run")
-    (tmp_path / "run" / "model.keras").write_bytes(content)
-    result = rnnbench("evaluate", tmp_path / "run")
+
+def _refused(rnnbench, run):
+    result = rnnbench("evaluate", run)
     assert result.code == 2
-    assert "this is no model that can be loaded" in result.err
     assert "Traceback" not in result.err
+    return result.err
+
+
+@pytest.mark.parametrize("content", [b"", b"PK no model"])
+def test_a_damaged_model_is_refused(rnnbench, run, content):
+    (run / "model.keras").write_bytes(content)
+    assert "damaged: this is no file that Keras has saved" in _refused(rnnbench, run)
+
+
+def test_an_archive_that_holds_no_model_is_refused(rnnbench, run):
+    with zipfile.ZipFile(run / "model.keras", "w") as archive:
+        archive.writestr("a.txt", "a")
+    assert "this is no model that can be loaded" in _refused(rnnbench, run)
+
+
+def test_the_model_of_another_run_is_refused(rnnbench, run):
+    model = keras.Sequential([keras.Input((3, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    model.save(run / "model.keras")
+    assert "it takes and gives shapes (3, 1) and (1,), the config (4, 1) and (1,)" in _refused(
+        rnnbench, run
+    )

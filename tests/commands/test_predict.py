@@ -8,7 +8,7 @@ import pytest
 
 def test_values_and_files(rnnbench, in_toy, tmp_path):
     lines = tmp_path / "values.txt"
-    lines.write_text("1,2,3,4\n\n-1, 0, 1, 2\n")
+    lines.write_bytes(b"\xef\xbb\xbf1,2,3,4\r\n\r\n-1, 0, 1, 2\n")
     result = rnnbench(
         "predict", "toy", "--values", "6,7,8,9", "--values", "-1,0,1,2", "--file", lines, "--json"
     )
@@ -38,7 +38,7 @@ def test_the_model_of_an_unfinished_run_is_used_and_said_so(rnnbench, in_toy, tm
     (run / "model.keras").unlink()
     result = rnnbench("predict", run, "--values", "6,7,8,9")
     assert result.code == 0
-    assert f"{run} did not finish; this is its model as of the last saved epoch" in result.err
+    assert f"{run}/model.keras is not there; using the last saved epoch" in result.err
     (run / "checkpoint" / "model.keras").unlink()
     refused = rnnbench("predict", run, "--values", "6,7,8,9")
     assert refused.code == 2
@@ -52,6 +52,7 @@ def test_the_model_of_an_unfinished_run_is_used_and_said_so(rnnbench, in_toy, tm
         (["--text", "a"], "--text: toy was trained on values; give --values or --file"),
         (["--values", "1,2,3"], "received 3 values (1, 2, 3); this model takes exactly 4"),
         (["--values", "1,2,3,x"], "'x' is not a finite number"),
+        (["--values", "1,2,3,1e39"], "'1e39' is not a finite number of float32"),
         (["--file", "nowhere"], "--file: nowhere: cannot be read: No such file"),
         (["--file", "empty"], "--file: empty: no lines in it"),
         (["--file", "binary"], "--file: binary: not UTF-8 text"),

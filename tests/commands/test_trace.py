@@ -67,6 +67,26 @@ def test_a_vector_is_traced_through_the_sequence_made_of_it(rnnbench, in_tmp):
     assert rnnbench("trace", path).code == 0
 
 
+def test_a_vocabulary_of_one_token(rnnbench, in_tmp):
+    path = in_tmp / "one.yaml"
+    path.write_text(
+        "model: {input: {shape: [null]}, layers: [{type: embedding, input_dim: 1, output_dim: 2}, "
+        "{type: gru, units: 2}]}"
+    )
+    assert rnnbench("trace", path).code == 0
+
+
+def test_a_state_that_grows_beyond_all_numbers_is_null_in_json(rnnbench, in_tmp):
+    path = in_tmp / "explode.yaml"
+    path.write_text(
+        "model: {input: {shape: [60, 1]}, layers: "
+        "[{type: simple_rnn, units: 2, activation: exponential, return_sequences: true}]}"
+    )
+    result = rnnbench("trace", path, "--json")
+    assert result.code == 0, result.err
+    assert None in json.loads(result.out)["layers"][0]["steps"][-1]
+
+
 def test_a_model_without_a_recurrent_layer(rnnbench):
     result = rnnbench("trace", CONFIGS / "models" / "embedding.yaml")
     assert (result.code, "no recurrent layer in this model" in result.out) == (0, True)

@@ -59,7 +59,15 @@ def test_every_optimizer_can_be_built():
     assert set(builder._OPTIMIZERS) == set(training.AnyOptimizer.__origin__.__args__)
 
 
-@pytest.mark.parametrize("settings", Settings.__subclasses__(), ids=lambda s: s.__name__)
+def _all_settings(base):
+    return [base, *(s for child in base.__subclasses__() for s in _all_settings(child))]
+
+
+def test_all_settings_are_found():
+    assert len(_all_settings(Settings)) > 30
+
+
+@pytest.mark.parametrize("settings", _all_settings(Settings), ids=lambda s: s.__name__)
 def test_every_field_has_a_description(settings):
     for name, field in settings.model_fields.items():
         if name != "type":

@@ -5,7 +5,7 @@ import yaml
 from paths import CONFIGS
 
 from rnnbench.config import dump_config, load_config, require_trainable
-from rnnbench.config.loading import parse_override
+from rnnbench.config.loading import Override, parse_override
 from rnnbench.errors import ConfigError
 
 TOY = """\
@@ -128,6 +128,36 @@ def test_a_dumped_config_is_the_same_config_with_every_default(path, tmp_path):
         assert set(written["training"]) == fields
 
 
+def test_a_config_with_everything_set_survives_being_dumped(load, tmp_path):
+    config = load(
+        IMDB,
+        "training.class_weight={1: 2.0}",
+        "training.early_stopping={patience: 1}",
+        "training.reduce_lr_on_plateau={patience: 1}",
+        "training.optimizer={type: adamw, clipnorm: 1e-3}",
+        "model.input={shape: [20]}",
+        "dataset.limit=3",
+        "name='1e5'",
+    )
+    dumped = tmp_path / "dumped.yaml"
+    dumped.write_text(dump_config(config))
+    assert load_config(dumped) == config
+
+
+def test_an_option_makes_no_section_that_is_empty(load, tmp_path):
+    (tmp_path / "c.yaml").write_text(TOY.replace("training: {loss: mse, epochs: 2}", "training:"))
+    config = load_config(tmp_path / "c.yaml", [Override("training.epochs", 3, "--epochs 3")])
+    with pytest.raises(ConfigError, match="c: training missing"):
+        require_trainable(config)
+
+
+def test_a_file_name_that_is_no_name_is_said_to_be_where_it_came_from(tmp_path):
+    path = tmp_path / "my config.yaml"
+    path.write_text(TOY)
+    with pytest.raises(ConfigError, match="as no `name:` is given: name: received 'my config'"):
+        load_config(path)
+
+
 def test_type_comes_first_in_a_dumped_config(load):
     text = dump_config(load(TOY))
     assert "  - type: lstm\n    units: 3\n" in text
@@ -169,7 +199,7 @@ WRONG = {
     ),
     "layer that is none": (
         TOY.replace("{type: gru, units: 2}", "gru"),
-        "c.yaml:5:7: model.layers.1: received 'gru'; allowed: a mapping",
+        "c.yaml:5:7: model.layers.1: received 'gru'; allowed: a mapping, such as {type: gru}",
     ),
     "unknown dataset": (
         TOY.replace("toy_sequence", "mnist"),
@@ -249,22 +279,19 @@ WRONG = {
     "tokens without an embedding": (
         IMDB.replace("    - {type: embedding, output_dim: 4}\n", ""),
         "c.yaml:4:7: model.layers.0: received lstm; the dataset gives tokens, so an embedding "
-        "comes first\nc.yaml:4:7: model.layers.0: lstm needs a sequence (timesteps, features), "
-        "gets (None,): a layer below must give one (return_sequences: true for a recurrent layer)",
+        "comes first",
     ),
     "an embedding of values": (
         TOY.replace(
             "    - {type: lstm",
             "    - {type: embedding, input_dim: 3, output_dim: 2}\n    - {type: lstm",
         ),
-        "c.yaml:4:7: model.layers.0: received embedding; the dataset gives values, not tokens\n"
-        "c.yaml:4:7: model.layers.0: embedding needs tokens of shape (timesteps,), gets (4, 1)",
+        "c.yaml:4:7: model.layers.0: received embedding; the dataset gives values, not tokens",
     ),
     "an embedding that is not first": (
         IMDB.replace("{type: lstm, units: 3}", "{type: embedding, output_dim: 3}"),
         "c.yaml:5:7: model.layers.1: received embedding; it reads tokens, so it can only come "
-        "first\nc.yaml:5:7: model.layers.1: embedding needs tokens of shape (timesteps,), gets "
-        "(None, 4)",
+        "first",
     ),
     "an embedding that is too small": (
         IMDB.replace("output_dim: 4", "output_dim: 4, input_dim: 99"),
@@ -353,6 +380,50 @@ WRONG = {
     "a negative weight": (
         IMDB.replace("epochs: 2", "epochs: 2, class_weight: {1: -2.0}"),
         "c.yaml:7:65: training.class_weight.1: received -2.0; a weight is at least 0",
+    ),
+    "a regression whose output has bounds": (
+        TOY.replace("units: 1}", "units: 1, activation: tanh}"),
+        "c.yaml:6:31: model.layers.2.activation: received tanh; a regression task with units: 1 "
+        "needs linear or relu or softplus or elu or selu or gelu or silu or leaky_relu or "
+        "exponential",
+    ),
+    "a regression that ends in a recurrent layer": (
+        TOY.replace("    - {type: dense, units: 1}\n", "").replace("units: 2", "units: 1"),
+        "c.yaml:5:7: model.layers.1: received gru; a regression task ends in a dense layer with "
+        "activation linear or relu or softplus or elu or selu or gelu or silu or leaky_relu or "
+        "exponential",
+    ),
+    "both directions, backwards": (
+        TOY.replace(
+            "{type: gru, units: 2}",
+            "{type: bidirectional, layer: {type: gru, units: 2, go_backwards: true}}",
+        ),
+        "c.yaml:5:58: model.layers.1.layer.go_backwards: received true; a bidirectional layer "
+        "reads both ways already. Leave it out",
+    ),
+    "a convolution that reaches over the padded text": (
+        IMDB.replace("{type: lstm, units: 3}", "{type: conv1d, filters: 1, kernel_size: 21}"),
+        "c.yaml:5:7: model.layers.1: conv1d reaches over 21 steps, gets only 20",
+    ),
+    "a text of any length flattened": (
+        IMDB.replace("{type: lstm, units: 3}", "{type: flatten}"),
+        "c.yaml:5:7: model.layers.1: flatten needs a sequence of known length, gets (None, 4). "
+        "model.input: {shape: [20]} fixes the length",
+    ),
+    "a word for a mapping": (
+        TOY.replace("loss: mse", "loss: mse, optimizer: adam"),
+        "c.yaml:7:23: training.optimizer: received 'adam'; allowed: a mapping, such as "
+        "{type: adam}",
+    ),
+    "no words left": (
+        IMDB.replace("num_words: 100", "num_words: 100, skip_top: 100"),
+        "c.yaml:1:1: dataset: skip_top 100 leaves no word below num_words 100; skip_top must be "
+        "smaller",
+    ),
+    "numbers that float32 cannot tell apart": (
+        TOY.replace("toy_sequence", "toy_sequence, start: 16777216"),
+        "c.yaml:1:1: dataset: received start 16777216 and length 10; the sequence must stay within "
+        "16777216, beyond which float32 cannot tell a number from the next",
     ),
     "a convolution that Keras cannot do": (
         TOY.replace(

@@ -3,7 +3,7 @@ import urllib.error
 import keras
 import pytest
 
-from rnnbench.data import cache
+from rnnbench import backend
 from rnnbench.data.cache import CachedFile, locate
 from rnnbench.errors import DataError
 
@@ -47,6 +47,10 @@ def test_without_a_network_the_message_says_where_to_get_it_and_where_to_put_it(
     assert str(home / "datasets" / "hello.txt") in message
     assert "Name or service not known" in message
     assert list((home / "datasets").iterdir()) == []
+    (home / "datasets").rmdir()
+    with pytest.raises(DataError):
+        locate(HELLO)
+    assert list(home.iterdir()) == []
 
 
 def _serve(monkeypatch, content):
@@ -74,7 +78,7 @@ def test_a_damaged_download_leaves_nothing(home, monkeypatch):
 
 def test_the_home_is_keras_home_or_the_users(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    assert cache.keras_home() == tmp_path
+    assert backend.keras_home() == tmp_path
     monkeypatch.delenv("KERAS_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache.keras_home() == tmp_path / ".keras"
+    assert backend.keras_home() == tmp_path / ".keras"

@@ -124,7 +124,6 @@ def test_the_manifest_says_what_ran(run_config):
     assert manifest["command"] == ["rnnbench"]
     assert manifest["parameters"] == keras.models.load_model(result.run.model).count_params()
     assert manifest["dataset"] == {
-        "type": "toy_sequence",
         "samples": {"train": 3, "validation": 3},
         "files": {},
     }
@@ -175,9 +174,9 @@ def test_text_is_trained_validated_and_tested_and_its_vocabulary_kept(run_config
 def test_the_test_split_is_used_once_after_training(run_config, standin_data, monkeypatch):
     used = []
 
-    def spy(model, split, batch_size):
+    def spy(model, split, training):
         used.append((len(split), int(model.optimizer.iterations)))
-        return evaluate(model, split, batch_size)
+        return evaluate(model, split, training)
 
     evaluate = runner.evaluate_split
     monkeypatch.setattr(runner, "evaluate_split", spy)
@@ -244,16 +243,35 @@ def test_a_loss_that_is_no_number_ends_the_run(run_config, tmp_path):
     assert "finite" in manifest["error"]
 
 
-def test_a_checkpoint_is_saved_while_training(run_config, monkeypatch):
+def test_figures_that_are_no_numbers_after_the_last_step_end_a_run(run_config, tmp_path):
+    """The loss of an epoch is taken before its last step, which may be the one that diverges."""
+    text = TOY.replace("{type: adam, learning_rate: 1e-2}", "{type: sgd, learning_rate: 1e30}")
+    text = text.replace(", validation_split: 0.34", "").replace("batch_size: 2", "batch_size: 6")
+    with pytest.raises(TrainingError, match="figures are not finite numbers"):
+        run_config(text, "training.epochs=1")
+    run = find("toy", tmp_path / "runs")
+    assert run.read_manifest()["status"] == "failed"
+    assert not run.metrics.exists()
+
+
+def test_a_directory_that_could_not_be_begun_is_taken_away(run_config, tmp_path, monkeypatch):
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("rnnbench.rundir.RunDirectory.write_manifest", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        run_config(TOY)
+    assert list((tmp_path / "runs" / "toy").iterdir()) == []
+
+
+def test_a_checkpoint_is_saved_while_training(run_config, monkeypatch, tmp_path):
     monkeypatch.setattr("rnnbench.training.callbacks.CHECKPOINT_SECONDS", 0.0)
     seen = []
 
     class Watching(Silence):
         def epoch(self, row):
-            seen.append(sorted(p.name for p in tmp.glob("runs/toy/*/checkpoint/*")))
+            seen.append(sorted(p.name for p in tmp_path.glob("runs/toy/*/checkpoint/*")))
 
-    result = None
-    tmp = run_config.__closure__[0].cell_contents
     result = run_config(TOY, listener=Watching())
     assert seen == [[], ["model.keras"], ["model.keras"]]
     assert result.run.checkpoint.exists()
