@@ -7,7 +7,6 @@ and each line also has a style of its own.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rnnbench.config.training import MAXIMISED
 from rnnbench.data import SplitName
+from rnnbench.rundir import replacing
 
 _TRAIN, _VALIDATION, _TEST = "#0072B2", "#D55E00", "#009E73"
 _SPLITS: Mapping[SplitName, tuple[str, str, str]] = {
@@ -121,10 +121,8 @@ def draw_predictions(
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """Write a PNG so that `path` holds the old picture or the new one, never a part."""
-    aside = path.with_name(f".{path.name}.partial")
-    figure.savefig(aside, format="png")
-    os.replace(aside, path)
+    with replacing(path) as aside:
+        figure.savefig(aside)
 
 
 def _new_figure() -> tuple[Figure, Axes]:

@@ -6,12 +6,13 @@ and `train.log` grow, a line at a time.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -195,6 +196,18 @@ class RunDirectory:
             return "unknown"
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file so that `path` holds the old one or the new one, never a part.
+
+    Yields:
+        A path beside `path`, with its suffix, to write to; renamed to `path` if nothing fails.
+    """
+    aside = path.with_name(f".partial.{path.name}")
+    yield aside
+    os.replace(aside, path)
+
+
 def create(output: Path, name: str, seed: int, started: datetime) -> RunDirectory:
     """Make a new run directory that nothing else has.
 
@@ -307,9 +320,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.partial")
-    with aside.open("w", encoding="utf-8") as stream:
+    with replacing(path) as aside, aside.open("w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(aside, path)

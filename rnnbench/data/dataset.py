@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -91,21 +92,21 @@ class DatasetSettings(Settings):
         Field(ge=1, description="Keep at most that many samples of each split, the first ones."),
     ] = None
 
+    @abstractmethod
     def facts(self) -> Facts:
         """What a model must know, from the settings alone."""
-        raise NotImplementedError
 
+    @abstractmethod
     def train_samples(self) -> int:
         """How many training samples there are before the validation split."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load(self) -> Dataset:
         """Read, encode and split the data; downloads what the cache lacks.
 
         Raises:
             DataError: a file is missing and cannot be downloaded, or is not what it should be.
         """
-        raise NotImplementedError
 
     def split(self, train: Split, test: Split | None) -> dict[SplitName, Split]:
         """Hold out the validation samples, and cut each split to `limit`.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import keras
 
 from rnnbench.config.training import MAXIMISED
 from rnnbench.errors import TrainingError
+from rnnbench.rundir import replacing
 from rnnbench.training.evaluation import DIVERGENCE_ADVICE
 from rnnbench.training.progress import epoch_line
 
@@ -107,9 +107,8 @@ def watchers(training: TrainingSettings) -> list[keras.callbacks.Callback]:
 
 def save_model(model: keras.Model, path: Path) -> None:
     """Save a model so that `path` holds the old file or the new one, never a part."""
-    aside = path.with_name(f".partial.{path.name}")
-    model.save(aside)
-    os.replace(aside, path)
+    with replacing(path) as aside:
+        model.save(aside)
 
 
 def _mode(monitor: str) -> str:
