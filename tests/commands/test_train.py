@@ -121,7 +121,12 @@ def test_text_from_training_to_prediction(rnnbench, in_tmp, standin_data):
 def test_ctrl_c_exits_with_130_and_keeps_the_run(in_toy, tmp_path):
     command = [Path(sys.executable).with_name("rnnbench"), "train", in_toy / "toy.yaml"]
     with subprocess.Popen(
-        [*command, "--epochs", "100000"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [*command, "--epochs", "100000"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores Ctrl-C, and so would this process.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:
         for line in process.stderr:
             if line.startswith("epoch 3/"):
