@@ -10,11 +10,16 @@ from typing import Annotated
 import typer
 
 import rnnbench
+from rnnbench.commands.configs import configs, init
+from rnnbench.commands.data import app as data_app
+from rnnbench.commands.diff import diff
 from rnnbench.commands.evaluate import evaluate
 from rnnbench.commands.predict import predict
+from rnnbench.commands.schema import schema
 from rnnbench.commands.summary import summary
 from rnnbench.commands.trace import trace
 from rnnbench.commands.train import train
+from rnnbench.commands.validate import validate
 from rnnbench.errors import RnnbenchError
 
 app = typer.Typer(
@@ -24,8 +29,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, summary, trace):
+for command in (train, evaluate, predict, configs, init, validate, diff, schema, summary, trace):
     app.command()(command)
+app.add_typer(data_app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -27,6 +27,7 @@ _SPLITS: Mapping[SplitName, tuple[str, str, str]] = {
 }
 # A figure that spans more than this shows nothing of its smaller values on a linear scale.
 _LOG_RANGE = 100.0
+_BINS = 50
 
 
 def draw_history(
@@ -115,6 +116,32 @@ def draw_predictions(
         axes.plot(targets, predictions, linestyle="none", marker=marker, color=color, label=label)
     axes.set_xlabel("target")
     axes.set_ylabel("prediction")
+    axes.set_title(title)
+    axes.legend()
+    _save(figure, path)
+
+
+def draw_lengths(
+    lengths: Mapping[SplitName, Sequence[int]], maxlen: int, title: str, path: Path
+) -> None:
+    """How long the samples of each split are, and where they are cut.
+
+    Args:
+        lengths: the number of steps of each sample, by split.
+        maxlen: the length that samples are padded or cut to.
+        title: above the picture.
+        path: the file to write, in the format of its suffix.
+    """
+    figure, axes = _new_figure()
+    longest = max(max(values) for values in lengths.values())
+    bins = [longest * i / _BINS for i in range(_BINS + 1)]
+    for split, values in lengths.items():
+        label, color, _ = _SPLITS[split]
+        shares = [1 / len(values)] * len(values)
+        axes.hist(values, bins, weights=shares, histtype="step", color=color, label=label)
+    axes.axvline(maxlen, color="grey", linestyle=":", label=f"maxlen {maxlen}")
+    axes.set_xlabel("steps before padding")
+    axes.set_ylabel("share of the samples")
     axes.set_title(title)
     axes.legend()
     _save(figure, path)

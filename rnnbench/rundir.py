@@ -16,11 +16,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rnnbench.config import RunConfig, dump_config, load_config
-from rnnbench.data import SplitName
 from rnnbench.errors import RunError
+
+if TYPE_CHECKING:
+    from rnnbench.config import RunConfig
+    from rnnbench.data import SplitName
 
 RUNS_VARIABLE = "RNNBENCH_RUNS"
 
@@ -111,10 +113,14 @@ class RunDirectory:
         Raises:
             ConfigError: the file is missing or no longer a config.
         """
+        from rnnbench.config import load_config
+
         return load_config(self.config)
 
     def write_config(self, config: RunConfig) -> None:
         """Write the resolved config."""
+        from rnnbench.config import dump_config
+
         _write(self.config, dump_config(config))
 
     def read_manifest(self) -> dict[str, Any]:
@@ -289,11 +295,16 @@ def _runs_of(directory: Path) -> list[Path]:
     return [path for _, _, path in sorted(runs)]
 
 
-def _known(output: Path) -> str:
+def names_with_runs(output: Path) -> list[str]:
+    """The names of configs that have runs below `output`, by the alphabet."""
     try:
-        names = sorted(p.name for p in output.iterdir() if _runs_of(p))
+        return sorted(path.name for path in output.iterdir() if _runs_of(path))
     except OSError:
-        names = []
+        return []
+
+
+def _known(output: Path) -> str:
+    names = names_with_runs(output)
     if not names:
         return "There are no runs there yet; `rnnbench train CONFIG` makes one"
     return f"Names with runs: {', '.join(names)}"

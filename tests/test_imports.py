@@ -18,7 +18,7 @@ ROOMS = [
     {"rundir"},
     {"config"},
     {"data"},
-    {"backend", "settings"},
+    {"backend", "settings", "shipped"},
     {"errors"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))

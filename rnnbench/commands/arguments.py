@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share, and what they stand for."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rnnbench.commands.completion import complete_config, complete_config_or_run, complete_run
 from rnnbench.commands.console import print_note
 from rnnbench.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rnnbench.config import RunConfig
+    from rnnbench.config.advice import AdviceName
+    from rnnbench.config.loading import Override
     from rnnbench.rundir import RunDirectory
+
+_CONFIG_HELP = "A YAML file, or the name of a shipped config."
+_CONFIG_OR_RUN_HELP = "A YAML file, a run, or the name of a shipped config."
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Output = Annotated[
@@ -27,8 +36,34 @@ Output = Annotated[
 ]
 Run = Annotated[
     str,
-    typer.Argument(metavar="RUN", help="A run directory, or a config's name for its newest run."),
+    typer.Argument(
+        metavar="RUN",
+        help="A run directory, or a config's name for its newest run.",
+        autocompletion=complete_run,
+    ),
 ]
+Config = Annotated[
+    str, typer.Argument(metavar="CONFIG", help=_CONFIG_HELP, autocompletion=complete_config)
+]
+Configs = Annotated[
+    list[str],
+    typer.Argument(metavar="CONFIG…", help=_CONFIG_HELP, autocompletion=complete_config),
+]
+ConfigOrRun = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONFIG|RUN", help=_CONFIG_OR_RUN_HELP, autocompletion=complete_config_or_run
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one value, such as model.layers.1.units=64. May be given again.",
+    ),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Take advice for errors.")]
 
 
 def find_trained_run(run: str, output: Path | None) -> RunDirectory:
@@ -55,23 +90,65 @@ def note_checkpoint(run: RunDirectory) -> None:
         print_note(f"{run.model} is not there; using the last saved epoch, {path}")
 
 
-def find_config(config_or_run: str, output: Path | None) -> Path:
-    """The config file that the user means: a YAML file, or that of a run.
+def find_config(config: str) -> Path:
+    """The file that the user means: a YAML file, else a shipped config.
+
+    Where there is neither it is the file, so that reading it says what is wrong.
+    """
+    from rnnbench.shipped import find_shipped
+
+    path = Path(config)
+    return path if os.path.lexists(path) else find_shipped(config) or path
+
+
+def find_config_or_run(config_or_run: str, output: Path | None) -> Path:
+    """The config file that the user means: a YAML file, else that of a run, else a shipped one.
 
     Raises:
-        ConfigError: there is neither.
-        RunError: the run's directory is incomplete.
+        ConfigError: there is none of them.
     """
     from rnnbench import rundir
 
     path = Path(config_or_run)
-    if os.path.isfile(path):
+    if os.path.isfile(path) or path.suffix in (".yaml", ".yml"):
         return path
     try:
         return rundir.find(config_or_run, output or rundir.default_output()).config
     except RunError as error:
-        if path.suffix in (".yaml", ".yml"):
-            raise ConfigError(f"{path}: no such file") from None
+        shipped = find_config(config_or_run)
+        if shipped != path:
+            return shipped
         raise ConfigError(
-            f"{config_or_run!r} is neither a config file nor a run. {error}"
+            f"{config_or_run!r} is neither a config file nor a run nor a shipped config. {error}"
         ) from None
+
+
+def read_config(
+    path: Path,
+    overrides: Sequence[Override] = (),
+    *,
+    strict: bool = False,
+    only: AdviceName | None = None,
+) -> RunConfig:
+    """The config of a file; advice on it goes to stderr.
+
+    Args:
+        path: a YAML file.
+        overrides: put into it, in order.
+        strict: whether advice is an error.
+        only: the name of the advice to give; None for all of it.
+
+    Raises:
+        ConfigError: something is wrong with it; if strict, or unwise.
+    """
+    from rnnbench.config import check_config
+    from rnnbench.config.problems import render, render_all
+
+    checked = check_config(path, overrides)
+    config = checked.require()
+    advice = [a for a in checked.advice if only in (None, a.advice)]
+    if advice and strict:
+        raise ConfigError(render(advice))
+    for block in render_all(advice):
+        print_note(block)
+    return config

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnbench.commands.arguments import Json, Output, Run, find_trained_run
+from rnnbench.commands.arguments import Json, Output, Run, find_trained_run, read_config
 from rnnbench.commands.console import print_json, print_result
 from rnnbench.errors import DataError, InputError
 
@@ -45,7 +45,8 @@ def predict(
     from rnnbench.data.text import TextSettings
 
     found = find_trained_run(run, output)
-    dataset_settings, training = require_trainable(found.read_config())
+    config = read_config(found.config, only="vocabulary_cut")
+    dataset_settings, training = require_trainable(config)
     takes_text = isinstance(dataset_settings, TextSettings)
     if takes_text and values:
         raise DataError(f"--values: {run} was trained on text; give --text or --file")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnnbench.commands.arguments import Json, Output, find_config
+from rnnbench.commands.arguments import Json, Output, find_config_or_run
+from rnnbench.commands.completion import complete_config_or_run
 from rnnbench.commands.console import print_json, print_result, print_table
-from rnnbench.errors import ConfigError
+from rnnbench.commands.layers import count_config, layers_as_json, print_layers
 
 if TYPE_CHECKING:
     from rnnbench.config import RunConfig
-    from rnnbench.config.shapes import Shape
     from rnnbench.models.parameters import LayerParameters
 
 
@@ -22,8 +22,9 @@ def summary(
         list[str] | None,
         typer.Argument(
             metavar="[CONFIG|RUN]…",
-            help="YAML files or runs. Default: every shipped config.",
+            help="YAML files, runs or names of shipped configs. Default: every shipped config.",
             show_default=False,
+            autocompletion=complete_config_or_run,
         ),
     ] = None,
     explain: Annotated[
@@ -33,96 +34,34 @@ def summary(
     json: Json = False,
 ) -> None:
     """Show the layers of models with their output shapes and parameters, without TensorFlow."""
-    from rnnbench.config.shipped import shipped_configs
+    from rnnbench.config import load_config
+    from rnnbench.shipped import shipped_configs
 
-    paths = [find_config(name, output) for name in configs or ()] or shipped_configs()
-    models = [(path, *_describe(path)) for path in paths]
+    paths = [find_config_or_run(name, output) for name in configs or ()]
+    loaded = [(path, load_config(path)) for path in paths or shipped_configs().values()]
+    models = [(path, config, count_config(config)) for path, config in loaded]
     if json:
         print_json([_as_json(*model, explain=explain) for model in models])
     elif configs or explain:
-        for i, model in enumerate(models):
+        for i, (path, config, layers) in enumerate(models):
             if i:
                 print_result("")
-            _print_model(*model, explain=explain)
+            print_result(f"{path}: {config.name}")
+            print_layers(config, layers, explain=explain)
     else:
         _print_overview(models)
-
-
-def _describe(path: Path) -> tuple[RunConfig, list[LayerParameters]]:
-    from rnnbench.config import load_config
-    from rnnbench.models.parameters import count_layers
-
-    config = load_config(path)
-    if config.model.input is None:
-        raise ConfigError(f"{path}: model.input is missing")
-    return config, count_layers(config.model.layers, config.model.input.shape)
-
-
-def _shape(config: RunConfig, shape: Shape) -> Shape:
-    """A shape with the batch in front."""
-    batch_size = config.model.input.batch_size if config.model.input else None
-    return (batch_size, *shape)
 
 
 def _as_json(
     path: Path, config: RunConfig, layers: list[LayerParameters], *, explain: bool
 ) -> dict[str, Any]:
-    total = sum(layer.count.total for layer in layers)
-    return {
-        "config": str(path),
-        "total_params": total,
-        "trainable_params": total,  # no layer here has weights that are not trained
-        "layers": [
-            {
-                "name": layer.stacked.name,
-                "type": layer.stacked.type,
-                "output_shape": list(_shape(config, layer.stacked.output_shape)),
-                "params": layer.count.total,
-            }
-            | (
-                {
-                    "formula": layer.count.formula,
-                    "numbers": layer.count.numbers,
-                    "reason": layer.count.reason,
-                }
-                if explain
-                else {}
-            )
-            for layer in layers
-        ],
-    }
-
-
-def _print_model(
-    path: Path, config: RunConfig, layers: list[LayerParameters], *, explain: bool
-) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("layer")
-    table.add_column("type")
-    table.add_column("output shape")
-    table.add_column("parameters", justify="right")
+    document = {"config": str(path)} | layers_as_json(config, layers)
     if explain:
-        table.add_column("counted as", overflow="fold")
-    for layer in layers:
-        row = [
-            layer.stacked.name,
-            layer.stacked.type,
-            str(_shape(config, layer.stacked.output_shape)),
-            f"{layer.count.total:,}",
-        ]
-        if explain:
-            count = layer.count
-            row.append(
-                f"{count.formula}\n= {count.numbers}\n({count.reason})" if count.formula else ""
-            )
-        table.add_row(*row)
-    total = sum(layer.count.total for layer in layers)
-    print_result(f"{path}: {config.name}")
-    print_table(table)
-    print_result(f"total parameters: {total:,}, all trainable")
+        for row, layer in zip(document["layers"], layers, strict=True):
+            row["formula"] = layer.count.formula
+            row["numbers"] = layer.count.numbers
+            row["reason"] = layer.count.reason
+    return document
 
 
 def _print_overview(models: list[tuple[Path, RunConfig, list[LayerParameters]]]) -> None:

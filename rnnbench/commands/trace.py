@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnnbench.commands.arguments import Json, Output, find_config, note_checkpoint
+from rnnbench.commands.arguments import (
+    ConfigOrRun,
+    Json,
+    Output,
+    find_config_or_run,
+    note_checkpoint,
+)
 from rnnbench.commands.console import print_json, print_note, print_result, print_table
 
 if TYPE_CHECKING:
@@ -18,7 +24,7 @@ _SHOWN_UNITS = 6
 
 
 def trace(
-    config: Annotated[str, typer.Argument(metavar="CONFIG|RUN", help="A YAML file, or a run.")],
+    config: ConfigOrRun,
     text: Annotated[
         str | None, typer.Option("--text", metavar="TEXT", help="The input, for tokens.")
     ] = None,
@@ -41,7 +47,7 @@ def trace(
     from rnnbench.models.sample import draw_sample, read_text, read_values
     from rnnbench.training.prediction import parse_values
 
-    path = find_config(config, output)
+    path = find_config_or_run(config, output)
     loaded = load_config(path)
     run = rundir.RunDirectory(path.parent) if rundir.is_run(path.parent) else None
     if run is not None:

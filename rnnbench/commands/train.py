@@ -1,26 +1,32 @@
 """`rnnbench train`: train a config's model and write a run directory."""
 
+from __future__ import annotations
+
 import sys
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnbench.commands.arguments import Json, Output
+from rnnbench.commands.arguments import (
+    Config,
+    Json,
+    Output,
+    Settings,
+    Strict,
+    find_config,
+    read_config,
+)
 from rnnbench.commands.console import print_json, print_note, print_result
+from rnnbench.commands.layers import count_config, layers_as_json, print_layers
+
+if TYPE_CHECKING:
+    from rnnbench.config import RunConfig
 
 
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")],
+    config: Config,
     output: Output = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Change one value, such as model.layers.1.units=64. May be given again.",
-        ),
-    ] = None,
+    set_: Settings = None,
     seed: Annotated[int | None, typer.Option(help="The seed of the run.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
     limit: Annotated[
@@ -29,12 +35,17 @@ def train(
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Try it out: 64 samples of each split, one epoch.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show what would be trained; write nothing, load nothing."),
+    ] = False,
+    strict: Strict = False,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
 ) -> None:
     """Train a config's model, evaluate it and write everything to a new run directory."""
     from rnnbench import backend, rundir
-    from rnnbench.config import load_config, require_trainable
+    from rnnbench.config import require_trainable
     from rnnbench.config.loading import SMOKE, Override, parse_override
 
     overrides = [*(SMOKE if smoke else ())]
@@ -46,8 +57,12 @@ def train(
         if value is not None:
             overrides.append(Override(key, value, f"{option} {value}"))
     overrides.extend(parse_override(setting) for setting in set_ or ())
-    loaded = load_config(config, overrides)
+    path = find_config(config)
+    loaded = read_config(path, overrides, strict=strict)
     require_trainable(loaded)
+    if dry_run:
+        _show_plan(loaded, json=json)
+        return
     output = output or rundir.default_output()
     rundir.check_writable(output)
 
@@ -77,3 +92,46 @@ def train(
         figures = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         print_result(f"{split:<10}  {figures}")
     print_result(f"run         {result.run.path}")
+
+
+def _show_plan(config: RunConfig, *, json: bool) -> None:
+    """What training would do, from the config alone."""
+    from dataclasses import asdict
+
+    from rnnbench.config import dump_config, require_trainable
+    from rnnbench.models.memory import estimate_memory
+
+    dataset, training = require_trainable(config)
+    facts, samples = dataset.facts(), dataset.samples()
+    steps = -(-samples["train"] // training.batch_size)
+    memory = estimate_memory(config.model, dataset, training)
+    layers = count_config(config)
+    if json:
+        print_json(
+            {
+                "config": config.model_dump(mode="json"),
+                "dataset": {"samples": samples} | asdict(facts),
+                **layers_as_json(config, layers),
+                "steps_per_epoch": steps,
+                "memory": asdict(memory) | {"peak": memory.peak},
+            }
+        )
+        return
+    print_result(dump_config(config))
+    sizes = ", ".join(f"{size:,} {split}" for split, size in samples.items())
+    print_result(f"dataset     {dataset.type}: {sizes} samples of shape {facts.input_shape}")
+    of = f"{facts.classes} classes" if facts.classes else "a number to predict"
+    words = f", {facts.vocabulary_size:,} tokens" if facts.vocabulary_size else ""
+    print_result(f"task        {facts.task}: {of}{words}")
+    print_layers(config, layers, explain=False)
+    print_result(f"steps       {steps:,} an epoch, {steps * training.epochs:,} in all")
+    print_result(
+        f"memory      about {_megabytes(memory.peak)}: TensorFlow {_megabytes(memory.program)}, "
+        f"samples {_megabytes(memory.data)}, weights and optimizer {_megabytes(memory.weights)}, "
+        f"a step {_megabytes(memory.activations)}; reading the data, before training, "
+        f"{_megabytes(memory.reading)}"
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"

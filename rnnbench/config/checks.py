@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rnnbench.config import layers as l
-from rnnbench.config.document import KeyPath
+from rnnbench.config.problems import KeyPath
 from rnnbench.config.shapes import ShapeError, stack, written
+from rnnbench.config.training import REGRESSION_LOSSES
 from rnnbench.data.dataset import validation_start
 
 if TYPE_CHECKING:
@@ -36,14 +37,25 @@ _HEADS: dict[tuple[str, int | None], tuple[tuple[str, ...], tuple[str, ...], tup
     ("regression", 1): (
         # Targets have no bounds, so neither may the output: no sigmoid, tanh, softmax, softsign.
         ("linear", "relu", "softplus", "elu", "selu", "gelu", "silu", "leaky_relu", "exponential"),
-        ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh"),
+        REGRESSION_LOSSES,
         ("mean_squared_error", "mean_absolute_error"),
     ),
+}
+# Activations and losses that work and fit badly: `advice.py` says why.
+_UNWISE: dict[tuple[str, int | None], tuple[tuple[str, ...], tuple[str, ...]]] = {
+    ("binary", 1): (("softmax",), REGRESSION_LOSSES),
+    ("binary", 2): (("sigmoid",), ()),
+    ("multiclass", 0): (("sigmoid",), ()),
 }
 
 
 def findings(config: RunConfig) -> Iterator[Finding]:
     """Everything in a resolved config that cannot work, as (path of the key, message)."""
+    if config.dataset is not None:
+        wrong = list(config.dataset.findings())
+        yield from ((("dataset", key), message) for key, message in wrong)
+        if wrong:  # its facts would be wrong too
+            return
     facts = config.dataset.facts() if config.dataset else None
     if config.model.input is None:
         yield (
@@ -61,7 +73,7 @@ def findings(config: RunConfig) -> Iterator[Finding]:
     if config.dataset is not None:
         yield from _check_validation_split(config.dataset)
     if config.training is not None:
-        yield from _check_monitors(config, config.training)
+        yield from _check_training(config.training)
 
 
 def _check_input(given: InputSettings, facts: Facts | None) -> Iterator[Finding]:
@@ -149,7 +161,7 @@ def _check_arguments(config: RunConfig) -> Iterator[Finding]:
 
 
 def _check_validation_split(dataset: DatasetSettings) -> Iterator[Finding]:
-    samples = dataset.train_samples()
+    samples = dataset.published_samples()["train"]
     at = validation_start(samples, dataset.validation_split)
     if dataset.validation_split and not 0 < at < samples:
         message = (
@@ -159,15 +171,16 @@ def _check_validation_split(dataset: DatasetSettings) -> Iterator[Finding]:
         yield ("dataset", "validation_split"), message
 
 
-def _check_monitors(config: RunConfig, training: TrainingSettings) -> Iterator[Finding]:
-    validation = config.dataset is not None and config.dataset.validation_split > 0
-    figures = training.figures(validation=validation)
-    for name in ("early_stopping", "reduce_lr_on_plateau"):
-        watcher = getattr(training, name)
-        if watcher is not None and watcher.monitor not in figures:
-            hint = "" if validation else "; dataset.validation_split adds val_ figures"
-            message = f"received {watcher.monitor}; this config reports {', '.join(figures)}{hint}"
-            yield ("training", name, "monitor"), message
+def _check_training(training: TrainingSettings) -> Iterator[Finding]:
+    """Keys of the training that exclude each other, and metrics named twice."""
+    names = ("clipnorm", "clipvalue", "global_clipnorm")
+    given = [name for name in names if getattr(training.optimizer, name) is not None]
+    for name in given[1:]:
+        message = f"received {name} beside {given[0]}; only one way of clipping may be set"
+        yield ("training", "optimizer", name), message
+    for i, metric in enumerate(training.metrics):
+        if metric in training.metrics[:i]:
+            yield ("training", "metrics", i), f"received {metric} again; each may stand once"
 
 
 def _check_head(config: RunConfig, facts: Facts, output_shape: Shape) -> Iterator[Finding]:
@@ -183,28 +196,38 @@ def _check_head(config: RunConfig, facts: Facts, output_shape: Shape) -> Iterato
             f"received an output of shape {written(output_shape)}; {task} needs ({wanted},), "
             f"such as {{type: dense, units: {wanted}, activation: {activation[facts.task]}}}"
         )
+        if len(output_shape) == 2:
+            message += " after a recurrent layer without return_sequences"
         yield path, message
         return
     activations, losses, metrics = _HEADS[key]
+    unwise_activations, unwise_losses = _UNWISE.get(key, ((), ()))
     allowed = " or ".join(activations)
     if not isinstance(head, l.Dense):
         message = f"received {head.type}; {task} ends in a dense layer with activation {allowed}"
         yield path, message
-    elif head.activation not in activations:
+    elif head.activation not in activations + unwise_activations:
         message = f"received {head.activation}; {task} with units: {units} needs {allowed}"
         yield (*path, "activation"), message
     if config.training is not None:
-        yield from _check_figures(config.training, task, losses, metrics)
+        if config.training.loss not in unwise_losses:
+            yield from _check_loss(config.training, task, losses)
+        yield from _check_metrics(config.training, task, metrics)
         yield from _check_class_weight(config.training, facts)
 
 
-def _check_figures(
-    training: TrainingSettings, task: str, losses: tuple[str, ...], metrics: tuple[str, ...]
+def _check_loss(
+    training: TrainingSettings, task: str, losses: tuple[str, ...]
 ) -> Iterator[Finding]:
     if training.loss not in losses:
         allowed = " or ".join(losses)
         message = f"received {training.loss}; {task} with this last layer needs {allowed}"
         yield ("training", "loss"), message
+
+
+def _check_metrics(
+    training: TrainingSettings, task: str, metrics: tuple[str, ...]
+) -> Iterator[Finding]:
     for i, metric in enumerate(training.metrics):
         if metric not in metrics:
             allowed = ", ".join(metrics)

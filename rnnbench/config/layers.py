@@ -257,3 +257,10 @@ Layer = Annotated[
     | Masking,
     Field(discriminator="type"),
 ]
+
+
+def recurrent_cell(layer: Settings) -> SimpleRNN | LSTM | GRU | None:
+    """A recurrent layer itself, the one inside a bidirectional layer, or None for another."""
+    if isinstance(layer, Bidirectional):
+        return layer.layer
+    return layer if isinstance(layer, SimpleRNN | LSTM | GRU) else None

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from rnnbench.config import checks, messages
-from rnnbench.config.document import Document, parse_value, read_document, write_yaml
+from rnnbench.config import advice as advising
+from rnnbench.config import checks, messages, repair
+from rnnbench.config.document import Document
+from rnnbench.config.messages import Complaint
+from rnnbench.config.problems import KeyPath, Place, Problem, Source, in_order, render
+from rnnbench.config.reading import read_document, read_value
 from rnnbench.config.resolve import resolve
 from rnnbench.config.run import RunConfig
 from rnnbench.config.training import TrainingSettings
+from rnnbench.config.yaml_loader import write_yaml
 from rnnbench.data import DatasetSettings
 from rnnbench.errors import ConfigError
+from rnnbench.shipped import shipped_configs
 
 
 @dataclass(frozen=True)
@@ -27,30 +34,54 @@ class Override:
         value: a YAML value.
         option: what the user typed, named in messages as its place.
         makes_section: whether to make a `dataset` or `training` that the config does not have.
+        problems: what is wrong with the option itself.
     """
 
     key: str
     value: object
     option: str
     makes_section: bool = False
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A config that has been looked at.
+
+    Attributes:
+        config: resolved; None where there are problems.
+        problems: everything that is wrong, in the order of the file.
+        advice: what is legal and unwise.
+    """
+
+    config: RunConfig | None
+    problems: tuple[Problem, ...]
+    advice: tuple[Problem, ...]
+
+    def require(self) -> RunConfig:
+        """The config.
+
+        Raises:
+            ConfigError: there are problems; the message shows them all.
+        """
+        if self.config is None:
+            raise ConfigError(render(self.problems))
+        return self.config
 
 
 SMOKE = (Override("dataset.limit", 64, "--smoke"), Override("training.epochs", 1, "--smoke"))
 
 
 def parse_override(setting: str) -> Override:
-    """The override that a `--set KEY=VALUE` asks for.
-
-    Raises:
-        ConfigError: it is not of that form.
-    """
-    key, equals, text = setting.partition("=")
-    if not equals or not key:
-        raise ConfigError(
-            f"--set: received {setting!r}; allowed is KEY=VALUE, such as --set training.epochs=3"
-        )
+    """The override that a `--set KEY=VALUE` asks for."""
+    key, equals, _ = setting.partition("=")
     option = f"--set {setting}"
-    return Override(key, parse_value(text, option), option, makes_section=True)
+    source = Source(option, option, is_option=True)
+    if not equals or not key:
+        message = f"received {setting!r}; allowed: KEY=VALUE, such as --set training.epochs=3"
+        return Override("", None, option, problems=(Problem(Place(source), (), message),))
+    value, problems = read_value(source, option.index("=") + 1)
+    return Override(key, value, option, makes_section=True, problems=tuple(problems))
 
 
 def load_config(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
@@ -62,35 +93,103 @@ def load_config(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
 
     Raises:
         ConfigError: the file cannot be read, is not YAML, or says something that cannot work. The
-            message names the place of everything that is wrong.
+            message shows the place of everything that is wrong.
     """
+    return check_config(path, overrides).require()
+
+
+def check_config(path: Path, overrides: Sequence[Override] = ()) -> Checked:
+    """Read a config as `load_config` does, and say everything that is wrong or unwise."""
     document = read_document(path)
+    if not document.values:  # there is no text
+        problems = [replace(p, suggestion=_similar_config(path)) for p in document.problems]
+        return Checked(None, tuple(problems), ())
     for override in overrides:
+        document.problems += override.problems
         section, inside, _ = override.key.partition(".")
         # `--epochs` makes no training of a model alone: `require_trainable` says what is missing.
-        if override.makes_section or not inside or document.data.get(section) is not None:
-            document.override(override.key, override.value, override.option)
+        makes_section = override.makes_section or not inside
+        if not override.problems and (makes_section or document.data.get(section) is not None):
+            source = Source(override.option, override.option, is_option=True)
+            document.override(override.key, override.value, source)
     if "name" not in document.data:
         document.data["name"] = path.stem
-        document.places["name",] = f"{path}: the file's name, as no `name:` is given"
-    return validate(document)
+        document.values["name",] = Place(document.source)
+    if document.problems and not document.keys:
+        return Checked(None, tuple(in_order(document.problems)), ())
+    return _check_document(document)
 
 
-def validate(document: Document) -> RunConfig:
-    """The config that a document holds, resolved.
+def _similar_config(path: Path) -> str | None:
+    """A config whose name is like that of a file that is not there."""
+    if os.path.lexists(path):
+        return None
+    try:
+        beside = [str(p) for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml")]
+    except OSError:
+        beside = []
+    return messages.closest(path, [*beside, *shipped_configs()])
 
-    Raises:
-        ConfigError: something in it is wrong; the message names the place of everything.
-    """
+
+def _check_document(document: Document) -> Checked:
+    config, found, advice = _check_data(document)
+    for path, message in found:
+        document.report(path, message)
+    given = [
+        Problem(document.place(a.path), a.path, a.message, a.suggestion, a.name)
+        for a in advice
+        # Who tries a config out with a few samples need not hear that they are few.
+        if not (a.name == "batch_size_above_training_set" and _is_tried_out(document))
+    ]
+    problems = tuple(in_order(document.problems))
+    return Checked(None if problems else config, problems, tuple(in_order(given)))
+
+
+def _check_data(
+    document: Document,
+) -> tuple[RunConfig | None, list[tuple[KeyPath, str]], list[advising.Advice]]:
+    """The config that a document's data says, and what is wrong and unwise in it as a whole."""
     try:
         config = resolve(RunConfig.model_validate(document.data))
     except ValidationError as error:
-        found = messages.translate(error, document, RunConfig)
-        raise ConfigError(messages.write(document, found)) from None
+        complaints = messages.translate(error, document.data, RunConfig)
+        for c in _without_consequences(complaints):
+            message = c.message
+            if c.path == ("name",) and document.place(c.path).line is None:
+                message += ". It is the file's name, as no `name:` is given"
+            document.report(c.path, message, c.suggestion, key=c.is_of_key)
+        both = repair.readings(document.data, complaints)
+        return None, *_check_readings(both)
     found = list(checks.findings(config))
-    if found:
-        raise ConfigError(messages.write(document, found))
-    return config
+    return config, found, [] if found else list(advising.advise(config))
+
+
+def _without_consequences(complaints: Sequence[Complaint]) -> list[Complaint]:
+    """The complaints, less the keys that are missing because they are misspelt."""
+    misspelt = {(*c.path[:-1], c.suggestion) for c in complaints if c.kind == "extra_forbidden"}
+    return [c for c in complaints if not (c.kind == "missing" and c.path in misspelt)]
+
+
+def _check_readings(
+    both: tuple[Any, Any] | None,
+) -> tuple[list[tuple[KeyPath, str]], list[advising.Advice]]:
+    """What is wrong, or unwise, however a config with problems is mended."""
+    try:
+        configs = [resolve(RunConfig.model_validate(data)) for data in both or ()]
+    except ValidationError:
+        configs = []
+    if not configs:
+        return [], []
+    found, also = ([*checks.findings(config)] for config in configs)
+    if found or also:
+        return [f for f in found if f in also], []
+    advice, also_advice = ([*advising.advise(config)] for config in configs)
+    return [], [a for a in advice if a in also_advice]
+
+
+def _is_tried_out(document: Document) -> bool:
+    limit = document.values.get(("dataset", "limit"))
+    return limit is not None and limit.source.is_option
 
 
 def require_trainable(config: RunConfig) -> tuple[DatasetSettings, TrainingSettings]:

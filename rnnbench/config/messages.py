@@ -1,21 +1,23 @@
-"""What is wrong with a config, in words: where, what was received, what is allowed."""
+"""What pydantic finds wrong with a config, in our words: what was received, what is allowed."""
 
 from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+from rnnbench.config.problems import printable
 from rnnbench.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pydantic import ValidationError
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
-    from rnnbench.config.checks import Finding
-    from rnnbench.config.document import Document, KeyPath
+    from rnnbench.config.problems import KeyPath
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -24,7 +26,6 @@ _EXPECTED = {
     "bool_type": "true or false",
     "string_type": "text",
     "tuple_type": "a list",
-    "list_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
@@ -32,7 +33,6 @@ _EXPECTED = {
 _BOUNDS = {
     "greater_than_equal": "at least {ge}",
     "greater_than": "more than {gt}",
-    "less_than_equal": "at most {le}",
     "less_than": "less than {lt}",
     "string_pattern_mismatch": "text that matches {pattern}",
     "too_long": "a list of at most {max_length}",
@@ -40,33 +40,61 @@ _BOUNDS = {
 }
 
 
-def write(document: Document, found: Iterable[Finding]) -> str:
-    """All findings, each on a line that starts with its place."""
-    lines = []
-    for path, message in found:
-        key = "".join(f"{part}: " for part in [".".join(map(str, path))] if part)
-        lines.append(f"{document.place(path)}: {key}{message}")
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class Complaint:
+    """One thing that pydantic finds wrong.
+
+    Attributes:
+        kind: pydantic's name for it, or `wrong_key` for a key that is not of the right type.
+        path: the keys that lead to it.
+        message: what was received and what is allowed.
+        suggestion: the key or value that was probably meant.
+        settings: the class that the last key is a field of, or was taken for one.
+        field: that field; None for a key that there is not.
+    """
+
+    kind: str
+    path: KeyPath
+    message: str
+    suggestion: str | None
+    settings: type[Settings] | None
+    field: FieldInfo | None
+
+    @property
+    def is_of_key(self) -> bool:
+        """Whether the key is wrong, not its value."""
+        return self.kind in ("extra_forbidden", "wrong_key")
 
 
-def translate(error: ValidationError, document: Document, root: type[Settings]) -> list[Finding]:
-    """Pydantic's errors as findings: paths without the names of its unions, our own words."""
+def translate(error: ValidationError, data: Any, root: type[Settings]) -> list[Complaint]:
+    """Pydantic's errors with paths as the config has them, without the names of its unions."""
     found = []
-    for details in error.errors():
+    for details in error.errors(include_url=False):
         if details["type"] == "too_short" and details["input"]:
             continue  # pydantic counts only the items that are right; those have their own errors
-        path, settings = _walk(details["loc"], document.data, root)
-        found.append((path, _message(details, settings)))
+        path, settings, field = _walk(details["loc"], data, root)
+        if details["type"] == "union_tag_invalid":
+            path += ("type",)
+        message, suggestion = _message(details, settings)
+        kind = "wrong_key" if details["loc"][-1:] == ("[key]",) else details["type"]
+        found.append(Complaint(kind, path, message, suggestion, settings, field))
     return found
+
+
+def closest(received: object, allowed: Iterable[str]) -> str | None:
+    """What was probably meant, among what is allowed."""
+    close = difflib.get_close_matches(str(received), list(allowed), n=1)
+    return close[0] if close else None
 
 
 def _walk(
     location: KeyPath, data: Any, root: type[Settings]
-) -> tuple[KeyPath, type[Settings] | None]:
-    """The path of keys behind a pydantic location, and the settings that its last key is in."""
+) -> tuple[KeyPath, type[Settings] | None, FieldInfo | None]:
+    """The path of keys behind a pydantic location, and the field that its last key is of."""
     path: KeyPath = ()
     annotation: Any = root
     settings: type[Settings] | None = root
+    field: FieldInfo | None = None
     for part in location:
         choices = _settings_in(annotation)
         if part == "[key]" or (len(choices) > 1 and _tag(data) == part):
@@ -76,13 +104,13 @@ def _walk(
         path += (part,)
         if isinstance(part, str):
             settings = choices[0] if len(choices) == 1 else None
-            fields = settings.model_fields if settings else {}
-            annotation = fields[part].annotation if part in fields else None
+            field = settings.model_fields.get(part) if settings else None
+            annotation = field.annotation if field else None
         try:
             data = data[part]
         except (KeyError, IndexError, TypeError):
             data = None
-    return path, settings
+    return path, settings, field
 
 
 def _settings_in(annotation: Any) -> list[type[Settings]]:
@@ -100,49 +128,50 @@ def _tag(data: Any) -> Any:
     return data.get("type") if isinstance(data, dict) else None
 
 
-def _message(details: ErrorDetails, settings: type[Settings] | None) -> str:
+def _message(details: ErrorDetails, settings: type[Settings] | None) -> tuple[str, str | None]:
+    """What to say, and what was probably meant."""
     kind, received, context = details["type"], details["input"], details.get("ctx", {})
-    last = details["loc"][-1] if details["loc"] else ""
     match kind:
         case "missing":
-            return "missing: this key is needed"
+            return "missing: this key is needed", None
         case "extra_forbidden":
-            allowed = list(settings.model_fields) if settings else []
-            return f"unknown key; allowed here: {', '.join(allowed)}{_did_you_mean(last, allowed)}"
+            allowed = sorted(settings.model_fields, key="type".__ne__) if settings else []
+            last = str(details["loc"][-1])
+            return f"unknown key; allowed here: {', '.join(allowed)}", closest(last, allowed)
         case "union_tag_not_found":
-            return "type is missing: it says which kind this is"
+            return "type is missing: it says which kind this is", None
         case "union_tag_invalid":
             allowed = re.findall(r"'([^']*)'", context["expected_tags"])
             tag = context["tag"]
-            return (
-                f"unknown type {tag!r}; allowed: {', '.join(allowed)}{_did_you_mean(tag, allowed)}"
-            )
+            message = f"unknown type {tag!r}; allowed: {', '.join(allowed)}"
+            return message, closest(tag, allowed)
         case "literal_error":
             allowed = re.findall(r"'([^']*)'", context["expected"])
-            return (
-                f"received {_written(received)}; allowed: {', '.join(allowed)}"
-                f"{_did_you_mean(received, allowed)}"
-            )
-        case "value_error":
-            return str(context["error"])
+            message = f"received {_written(received)}; allowed: {', '.join(allowed)}"
+            return message, closest(received, allowed)
         case _ if kind in _BOUNDS:
-            return f"received {_written(received)}; allowed: {_BOUNDS[kind].format(**context)}"
+            bound = _BOUNDS[kind].format(**context)
+            return f"received {_written(received)}; allowed: {bound}", None
         case "model_type" | "model_attributes_type" if isinstance(received, str):
-            return f"received {received!r}; allowed: a mapping, such as {{type: {received}}}"
-        case _ if kind in _EXPECTED:
-            return f"received {_written(received)}; allowed: {_EXPECTED[kind]}"
+            message = f"received {received!r}; allowed: a mapping, such as {{type: {received}}}"
+            return message, None
         case _:
-            return f"received {_written(received)}; {details['msg']}"
-
-
-def _did_you_mean(received: object, allowed: list[str]) -> str:
-    close = difflib.get_close_matches(str(received), allowed, n=1)
-    return f". Did you mean {close[0]!r}?" if close else ""
+            expected = _EXPECTED.get(kind, details["msg"])
+            return f"received {_written(received)}; allowed: {expected}", None
 
 
 def _written(value: object) -> str:
     """A value as a config would have it, cut to a readable length."""
-    text = repr(value)
-    if value is None or isinstance(value, bool):
-        text = "null" if value is None else str(value).lower()
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case dict():
+            pairs = (f"{key}: {_written(item)}" for key, item in value.items())
+            text = f"{{{', '.join(pairs)}}}"
+        case list():
+            text = f"[{', '.join(map(_written, value))}]"
+        case _:
+            text = repr(value)
+    return printable(text if len(text) <= 60 else f"{text[:57]}...")

@@ -1,9 +1,10 @@
 """A whole config: what `rnnbench train` runs and `rnnbench summary` describes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from rnnbench.config.advice import AdviceName
 from rnnbench.config.layers import Layer
 from rnnbench.config.training import TrainingSettings
 from rnnbench.data import AnyDataset
@@ -43,8 +44,15 @@ class ModelSettings(Settings):
     ]
 
 
+def _ask_no_name(schema: dict[str, Any]) -> None:
+    schema["required"].remove("name")
+
+
 class RunConfig(Settings):
     """A dataset, a model and how it is trained; or a model alone."""
+
+    # A file may leave the name out, since it has one itself.
+    model_config = ConfigDict(title="rnnbench config", json_schema_extra=_ask_no_name)
 
     name: Annotated[
         str,
@@ -59,3 +67,7 @@ class RunConfig(Settings):
     dataset: Annotated[AnyDataset | None, Field(description="What to learn from.")] = None
     model: Annotated[ModelSettings, Field(description="What learns.")]
     training: Annotated[TrainingSettings | None, Field(description="How it learns.")] = None
+    silence: Annotated[
+        tuple[AdviceName, ...],
+        Field(strict=False, description="Names of advice that is known and not wanted."),
+    ] = ()

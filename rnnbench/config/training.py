@@ -1,8 +1,8 @@
 """How a model is trained: optimizer, loss, metrics, length, and what watches over it."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from rnnbench.settings import Settings
 
@@ -10,8 +10,8 @@ from rnnbench.settings import Settings
 _ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
 
 
-def _long_name(name: object) -> object:
-    return _ALIASES.get(name, name) if isinstance(name, str) else name
+def _long_name(name: str) -> str:
+    return _ALIASES.get(name, name)
 
 
 Loss = Annotated[
@@ -21,10 +21,12 @@ Loss = Annotated[
         "sparse_categorical_crossentropy",
         "mean_squared_error",
         "mean_absolute_error",
+        "mse",
+        "mae",
         "huber",
         "log_cosh",
     ],
-    BeforeValidator(_long_name),
+    AfterValidator(_long_name),
 ]
 Metric = Annotated[
     Literal[
@@ -35,9 +37,13 @@ Metric = Annotated[
         "sparse_top_k_categorical_accuracy",
         "mean_squared_error",
         "mean_absolute_error",
+        "mse",
+        "mae",
     ],
-    BeforeValidator(_long_name),
+    AfterValidator(_long_name),
 ]
+
+REGRESSION_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
 
 # Metrics that are better when larger; the others, and every loss, are better when smaller.
 MAXIMISED = frozenset(
@@ -57,17 +63,6 @@ class Optimizer(Settings):
     global_clipnorm: Annotated[
         float | None, Field(gt=0, description="Clip all gradients together to this norm.")
     ] = None
-
-    @model_validator(mode="after")
-    def _check_clipping(self) -> Self:
-        given = [
-            name
-            for name in ("clipnorm", "clipvalue", "global_clipnorm")
-            if getattr(self, name) is not None
-        ]
-        if len(given) > 1:
-            raise ValueError(f"received {' and '.join(given)}; only one of them may be set")
-        return self
 
 
 class SGD(Optimizer):
@@ -158,13 +153,6 @@ class TrainingSettings(Settings):
     reduce_lr_on_plateau: Annotated[
         ReduceLROnPlateau | None, Field(description="Lower the learning rate on a plateau.")
     ] = None
-
-    @model_validator(mode="after")
-    def _check_metrics(self) -> Self:
-        repeated = {name for name in self.metrics if self.metrics.count(name) > 1}
-        if repeated:
-            raise ValueError(f"metrics: {', '.join(sorted(repeated))} named more than once")
-        return self
 
     def figures(self, *, validation: bool) -> tuple[str, ...]:
         """The names of what training reports each epoch, in the order of `history.csv`."""

@@ -13,7 +13,16 @@ from pydantic import Field
 
 from rnnbench.data.dataset import Dataset, DatasetSettings, Facts, Split, SplitName
 
-__all__ = ["AnyDataset", "Dataset", "DatasetSettings", "Facts", "Split", "SplitName"]
+__all__ = [
+    "DATASETS",
+    "AnyDataset",
+    "Dataset",
+    "DatasetSettings",
+    "Facts",
+    "Split",
+    "SplitName",
+    "settings_of",
+]
 
 DATASETS = (
     "imdb",
@@ -21,10 +30,14 @@ DATASETS = (
     "toy_sequence",
 )
 
+
+def settings_of(name: str) -> type[DatasetSettings]:
+    """The settings of a dataset, by its name in `DATASETS`."""
+    settings: type[DatasetSettings] = import_module(f"rnnbench.data.{name}").SETTINGS
+    return settings
+
+
 if TYPE_CHECKING:
     AnyDataset = DatasetSettings
 else:
-    AnyDataset = Annotated[
-        reduce(or_, (import_module(f"rnnbench.data.{name}").SETTINGS for name in DATASETS)),
-        Field(discriminator="type"),
-    ]
+    AnyDataset = Annotated[reduce(or_, map(settings_of, DATASETS)), Field(discriminator="type")]

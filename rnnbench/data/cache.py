@@ -7,11 +7,8 @@ the user's: it is never replaced, only refused.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import socket
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,20 +37,36 @@ class CachedFile:
         return _URL + self.name
 
 
+def cached_path(file: CachedFile) -> Path:
+    """Where a dataset's file is, or would be."""
+    return (backend.keras_home() / "datasets").resolve() / file.name
+
+
+def read_sha256(path: Path) -> str:
+    """The hash of a file's bytes, hexadecimal.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    import hashlib  # OpenSSL takes a while, and who only reads configs hashes nothing
+
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}.") from error
+
+
 def locate(file: CachedFile) -> Path:
     """The path of a dataset's file, downloaded if the cache lacks it, its hash checked.
 
     Raises:
         DataError: the file is missing and cannot be downloaded, or its hash is another.
     """
-    path = (backend.keras_home() / "datasets").resolve() / file.name
+    path = cached_path(file)
     if not path.exists():
         _download(file, path)
-    try:
-        with path.open("rb") as stream:
-            received = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}.") from error
+    received = read_sha256(path)
     if received != file.sha256:
         raise DataError(
             f"{path}: this is not the file that Keras publishes.\n"
@@ -66,6 +79,9 @@ def locate(file: CachedFile) -> Path:
 
 
 def _download(file: CachedFile, path: Path) -> None:
+    import socket
+    import tempfile
+
     keras = backend.load()
     timeout = socket.getdefaulttimeout()
     is_new = not path.parent.exists()

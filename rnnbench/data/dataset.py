@@ -12,10 +12,13 @@ from pydantic import Field
 from rnnbench.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt
+
+    from rnnbench.data.cache import CachedFile
 
 Task = Literal["binary", "multiclass", "regression"]
 SplitName = Literal["train", "validation", "test"]
@@ -48,7 +51,8 @@ class Split:
     """Samples and their targets.
 
     Attributes:
-        x: int32 or float32 [samples, timesteps(, features)].
+        x: int32 or float32 [samples, timesteps(, features)]; of text before it is padded, an
+            object array [samples] of lists of tokens.
         y: int64 class indices, or float32 values [samples].
     """
 
@@ -97,12 +101,44 @@ class DatasetSettings(Settings):
         """What a model must know, from the settings alone."""
 
     @abstractmethod
-    def train_samples(self) -> int:
-        """How many training samples there are before the validation split."""
+    def published_samples(self) -> dict[SplitName, int]:
+        """How many samples the dataset itself has: `train`, and `test` where there is one."""
+
+    def reading_memory(self) -> int:
+        """How many bytes `load` takes for a while, besides the arrays that it gives."""
+        return 0
+
+    def findings(self) -> Iterator[tuple[str, str]]:
+        """What cannot work, as (key, message); nothing unless a dataset says so."""
+        return iter(())
+
+    def samples(self) -> dict[SplitName, int]:
+        """How many samples each split will have, after the validation split and `limit`."""
+        sizes = self.published_samples()
+        if self.validation_split:
+            at = validation_start(sizes["train"], self.validation_split)
+            split: dict[SplitName, int] = {"train": at, "validation": sizes.pop("train") - at}
+            sizes = split | sizes
+        return {name: min(size, self.limit or size) for name, size in sizes.items()}
+
+    @classmethod
+    def files(cls) -> tuple[CachedFile, ...]:
+        """The files that the dataset is read from."""
+        return ()
+
+    @abstractmethod
+    def read(self) -> dict[SplitName, Split]:
+        """Read, encode and split the samples, not yet padded: `x` of text holds lists of tokens.
+
+        Downloads what the cache lacks.
+
+        Raises:
+            DataError: a file is missing and cannot be downloaded, or is not what it should be.
+        """
 
     @abstractmethod
     def load(self) -> Dataset:
-        """Read, encode and split the data; downloads what the cache lacks.
+        """The dataset as a model takes it, padded.
 
         Raises:
             DataError: a file is missing and cannot be downloaded, or is not what it should be.

@@ -7,11 +7,8 @@ Word Vectors for Sentiment Analysis", ACL 2011), in the encoding of `keras.datas
 from typing import ClassVar, Literal
 
 from rnnbench.data.cache import CachedFile
-from rnnbench.data.dataset import Facts
+from rnnbench.data.dataset import Facts, SplitName
 from rnnbench.data.text import TextSettings
-
-# Keras takes the largest token for `num_words` where none is given, which drops that very token.
-LARGEST_TOKEN = 88_587
 
 
 class Imdb(TextSettings):
@@ -26,6 +23,8 @@ class Imdb(TextSettings):
         "027313fe9a320280f3bf0fac5baf58c4a683cf39a7ed9c3d3d3912bde4284cf6",
     )
 
+    largest_token: ClassVar = 88_587
+
     type: Literal["imdb"]
 
     def facts(self) -> Facts:
@@ -35,11 +34,14 @@ class Imdb(TextSettings):
             class_names=("negative", "positive"),
             input_shape=(self.maxlen,),
             input_dtype="int32",
-            vocabulary_size=self.num_words or LARGEST_TOKEN,
+            vocabulary_size=self.num_words or self.largest_token,
         )
 
-    def train_samples(self) -> int:
-        return 25_000
+    def reading_memory(self) -> int:
+        return 500_000_000  # measured: Keras reads the texts as Python lists
+
+    def published_samples(self) -> dict[SplitName, int]:
+        return {"train": 25_000, "test": 25_000}
 
 
 SETTINGS = Imdb

@@ -7,11 +7,8 @@ The classes are very unbalanced: a third of the newswires are about earnings.
 from typing import ClassVar, Literal
 
 from rnnbench.data.cache import CachedFile
-from rnnbench.data.dataset import Facts
+from rnnbench.data.dataset import Facts, SplitName
 from rnnbench.data.text import TextSettings
-
-# Keras takes the largest token for `num_words` where none is given, which drops that very token.
-LARGEST_TOKEN = 30_982
 
 # The order of the labels, as `keras.datasets.reuters.get_label_names()` gives it; written out
 # because configs are checked without loading Keras.
@@ -38,6 +35,8 @@ class Reuters(TextSettings):
         "9b56000edc4b34a32e89fd5a23b2605594682c74efcf7d8f4e2a5514b771e633",
     )
 
+    largest_token: ClassVar = 30_982
+
     type: Literal["reuters"]
 
     def facts(self) -> Facts:
@@ -47,11 +46,14 @@ class Reuters(TextSettings):
             class_names=TOPICS,
             input_shape=(self.maxlen,),
             input_dtype="int32",
-            vocabulary_size=self.num_words or LARGEST_TOKEN,
+            vocabulary_size=self.num_words or self.largest_token,
         )
 
-    def train_samples(self) -> int:
-        return 8_982
+    def reading_memory(self) -> int:
+        return 90_000_000  # measured: Keras reads the texts as Python lists
+
+    def published_samples(self) -> dict[SplitName, int]:
+        return {"train": 8_982, "test": 2_246}
 
 
 SETTINGS = Reuters

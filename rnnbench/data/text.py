@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import json
 import string
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from rnnbench import backend
 from rnnbench.data import cache
-from rnnbench.data.dataset import Dataset, DatasetSettings, Split
+from rnnbench.data.dataset import Dataset, DatasetSettings, Split, SplitName
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -39,10 +39,12 @@ class TextSettings(DatasetSettings):
     Attributes:
         archive: the file that `keras.datasets.<type>.load_data` reads.
         word_index: the JSON file that gives each word's rank.
+        largest_token: Keras takes it for `num_words` where none is given, which drops that token.
     """
 
     archive: ClassVar[cache.CachedFile]
     word_index: ClassVar[cache.CachedFile]
+    largest_token: ClassVar[int]
 
     num_words: Annotated[
         int | None,
@@ -59,17 +61,18 @@ class TextSettings(DatasetSettings):
         Literal["pre", "post"], Field(description="The side that a long text is cut on.")
     ] = "pre"
 
-    @model_validator(mode="after")
-    def _check_words(self) -> Self:
+    def findings(self) -> Iterator[tuple[str, str]]:
         if self.num_words is not None and self.skip_top >= self.num_words:
-            raise ValueError(
-                f"skip_top {self.skip_top} leaves no word below num_words {self.num_words}; "
-                "skip_top must be smaller"
+            yield (
+                "skip_top",
+                f"received {self.skip_top}, which leaves no word below num_words "
+                f"{self.num_words}; skip_top must be smaller",
             )
-        return self
 
-    def pad(self, sequences: Sequence[Sequence[int]]) -> npt.NDArray[np.int32]:
-        """Token sequences as one array, int32 [samples, maxlen]."""
+    def pad(
+        self, sequences: Sequence[Sequence[int]] | npt.NDArray[np.generic]
+    ) -> npt.NDArray[np.int32]:
+        """Token sequences, perhaps in an object array, as one array, int32 [samples, maxlen]."""
         padded: npt.NDArray[np.int32] = backend.load().utils.pad_sequences(
             sequences,
             maxlen=self.maxlen,
@@ -89,24 +92,29 @@ class TextSettings(DatasetSettings):
         # Keras applies skip_top to the start token too.
         start = START if self.skip_top <= START else OOV
         tokens = [start, *(vocabulary.get(word, OOV) for word in words(text))]
+        return self.cut(tokens)
+
+    def cut(self, tokens: list[int]) -> list[int]:
+        """The tokens of a text that a model sees: at most `maxlen`."""
         return tokens[-self.maxlen :] if self.truncating == "pre" else tokens[: self.maxlen]
 
-    def load(self) -> Dataset:
-        archive = cache.locate(self.archive)
-        vocabulary = self.read_vocabulary()
+    @classmethod
+    def files(cls) -> tuple[cache.CachedFile, ...]:
+        return cls.archive, cls.word_index
+
+    def read(self) -> dict[SplitName, Split]:
+        cache.locate(self.archive)
         module = getattr(backend.load().datasets, self.type)
-        (x_train, y_train), (x_test, y_test) = module.load_data(
-            num_words=self.num_words, skip_top=self.skip_top
-        )
-        train, test = Split(self.pad(x_train), y_train), Split(self.pad(x_test), y_test)
+        train, test = module.load_data(num_words=self.num_words, skip_top=self.skip_top)
+        return self.split(Split(*train), Split(*test))
+
+    def load(self) -> Dataset:
+        files = {cache.locate(file): file.sha256 for file in self.files()}
         return Dataset(
             facts=self.facts(),
-            splits=self.split(train, test),
-            vocabulary=vocabulary,
-            files={
-                archive: self.archive.sha256,
-                cache.locate(self.word_index): self.word_index.sha256,
-            },
+            splits={name: Split(self.pad(s.x), s.y) for name, s in self.read().items()},
+            vocabulary=self.read_vocabulary(),
+            files=files,
         )
 
     def read_vocabulary(self) -> dict[str, int]:

@@ -5,11 +5,14 @@ The defaults give six windows: [0, 1, 2, 3] -> 4 to [5, 6, 7, 8] -> 9.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from rnnbench.data.dataset import Dataset, DatasetSettings, Facts, Split
+from rnnbench.data.dataset import Dataset, DatasetSettings, Facts, Split, SplitName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LARGEST = 2**24
 
@@ -22,19 +25,19 @@ class ToySequence(DatasetSettings):
     length: Annotated[int, Field(ge=2, description="How many numbers the sequence has.")] = 10
     window: Annotated[int, Field(ge=1, description="How many numbers a sample has.")] = 4
 
-    @model_validator(mode="after")
-    def _check_window(self) -> Self:
+    def findings(self) -> Iterator[tuple[str, str]]:
         if self.window >= self.length:
-            raise ValueError(
-                f"window {self.window} leaves no number to predict in a sequence of length "
-                f"{self.length}; window must be smaller than length"
+            yield (
+                "window",
+                f"received {self.window}, which leaves no number to predict in a sequence of "
+                f"length {self.length}; window must be smaller than length",
             )
         if abs(self.start) + self.length > _LARGEST:
-            raise ValueError(
+            yield (
+                "start",
                 f"received start {self.start} and length {self.length}; the sequence must stay "
-                f"within {_LARGEST}, beyond which float32 cannot tell a number from the next"
+                f"within {_LARGEST}, beyond which float32 cannot tell a number from the next",
             )
-        return self
 
     def facts(self) -> Facts:
         return Facts(
@@ -46,18 +49,19 @@ class ToySequence(DatasetSettings):
             vocabulary_size=None,
         )
 
-    def train_samples(self) -> int:
-        return self.length - self.window
+    def published_samples(self) -> dict[SplitName, int]:
+        return {"train": self.length - self.window}
 
-    def load(self) -> Dataset:
+    def read(self) -> dict[SplitName, Split]:
         import numpy as np
 
         sequence = np.arange(self.start, self.start + self.length, dtype=np.float32)
         windows = np.lib.stride_tricks.sliding_window_view(sequence, self.window)[:-1]
         train = Split(np.ascontiguousarray(windows)[..., np.newaxis], sequence[self.window :])
-        return Dataset(
-            facts=self.facts(), splits=self.split(train, None), vocabulary=None, files={}
-        )
+        return self.split(train, None)
+
+    def load(self) -> Dataset:
+        return Dataset(facts=self.facts(), splits=self.read(), vocabulary=None, files={})
 
 
 SETTINGS = ToySequence

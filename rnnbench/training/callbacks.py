@@ -85,23 +85,24 @@ class Steps(keras.callbacks.Callback):
         self._listener.step(self._epoch + 1, batch + 1, logs or {})
 
 
-def watchers(training: TrainingSettings) -> list[keras.callbacks.Callback]:
-    """Keras' callbacks that a config asks for."""
+def watchers(training: TrainingSettings, *, validation: bool) -> list[keras.callbacks.Callback]:
+    """Keras' callbacks that a config asks for.
+
+    One that watches a figure which is not computed is left out: it would warn in every epoch and
+    do nothing, and the config's advice has said so.
+
+    Args:
+        training: what the config says.
+        validation: whether there is a validation split.
+    """
     callbacks = []
-    if training.early_stopping is not None:
-        callbacks.append(
-            keras.callbacks.EarlyStopping(
-                **training.early_stopping.model_dump(),
-                mode=_mode(training.early_stopping.monitor),
-            )
-        )
-    if training.reduce_lr_on_plateau is not None:
-        callbacks.append(
-            keras.callbacks.ReduceLROnPlateau(
-                **training.reduce_lr_on_plateau.model_dump(),
-                mode=_mode(training.reduce_lr_on_plateau.monitor),
-            )
-        )
+    for settings, callback in (
+        (training.early_stopping, keras.callbacks.EarlyStopping),
+        (training.reduce_lr_on_plateau, keras.callbacks.ReduceLROnPlateau),
+    ):
+        if settings is not None and settings.monitor in training.figures(validation=validation):
+            mode = _mode(settings.monitor)
+            callbacks.append(callback(**settings.model_dump(), mode=mode))
     return callbacks
 
 

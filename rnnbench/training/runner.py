@@ -150,7 +150,7 @@ def _fit(
     batches = Batches(dataset.splits["train"], training.batch_size, seed=seed)
     validation = dataset.splits.get("validation")
     recorder = Recorder(run, batches, training, listener)
-    callbacks = [recorder, *watchers(training)]
+    callbacks = [recorder, *watchers(training, validation=validation is not None)]
     if listener.wants_steps:
         callbacks.append(Steps(listener))
     listener.begin(training.epochs, len(batches))

@@ -12,7 +12,7 @@ model:
   layers:
     - {type: gru, units: 4}
     - {type: dense, units: 1}
-training: {optimizer: {type: adam}, loss: mse, epochs: 2}
+training: {optimizer: {type: adam}, loss: mse, batch_size: 6, epochs: 2}
 """
 
 

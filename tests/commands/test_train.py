@@ -175,7 +175,7 @@ TOY = CONFIGS / "toy_gru.yaml"
         (["train", TOY, "--epochs", "many"], "unable to parse string as an integer"),
         (["train", TOY, "--seed", "-1"], "seed: received -1; allowed: at least 0"),
         (["train", TOY, "--limit", "0"], "dataset.limit: received 0; allowed: at least 1"),
-        (["train", TOY, "--set", "seed"], "allowed is KEY=VALUE"),
+        (["train", TOY, "--set", "seed"], "allowed: KEY=VALUE"),
         (["train", TOY, "--set", "dataset.type=mnist"], "unknown type 'mnist'"),
         (["train", CONFIGS / "models" / "embedding.yaml"], "dataset and training missing"),
         (

@@ -26,14 +26,14 @@ def test_imdb(imdb):
     train, test = imdb.splits["train"], imdb.splits["test"]
     assert (len(train), len(test)) == (25_000, 25_000)
     assert Counter(train.y.tolist()) == Counter(test.y.tolist()) == {0: 12_500, 1: 12_500}
-    assert Imdb(type="imdb", maxlen=500).train_samples() == len(train)
+    assert Imdb(type="imdb", maxlen=500).samples() == {"train": len(train), "test": len(test)}
     assert np.count_nonzero(train.x) / len(train) == pytest.approx(222.4, abs=0.05)
 
 
 def test_reuters(reuters):
     train, test = reuters.splits["train"], reuters.splits["test"]
     assert (len(train), len(test)) == (8_982, 2_246)
-    assert Reuters(type="reuters", maxlen=300).train_samples() == len(train)
+    assert Reuters(type="reuters", maxlen=9).samples() == {"train": len(train), "test": len(test)}
     counts = Counter(train.y.tolist())
     assert (len(counts), counts[3], counts[35]) == (46, 3_159, 10)
     lengths = np.count_nonzero(train.x, axis=1)

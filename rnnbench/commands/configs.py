@@ -1,0 +1,109 @@
+"""`rnnbench configs` and `rnnbench init`: the shipped configs, and a copy of one."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rnnbench.commands.arguments import Json
+from rnnbench.commands.completion import complete_shipped
+from rnnbench.commands.console import print_json, print_note, print_result, print_table
+from rnnbench.commands.layers import count_config
+from rnnbench.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from rnnbench.config import RunConfig
+
+
+def configs(json: Json = False) -> None:
+    """List the shipped configs: dataset, cells, parameters, and what a full run measured."""
+    from rnnbench.shipped import shipped_configs
+
+    rows = [_describe(name, path) for name, path in shipped_configs().items()]
+    if json:
+        print_json(rows)
+        return
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("name", "dataset", "cells"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("parameters", justify="right")
+    table.add_column("measured", overflow="fold")
+    for row in rows:
+        cells = ", ".join(row["cells"])
+        parameters = f"{row['total_params']:,}"
+        table.add_row(row["name"], row["dataset"] or "", cells, parameters, row["measured"])
+    print_table(table)
+
+
+def init(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A shipped config; `rnnbench configs` lists them.",
+            autocompletion=complete_shipped,
+        ),
+    ],
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]", help="Where to. Default: NAME.yaml here.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Write a shipped config to a file, comments included, as the start of your own."""
+    from rnnbench.config.messages import closest
+    from rnnbench.shipped import find_shipped, shipped_configs
+
+    path = find_shipped(name)
+    if path is None:
+        names = list(shipped_configs())
+        meant = closest(name, names)
+        hint = f"\n  did you mean {meant}?" if meant else ""
+        raise ConfigError(f"{name!r} is no shipped config; those are {', '.join(names)}{hint}")
+    target = file or Path(path.name)
+    text = path.read_text(encoding="utf-8")
+    try:
+        with target.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise InputError(
+            f"{target}: is there already, and has not been changed. Name another file: "
+            f"rnnbench init {name} FILE"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{target}: cannot be written: {reason}") from error
+    print_result(str(target))
+    command = text.split()[2]
+    print_note(f"next: rnnbench {command} {shlex.quote(str(target))}")
+
+
+def _describe(name: str, path: Path) -> dict[str, Any]:
+    from rnnbench.config import load_config
+    from rnnbench.shipped import read_measured
+
+    config = load_config(path)
+    return {
+        "name": name,
+        "file": str(path),
+        "dataset": config.dataset.type if config.dataset else None,
+        "cells": _cells(config),
+        "total_params": sum(layer.count.total for layer in count_config(config)),
+        "measured": read_measured(path),
+    }
+
+
+def _cells(config: RunConfig) -> list[str]:
+    """The recurrent layers with their units, from the input up, such as `lstm 32`."""
+    from rnnbench.config.layers import recurrent_cell
+    from rnnbench.config.shapes import layer_type
+
+    cells = [recurrent_cell(layer) for layer in config.model.layers]
+    return [f"{layer_type(cell)} {cell.units}" for cell in cells if cell is not None]

@@ -1,0 +1,46 @@
+"""`rnnbench diff`: what differs between two configs or runs."""
+
+from __future__ import annotations
+
+import json as json_module
+from typing import Any
+
+from rnnbench.commands.arguments import ConfigOrRun, Json, Output, find_config_or_run
+from rnnbench.commands.console import print_json, print_result, print_table
+
+
+def diff(a: ConfigOrRun, b: ConfigOrRun, output: Output = None, json: Json = False) -> None:
+    """Show what differs between two configs or runs, key by key, every default filled in."""
+    from rnnbench.config import load_config
+    from rnnbench.config.difference import differences
+
+    paths = [find_config_or_run(name, output) for name in (a, b)]
+    found = differences(*(load_config(path) for path in paths))
+    if json:
+        print_json(
+            [
+                {"key": d.key} | ({"a": d.a} if d.in_a else {}) | ({"b": d.b} if d.in_b else {})
+                for d in found
+            ]
+        )
+        return
+    if not found:
+        print_result(f"{paths[0]} and {paths[1]} say the same")
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("key", no_wrap=True)
+    table.add_column(Text(str(paths[0])), overflow="fold")
+    table.add_column(Text(str(paths[1])), overflow="fold")
+    for d in found:
+        shown = [_written(d.a) if d.in_a else "—", _written(d.b) if d.in_b else "—"]
+        table.add_row(*map(Text, (d.key, *shown)))
+    print_table(table)
+
+
+def _written(value: Any) -> str:
+    """A value as a config may have it."""
+    return value if isinstance(value, str) else json_module.dumps(value)

@@ -1,0 +1,245 @@
+"""What a config may say and should not: legal, and unwise for a recurrent network.
+
+A piece of advice has a name; `silence: [name]` in a config says that it is meant so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from rnnbench.config import layers as l
+from rnnbench.config.messages import closest
+from rnnbench.config.problems import KeyPath
+from rnnbench.config.shapes import stack
+from rnnbench.config.training import REGRESSION_LOSSES
+from rnnbench.data.text import TextSettings
+
+if TYPE_CHECKING:
+    from rnnbench.config.run import RunConfig
+    from rnnbench.config.shapes import StackedLayer
+    from rnnbench.config.training import TrainingSettings
+    from rnnbench.data import DatasetSettings, SplitName
+    from rnnbench.settings import Settings
+
+AdviceName = Literal[
+    "left_padding_under_mask",
+    "padding_without_mask",
+    "mask_dropped",
+    "fast_path_lost",
+    "return_sequences_left_over",
+    "return_sequences_missing",
+    "simple_rnn_over_many_steps",
+    "softmax_of_one_unit",
+    "sigmoid_for_classes",
+    "regression_loss_for_classes",
+    "vocabulary_cut",
+    "validation_on_test_data",
+    "batch_size_above_training_set",
+    "monitor_not_computed",
+]
+REASONS: dict[AdviceName, str] = {
+    "left_padding_under_mask": "on a GPU, cuDNN takes a mask on the right alone, and training "
+    "stops with an error; under a mask the side changes no result",
+    "padding_without_mask": "the recurrence runs over the padding as if it were text",
+    "mask_dropped": "the layers above work on the padding as if it were text",
+    "fast_path_lost": "cuDNN runs LSTM and GRU with Keras' defaults alone; otherwise Keras loops "
+    "over the steps on a GPU too",
+    "return_sequences_left_over": "flatten gives each step weights of its own, and takes no other "
+    "length; the last state alone sums the sequence up",
+    "return_sequences_missing": "flatten changes nothing about a single vector",
+    "simple_rnn_over_many_steps": "over so many steps the gradient of a plain recurrence vanishes "
+    "or explodes (Bengio et al., 1994); lstm and gru carry a state across",
+    "softmax_of_one_unit": "softmax over a single unit is 1 for every sample",
+    "sigmoid_for_classes": "each class gets a probability of its own and they do not sum to 1, "
+    "though a sample has one class",
+    "regression_loss_for_classes": "its gradient vanishes where the model is sure and wrong; that "
+    "of a crossentropy does not",
+    "vocabulary_cut": "with a twentieth of the words, 10% of the running words of IMDB and 17% of "
+    "those of Reuters become <oov>, in training and in predict",
+    "validation_on_test_data": "without validation samples the test metrics are the only ones on "
+    "unseen data, and what is chosen by them is validated on test data",
+    "batch_size_above_training_set": "an epoch is a single step, and batch_size says nothing",
+    "monitor_not_computed": "what is not computed never changes, so this does nothing",
+}
+
+# Gradients of a plain recurrence rarely reach further back.
+_MANY_STEPS = 100
+_VOCABULARY_SHARE = 20
+# Keras' layers that do not hand a mask on.
+_DROPS_MASK = (l.Conv1D, l.MaxPooling1D, l.GlobalMaxPooling1D, l.RepeatVector, l.Flatten)
+# Layers that work on each step, or on a vector, as it is.
+_KEEPS_STEPS = (l.Dropout, l.SpatialDropout1D, l.LayerNormalization, l.TimeDistributed, l.Masking)
+
+
+class Advice(NamedTuple):
+    """A piece of advice: its name, the path of the key, what is unwise, what to write instead."""
+
+    name: AdviceName
+    path: KeyPath
+    message: str
+    suggestion: str | None = None
+
+
+def advise(config: RunConfig) -> Iterator[Advice]:
+    """What is unwise in a resolved config without problems, but for what it silences."""
+    for advice in _all_advice(config):
+        if advice.name not in config.silence:
+            yield advice._replace(message=f"{advice.message}: {REASONS[advice.name]}")
+
+
+def _all_advice(config: RunConfig) -> Iterator[Advice]:
+    layers = _stacked(config)
+    if isinstance(config.dataset, TextSettings):
+        yield from _on_padding(layers, config.dataset)
+    yield from _on_recurrence(layers)
+    if config.dataset is not None:
+        yield from _on_data(config, config.dataset)
+        yield from _on_head(config, config.dataset)
+
+
+def _stacked(config: RunConfig) -> list[StackedLayer]:
+    """The layers with their shapes, for the padded length where there is a dataset."""
+    if config.dataset is not None:
+        return list(stack(config.model.layers, config.dataset.facts().input_shape))
+    shape = config.model.input.shape if config.model.input else ()
+    return list(stack(config.model.layers, shape))
+
+
+def _path(i: int, layer: Settings, key: str) -> KeyPath:
+    """The path of an argument of a recurrent layer that may be inside a bidirectional one."""
+    inside = ("layer",) if isinstance(layer, l.Bidirectional) else ()
+    return ("model", "layers", i, *inside, key)
+
+
+def _on_padding(layers: list[StackedLayer], dataset: TextSettings) -> Iterator[Advice]:
+    """Follows the padding, or the mask that hides it, from the embedding up."""
+    embedding = layers[0].layer
+    masked = isinstance(embedding, l.Embedding) and embedding.mask_zero
+    for i, stacked in enumerate(layers[1:], 1):
+        recurrent = l.recurrent_cell(stacked.layer)
+        if recurrent is not None and not masked:
+            message = (
+                f"received false, and {stacked.type} reads {dataset.maxlen} steps of every text"
+            )
+            below = ("model", "layers", 0, "mask_zero")
+            yield Advice("padding_without_mask", below, message, "mask_zero: true")
+            return
+        if isinstance(recurrent, l.LSTM | l.GRU) and dataset.padding == "pre":
+            message = f"received pre, under a mask that {stacked.type} takes"
+            side = ("dataset", "padding")
+            yield Advice("left_padding_under_mask", side, message, "padding: post")
+            return
+        if isinstance(stacked.layer, _DROPS_MASK):
+            if masked:
+                message = f"{stacked.type} does not hand the mask on"
+                yield Advice("mask_dropped", ("model", "layers", i), message)
+            return
+        if len(stacked.output_shape) == 1:
+            return  # a vector has no padding
+
+
+def _on_recurrence(layers: list[StackedLayer]) -> Iterator[Advice]:
+    for i, stacked in enumerate(layers):
+        recurrent = l.recurrent_cell(stacked.layer)
+        if recurrent is None:
+            continue
+        yield from _on_fast_path(recurrent, i, stacked.layer)
+        steps = stacked.input_shape[0]
+        if isinstance(recurrent, l.SimpleRNN) and steps is not None and steps > _MANY_STEPS:
+            message = f"received simple_rnn, over {steps} steps"
+            path = _path(i, stacked.layer, "type")
+            yield Advice("simple_rnn_over_many_steps", path, message, "type: gru")
+        above = next(
+            (s.layer for s in layers[i + 1 :] if not isinstance(s.layer, _KEEPS_STEPS)), None
+        )
+        if isinstance(above, l.Flatten):
+            path = _path(i, stacked.layer, "return_sequences")
+            if recurrent.return_sequences:
+                message = "received true, and all that reads the sequence is flatten"
+                suggestion = "return_sequences: false"
+                yield Advice("return_sequences_left_over", path, message, suggestion)
+            else:
+                message = "received false, below flatten"
+                suggestion = "return_sequences: true"
+                yield Advice("return_sequences_missing", path, message, suggestion)
+
+
+def _on_fast_path(recurrent: l.Recurrent, i: int, layer: Settings) -> Iterator[Advice]:
+    """The arguments with which Keras does not use cuDNN."""
+    if not isinstance(recurrent, l.LSTM | l.GRU):
+        return
+    fast: dict[str, object] = {
+        "recurrent_dropout": 0.0,
+        "activation": "tanh",
+        "recurrent_activation": "sigmoid",
+        "unroll": False,
+        "use_bias": True,
+    }
+    if isinstance(recurrent, l.GRU):
+        fast["reset_after"] = True
+    for key, needed in fast.items():
+        received = getattr(recurrent, key)
+        if received != needed:
+            message = f"received {_written(received)}; cuDNN needs {_written(needed)}"
+            yield Advice(
+                "fast_path_lost", _path(i, layer, key), message, f"{key}: {_written(needed)}"
+            )
+
+
+def _on_data(config: RunConfig, dataset: DatasetSettings) -> Iterator[Advice]:
+    if isinstance(dataset, TextSettings) and dataset.num_words is not None:
+        words = dataset.largest_token
+        if dataset.num_words * _VOCABULARY_SHARE < words:
+            message = f"received {dataset.num_words} of {words} tokens"
+            yield Advice("vocabulary_cut", ("dataset", "num_words"), message)
+    if config.training is not None:
+        yield from _on_samples(config.training, dataset.samples())
+
+
+def _on_samples(training: TrainingSettings, samples: Mapping[SplitName, int]) -> Iterator[Advice]:
+    validation = "validation" in samples
+    if "test" in samples and not validation:
+        message = "received 0, and the dataset has test samples"
+        suggestion = "validation_split: 0.2"
+        split = ("dataset", "validation_split")
+        yield Advice("validation_on_test_data", split, message, suggestion)
+    if training.batch_size > samples["train"]:
+        message = f"received {training.batch_size}; there are {samples['train']} samples"
+        suggestion = f"batch_size: {samples['train']}"
+        size = ("training", "batch_size")
+        yield Advice("batch_size_above_training_set", size, message, suggestion)
+    figures = training.figures(validation=validation)
+    for name in ("early_stopping", "reduce_lr_on_plateau"):
+        watcher = getattr(training, name)
+        if watcher is not None and watcher.monitor not in figures:
+            hint = "" if validation else "; dataset.validation_split adds val_ figures"
+            message = f"received {watcher.monitor}; computed are {', '.join(figures)}{hint}"
+            # Where only validation is missing, another figure is not what was meant.
+            exists = watcher.monitor in training.figures(validation=True)
+            meant = None if exists else closest(watcher.monitor, figures)
+            path = ("training", name, "monitor")
+            yield Advice(
+                "monitor_not_computed", path, message, f"monitor: {meant}" if meant else None
+            )
+
+
+def _on_head(config: RunConfig, dataset: DatasetSettings) -> Iterator[Advice]:
+    facts, head = dataset.facts(), config.model.layers[-1]
+    if facts.task == "regression" or not isinstance(head, l.Dense):
+        return
+    path = ("model", "layers", len(config.model.layers) - 1, "activation")
+    if head.units == 1 and head.activation == "softmax":
+        message = "received softmax with units: 1"
+        yield Advice("softmax_of_one_unit", path, message, "activation: sigmoid")
+    if head.units > 1 and head.activation == "sigmoid":
+        message = f"received sigmoid with {head.units} classes"
+        yield Advice("sigmoid_for_classes", path, message, "activation: softmax")
+    if config.training is not None and config.training.loss in REGRESSION_LOSSES:
+        message = f"received {config.training.loss} for {facts.classes} classes"
+        suggestion = "loss: binary_crossentropy"
+        yield Advice("regression_loss_for_classes", ("training", "loss"), message, suggestion)
+
+
+def _written(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

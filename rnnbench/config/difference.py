@@ -1,0 +1,56 @@
+"""What differs between two configs, key by key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rnnbench.config.problems import KeyPath, dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rnnbench.config.run import RunConfig
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key at which two configs say different things.
+
+    Attributes:
+        key: as `--set` takes it.
+        a: what the first says.
+        b: what the second says.
+        in_a: whether the first has the key at all.
+        in_b: whether the second has it.
+    """
+
+    key: str
+    a: Any
+    b: Any
+    in_a: bool
+    in_b: bool
+
+
+def differences(a: RunConfig, b: RunConfig) -> list[Difference]:
+    """Where two resolved configs differ, in the order of the first; layers are taken by number."""
+    of_a, of_b = (dict(_leaves(config.model_dump(mode="json"), ())) for config in (a, b))
+    found = []
+    for path in dict.fromkeys([*of_a, *of_b]):
+        in_a, in_b = path in of_a, path in of_b
+        if not (in_a and in_b) or of_a[path] != of_b[path]:
+            key = dotted(path)
+            found.append(Difference(key, of_a.get(path), of_b.get(path), in_a=in_a, in_b=in_b))
+    return found
+
+
+def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    """Every value that holds no others, with its path."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key))
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for i, item in enumerate(value):
+            yield from _leaves(item, (*path, i))
+    else:
+        yield path, value

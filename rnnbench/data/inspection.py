@@ -1,0 +1,145 @@
+"""What is in a dataset, as a config reads it: sizes, balance, lengths, padding, doubles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnnbench.data.text import OOV, START, TextSettings, decode
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from rnnbench.data.dataset import DatasetSettings, Split, SplitName
+
+PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitInspection:
+    """One split, as a config reads it.
+
+    Attributes:
+        samples: how many there are.
+        classes: samples of each class, by name; None for a regression.
+        targets: least, mean and largest target of a regression; else None.
+        lengths: int64 [samples], steps of each sample before it is padded or cut.
+        padding_share: share of the padded array's steps that are padding.
+        truncated_share: share of the samples that are cut.
+        lost_share: share of all steps that are cut off.
+        oov_rate: share of the words, before cutting, that are out of vocabulary; None without text.
+    """
+
+    samples: int
+    classes: dict[str, int] | None
+    targets: dict[str, float] | None
+    lengths: npt.NDArray[np.int64]
+    padding_share: float
+    truncated_share: float
+    lost_share: float
+    oov_rate: float | None
+
+    def length_percentiles(self) -> dict[int, float]:
+        """The lengths at each of `PERCENTILES`."""
+        return dict(zip(PERCENTILES, np.percentile(self.lengths, PERCENTILES), strict=True))
+
+
+@dataclass(frozen=True)
+class Example:
+    """A training sample as the model sees it.
+
+    Attributes:
+        target: the class's name, or the value.
+        seen: the words, or the values.
+    """
+
+    target: str | float
+    seen: tuple[str, ...] | tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A dataset, as a config reads it.
+
+    Attributes:
+        splits: by name.
+        overlaps: for each pair of splits, how many samples of the second are, as the model sees
+            them, in the first too.
+        examples: the first training samples.
+    """
+
+    splits: dict[SplitName, SplitInspection]
+    overlaps: dict[tuple[SplitName, SplitName], int]
+    examples: tuple[Example, ...]
+
+
+def inspect_dataset(settings: DatasetSettings, examples: int) -> Inspection:
+    """Read a dataset and look at it.
+
+    Args:
+        settings: what a config says of it.
+        examples: how many training samples to give.
+
+    Raises:
+        DataError: as for `DatasetSettings.read`.
+    """
+    raw = settings.read()
+    rows = {name: [row.tobytes() for row in _pad(settings, s)] for name, s in raw.items()}
+    overlaps = {}
+    for first, second in combinations(raw, 2):
+        known = set(rows[first])
+        overlaps[first, second] = sum(row in known for row in rows[second])
+    return Inspection(
+        {name: _inspect_split(settings, split) for name, split in raw.items()},
+        overlaps,
+        _read_examples(settings, raw["train"].head(examples)),
+    )
+
+
+def _pad(settings: DatasetSettings, split: Split) -> npt.NDArray[np.generic]:
+    return settings.pad(split.x) if isinstance(settings, TextSettings) else split.x
+
+
+def _inspect_split(settings: DatasetSettings, split: Split) -> SplitInspection:
+    facts = settings.facts()
+    lengths = np.array([len(sample) for sample in split.x], dtype=np.int64)
+    maxlen = facts.input_shape[0]
+    steps, seen = int(lengths.sum()), int(np.minimum(lengths, maxlen).sum())
+    classes = targets = oov_rate = None
+    if facts.classes:
+        counts = np.bincount(split.y, minlength=facts.classes)
+        classes = {name: int(n) for name, n in zip(facts.class_names, counts, strict=True)}
+    else:
+        y = split.y
+        targets = {"min": float(y.min()), "mean": float(y.mean()), "max": float(y.max())}
+    if isinstance(settings, TextSettings):
+        tokens = np.fromiter((t for sample in split.x for t in sample), np.int64, steps)
+        words = int(np.count_nonzero(tokens != START))
+        oov_rate = int(np.count_nonzero(tokens == OOV)) / max(1, words)
+    return SplitInspection(
+        samples=len(split),
+        classes=classes,
+        targets=targets,
+        lengths=lengths,
+        padding_share=1 - seen / (len(split) * maxlen),
+        truncated_share=float(np.mean(lengths > maxlen)),
+        lost_share=1 - seen / steps,
+        oov_rate=oov_rate,
+    )
+
+
+def _read_examples(settings: DatasetSettings, split: Split) -> tuple[Example, ...]:
+    facts = settings.facts()
+    if not isinstance(settings, TextSettings):
+        return tuple(
+            Example(float(y), tuple(float(v) for v in np.ravel(x)))
+            for x, y in zip(split.x, split.y, strict=True)
+        )
+    vocabulary = settings.read_vocabulary()
+    return tuple(
+        Example(facts.class_names[int(y)], tuple(decode(settings.cut(x), vocabulary)))
+        for x, y in zip(split.x, split.y, strict=True)
+    )
