@@ -69,7 +69,20 @@ def test_models_and_plots_do_not_know_each_other():
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["train", "--help"], ["summary"], ["summary", "--explain", "--json"]],
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["summary"],
+        ["summary", "--explain", "--json"],
+        ["validate", "imdb_lstm"],
+        ["validate", "imdb_lstm", "reuters_gru", "--json", "--strict"],
+        ["configs"],
+        ["init", "imdb_lstm"],
+        ["schema"],
+        ["diff", "imdb_lstm", "imdb_gru"],
+        ["train", "imdb_lstm", "--dry-run"],
+        ["data", "list"],
+    ],
     ids=" ".join,
 )
 def test_commands_that_read_configs_never_load_the_heavy_modules(arguments, tmp_path):

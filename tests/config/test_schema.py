@@ -1,0 +1,68 @@
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from paths import CONFIGS
+
+from rnnbench.config import dump_config, load_config
+from rnnbench.config.reading import read_text
+from rnnbench.config.schema import json_schema
+
+SCHEMA = json.loads(json.dumps(json_schema()))
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+EVERYTHING = Path(__file__).parent / "everything.yaml"
+BROKEN = Path(__file__).parent / "broken"
+
+
+def _data(text):
+    """What an editor takes the text for: keys of a JSON object are words."""
+    document = read_text(text, "c.yaml")
+    assert document.problems == []
+    return json.loads(json.dumps(document.data))
+
+
+def test_it_is_a_schema():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize(
+    "path", [EVERYTHING, *sorted(CONFIGS.rglob("*.yaml"))], ids=lambda path: path.stem
+)
+def test_it_takes_what_is_shipped_as_it_stands_and_resolved(path):
+    VALIDATOR.validate(_data(path.read_text()))
+    VALIDATOR.validate(_data(dump_config(load_config(path))))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("unknown_key", "unknown_key_of_a_layer", "unknown_key_of_the_optimizer"),
+        *("unknown_layer", "unknown_dataset", "unknown_loss", "unknown_metric", "unknown_advice"),
+        *("layer_without_a_type", "units_missing", "model_missing", "loss_missing"),
+        *("text_for_a_whole_number", "too_small", "too_large", "not_above_zero", "seed_too_large"),
+        *("word_for_a_list", "no_layers", "shape_of_three_axes", "name_with_a_path"),
+        *("weight_that_is_a_word", "word_for_a_layer", "nothing_for_a_layer"),
+    ],
+)
+def test_it_refuses_what_a_field_refuses(name):
+    data = _data((BROKEN / f"{name}.yaml").read_text())
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate(data)
+
+
+OBJECTS = {"config": SCHEMA} | SCHEMA["$defs"]
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_every_field_has_a_description(name):
+    definition = OBJECTS[name]
+    assert definition["description"]
+    assert definition["additionalProperties"] is False
+    for field, field_schema in definition["properties"].items():
+        assert field_schema.get("description", "").endswith("."), f"{name}.{field}"
+
+
+def test_the_name_may_be_left_out_since_a_file_has_one():
+    assert SCHEMA["required"] == ["model"]

@@ -1,0 +1,118 @@
+"""Every field of the schema is read somewhere: a key that nothing reads would promise nothing."""
+
+from pathlib import Path
+
+import keras
+import pytest
+
+from rnnbench.config import load_config
+from rnnbench.config.layers import Layer
+from rnnbench.config.repair import stand_ins
+from rnnbench.config.schema import json_schema
+from rnnbench.config.training import AnyOptimizer, EarlyStopping, ReduceLROnPlateau
+from rnnbench.data import DATASETS, settings_of
+from rnnbench.models.builder import build_layer, compile_model
+from rnnbench.settings import Settings
+from rnnbench.training import callbacks
+
+EVERYTHING = Path(__file__).parent / "config" / "everything.yaml"
+LAYERS = Layer.__origin__.__args__
+OPTIMIZERS = AnyOptimizer.__origin__.__args__
+WATCHERS = (EarlyStopping, ReduceLROnPlateau)
+
+
+def _fields(classes):
+    return [(kind, name) for kind in classes for name in kind.model_fields if name != "type"]
+
+
+def _arguments(kind, **given):
+    """The least that a class needs, and what is given."""
+    arguments = {
+        name: stand_ins(field)[0]
+        for name, field in kind.model_fields.items()
+        if field.is_required() and name not in ("type", "layer") and name not in given
+    }
+    if "input_dim" in kind.model_fields:
+        arguments["input_dim"] = 5  # resolving a config fills it in
+    if "type" in kind.model_fields:
+        arguments["type"] = kind.model_fields["type"].annotation.__args__[0]
+    if "layer" in kind.model_fields and "layer" not in given:
+        wrapped = kind.model_fields["layer"].annotation.__args__[0]
+        arguments["layer"] = _arguments(wrapped)
+    return arguments | given
+
+
+def _two_values(kind, name):
+    if name == "layer":
+        wrapped = kind.model_fields["layer"].annotation.__args__
+        return [_arguments(inner) for inner in wrapped[:2]]
+    return stand_ins(kind.model_fields[name])
+
+
+@pytest.mark.parametrize(("kind", "name"), _fields(LAYERS), ids=str)
+def test_every_field_of_a_layer_changes_the_keras_layer(kind, name):
+    configs = [
+        build_layer(kind(**_arguments(kind, **{name: value})), "layer").get_config()
+        for value in _two_values(kind, name)
+    ]
+    assert configs[0] != configs[1]
+
+
+@pytest.mark.parametrize(("kind", "name"), _fields(OPTIMIZERS), ids=str)
+def test_every_field_of_an_optimizer_changes_the_keras_optimizer(kind, name):
+    training = load_config(EVERYTHING).training
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    configs = []
+    for value in stand_ins(kind.model_fields[name]):
+        optimizer = kind(**_arguments(kind, **{name: value}))
+        compile_model(model, training.model_copy(update={"optimizer": optimizer}))
+        configs.append(model.optimizer.get_config())
+    assert configs[0] != configs[1]
+
+
+@pytest.mark.parametrize(("kind", "name"), _fields(WATCHERS), ids=str)
+def test_every_field_of_a_watcher_changes_the_keras_callback(kind, name):
+    training = load_config(EVERYTHING).training
+    nothing = {"early_stopping": None, "reduce_lr_on_plateau": None}
+    section = "early_stopping" if kind is EarlyStopping else "reduce_lr_on_plateau"
+    states = []
+    for value in ("loss", "val_loss") if name == "monitor" else stand_ins(kind.model_fields[name]):
+        watched = training.model_copy(update=nothing | {section: kind(**{name: value})})
+        (callback,) = callbacks.watchers(watched, validation=True)
+        states.append({key: str(state) for key, state in vars(callback).items()})
+    assert states[0] != states[1]
+
+
+def test_every_other_field_is_read_while_a_config_is_checked_and_trained(
+    monkeypatch, rnnbench, in_tmp, standin_data
+):
+    read = set()
+    get = Settings.__getattribute__
+
+    def record(settings, name):
+        kind = object.__getattribute__(settings, "__class__")
+        read.update((parent.__name__, name) for parent in kind.__mro__)
+        return get(settings, name)
+
+    monkeypatch.setattr(Settings, "__getattribute__", record)
+    toy = in_tmp / "toy.yaml"
+    toy.write_text(
+        "dataset: {type: toy_sequence}\n"
+        "model: {layers: [{type: gru, units: 1}, {type: dense, units: 1}]}\n"
+        "training: {loss: mse, epochs: 1}\n"
+    )
+    for path in (EVERYTHING, toy):
+        result = rnnbench("train", path, "-q")
+        assert result.code == 0, result.err
+
+    elsewhere = {kind.__name__ for kind in (*LAYERS, *OPTIMIZERS, *WATCHERS)}
+    fields = {("RunConfig", name) for name in json_schema()["properties"]} | {
+        (kind, name)
+        for kind, definition in json_schema()["$defs"].items()
+        for name in definition["properties"]
+        if kind not in elsewhere
+    }
+    assert len(fields) > 30
+    assert {kind for kind, _ in fields} >= {settings_of(name).__name__ for name in DATASETS[:1]}
+    # Reuters is read by the code that reads IMDB.
+    assert {(kind, name) for kind, name in fields if kind != "Reuters"} - read == set()
