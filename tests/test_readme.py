@@ -10,6 +10,7 @@ from paths import CONFIGS, REPOSITORY
 from rnnbench import rundir
 from rnnbench.cli import app
 from rnnbench.config import load_config
+from rnnbench.config.advice import REASONS
 from rnnbench.data import DATASETS
 
 README = (REPOSITORY / "README.md").read_text()
@@ -18,7 +19,9 @@ COMMANDS = [line for line in SHELL.splitlines() if line.startswith("rnnbench ")]
 
 
 def _needs_data(command):
-    return "imdb" in command or "reuters" in command
+    """Whether it reads texts, and not just a config of them."""
+    reads = re.match(r"rnnbench (train|evaluate|predict|trace|data (inspect|fetch))", command)
+    return bool(reads) and ("imdb" in command or "reuters" in command)
 
 
 def test_there_are_commands_to_try():
@@ -40,7 +43,7 @@ def directory(tmp_path_factory):
 )
 def test_the_commands_work(rnnbench_process, directory, command):
     arguments = shlex.split(command)[1:]
-    if arguments[0] == "train" and "--smoke" not in arguments:
+    if arguments[0] == "train" and not {"--smoke", "--dry-run"} & set(arguments):
         arguments.append("--smoke")  # all of it but its length
     result = rnnbench_process(*arguments, cwd=directory)
     assert result.code == 0, result.err
@@ -56,12 +59,37 @@ def test_the_two_commands_for_a_fresh_machine_are_what_ci_runs():
 
 
 def test_every_command_is_in_the_table():
-    named = set(re.findall(r"^\| `rnnbench (\w+)", README, re.MULTILINE))
-    assert named == {command.callback.__name__ for command in app.registered_commands}
+    named = re.findall(r"^\| `rnnbench ((?:data )?\w+)", README, re.MULTILINE)
+    commands = [command.callback.__name__ for command in app.registered_commands]
+    (group,) = app.registered_groups
+    for command in group.typer_instance.registered_commands:
+        commands.append(f"data {command.name or command.callback.__name__}")
+    assert sorted(named) == sorted(commands)
+
+
+def test_every_piece_of_advice_is_in_the_table_with_its_reason():
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", README, re.MULTILINE)
+    for name, reason in REASONS.items():
+        assert (name, reason) in rows
+
+
+def test_the_problems_shown_are_what_validate_says(rnnbench, in_tmp):
+    (shown,) = re.findall(r"```\n\$ rnnbench validate my_lstm.yaml\n(.*?)```", README, re.DOTALL)
+    assert rnnbench("init", "imdb_lstm", "my_lstm.yaml").code == 0
+    text = (in_tmp / "my_lstm.yaml").read_text()
+    wrong = text.replace("validation_split", "validation_splt").replace("units: 1,", "units: 3,")
+    (in_tmp / "my_lstm.yaml").write_text(wrong)
+    assert rnnbench("validate", "my_lstm.yaml").out == shown
+
+
+def test_the_schema_line_names_the_file_that_the_command_writes():
+    command = re.search(r"`rnnbench schema > (\S+)`", README)
+    line = re.search(r"```yaml\n# yaml-language-server: \$schema=(\S+)\n```", README)
+    assert command[1] == line[1]
 
 
 def test_the_config_is_one_that_works(tmp_path):
-    (config,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    (config,) = re.findall(r"```yaml\n(name:.*?)```", README, re.DOTALL)
     path = tmp_path / "readme.yaml"
     path.write_text(config)
     loaded = load_config(path)

@@ -201,7 +201,7 @@ def _print(dataset: str, maxlen: int, found: Inspection) -> None:
         what = {0: "shortest", 50: "median length", 100: "longest"}.get(
             percentile, f"{percentile}% are at most"
         )
-        add(what, [f"{s.length_percentiles()[percentile]:g}" for s in splits])
+        add(what, [f"{s.length_percentiles()[percentile]:,}" for s in splits])
     add("padding", [f"{s.padding_share:.1%}" for s in splits])
     add("samples cut", [f"{s.truncated_share:.1%}" for s in splits])
     add("steps cut off", [f"{s.lost_share:.1%}" for s in splits])

@@ -185,7 +185,7 @@ def _check_training(training: TrainingSettings) -> Iterator[Finding]:
 
 def _check_head(config: RunConfig, facts: Facts, output_shape: Shape) -> Iterator[Finding]:
     head = config.model.layers[-1]
-    path = ("model", "layers", len(config.model.layers) - 1)
+    path: KeyPath = ("model", "layers", len(config.model.layers) - 1)
     units = output_shape[-1] if len(output_shape) == 1 else None
     task = f"a {facts.task} task" + (f" with {facts.classes} classes" if facts.classes > 2 else "")
     key = (facts.task, 0 if facts.task == "multiclass" and units == facts.classes else units)
@@ -198,6 +198,8 @@ def _check_head(config: RunConfig, facts: Facts, output_shape: Shape) -> Iterato
         )
         if len(output_shape) == 2:
             message += " after a recurrent layer without return_sequences"
+        elif isinstance(head, l.Dense):
+            path = (*path, "units")
         yield path, message
         return
     activations, losses, metrics = _HEADS[key]

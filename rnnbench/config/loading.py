@@ -136,10 +136,7 @@ def _check_document(document: Document) -> Checked:
     for path, message in found:
         document.report(path, message)
     given = [
-        Problem(document.place(a.path), a.path, a.message, a.suggestion, a.name)
-        for a in advice
-        # Who tries a config out with a few samples need not hear that they are few.
-        if not (a.name == "batch_size_above_training_set" and _is_tried_out(document))
+        Problem(document.place(a.path), a.path, a.message, a.suggestion, a.name) for a in advice
     ]
     problems = tuple(in_order(document.problems))
     return Checked(None if problems else config, problems, tuple(in_order(given)))
@@ -159,9 +156,9 @@ def _check_data(
                 message += ". It is the file's name, as no `name:` is given"
             document.report(c.path, message, c.suggestion, key=c.is_of_key)
         both = repair.readings(document.data, complaints)
-        return None, *_check_readings(both)
+        return None, *_check_readings(document, both)
     found = list(checks.findings(config))
-    return config, found, [] if found else list(advising.advise(config))
+    return config, found, [] if found else _advise(document, config)
 
 
 def _without_consequences(complaints: Sequence[Complaint]) -> list[Complaint]:
@@ -171,6 +168,7 @@ def _without_consequences(complaints: Sequence[Complaint]) -> list[Complaint]:
 
 
 def _check_readings(
+    document: Document,
     both: tuple[Any, Any] | None,
 ) -> tuple[list[tuple[KeyPath, str]], list[advising.Advice]]:
     """What is wrong, or unwise, however a config with problems is mended."""
@@ -183,13 +181,17 @@ def _check_readings(
     found, also = ([*checks.findings(config)] for config in configs)
     if found or also:
         return [f for f in found if f in also], []
-    advice, also_advice = ([*advising.advise(config)] for config in configs)
+    advice, also_advice = (_advise(document, config) for config in configs)
     return [], [a for a in advice if a in also_advice]
 
 
-def _is_tried_out(document: Document) -> bool:
+def _advise(document: Document, config: RunConfig) -> list[advising.Advice]:
+    """The advice on a config; who tries it out need not hear that the samples are few."""
     limit = document.values.get(("dataset", "limit"))
-    return limit is not None and limit.source.is_option
+    if config.dataset is not None and limit is not None and limit.source.is_option:
+        unlimited = config.dataset.model_copy(update={"limit": None})
+        config = config.model_copy(update={"dataset": unlimited})
+    return list(advising.advise(config))
 
 
 def require_trainable(config: RunConfig) -> tuple[DatasetSettings, TrainingSettings]:

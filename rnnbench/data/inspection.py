@@ -42,9 +42,10 @@ class SplitInspection:
     lost_share: float
     oov_rate: float | None
 
-    def length_percentiles(self) -> dict[int, float]:
+    def length_percentiles(self) -> dict[int, int]:
         """The lengths at each of `PERCENTILES`."""
-        return dict(zip(PERCENTILES, np.percentile(self.lengths, PERCENTILES), strict=True))
+        lengths = np.percentile(self.lengths, PERCENTILES, method="nearest")
+        return {p: int(length) for p, length in zip(PERCENTILES, lengths, strict=True)}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from paths import CONFIGS
 
+from rnnbench.config import load_config
+
 CODE = "import sys, keras\nprint([m for m in sys.modules if m.startswith('rnnbench')])\n" + (
     "model = keras.models.load_model(sys.argv[1])\n"
     "import numpy as np\n"
@@ -108,7 +110,10 @@ def test_text_from_training_to_prediction(rnnbench, in_tmp, standin_data):
     assert result.code == 0, result.err
     document = json.loads(result.out)
     assert list(document["metrics"]) == ["train", "validation", "test"]
-    predicted = json.loads(rnnbench("predict", "imdb_lstm", "--text", "Word1 zork!", "--json").out)
+    given = rnnbench("predict", "imdb_lstm", "--text", "Word1 zork!", "--json")
+    assert given.err.count("advice: ") == 1
+    assert "dataset.num_words: received 40 of 88587 tokens" in given.err
+    predicted = json.loads(given.out)
     assert predicted[0]["tokens"] == ["<start>", "word1", "<oov>"]
     assert predicted[0]["oov_rate"] == 0.5
     assert predicted[0]["label"] in ("positive", "negative")
@@ -116,6 +121,50 @@ def test_text_from_training_to_prediction(rnnbench, in_tmp, standin_data):
     evaluated = json.loads(rnnbench("evaluate", "imdb_lstm", "--json").out)
     assert evaluated["split"] == "test"
     assert evaluated["metrics"] == document["metrics"]["test"]
+
+
+def test_a_dry_run_shows_the_plan_and_does_nothing(rnnbench, in_tmp):
+    settings = ("--set", "training.epochs=3", "--set", "training.batch_size=100")
+    result = rnnbench("train", "imdb_lstm", "--dry-run", "--json", *settings, "-o", "/proc/runs")
+    assert (result.code, result.err) == (0, "")
+    plan = json.loads(result.out)
+    assert plan["config"]["training"]["epochs"] == 3
+    assert plan["config"]["model"]["layers"][1]["recurrent_initializer"] == "orthogonal"
+    assert plan["dataset"]["samples"] == {"train": 20_000, "validation": 5_000, "test": 25_000}
+    assert (plan["dataset"]["task"], plan["dataset"]["vocabulary_size"]) == ("binary", 10_000)
+    assert plan["total_params"] == 328_353
+    assert [layer["type"] for layer in plan["layers"]] == ["embedding", "lstm", "dense"]
+    assert plan["steps_per_epoch"] == 200
+    assert plan["memory"]["data"] == 50_000 * 2_008
+    text = rnnbench("train", "imdb_lstm", "--dry-run", *settings).out
+    assert "dataset     imdb: 20,000 train, 5,000 validation, 25,000 test samples of shape" in text
+    assert "task        binary: 2 classes, 10,000 tokens" in text
+    assert "total parameters: 328,353, all trainable" in text
+    assert "steps       200 an epoch, 600 in all" in text
+    assert "memory      about 1," in text
+    resolved = in_tmp / "imdb_lstm.yaml"
+    resolved.write_text(text.split("\ndataset     ")[0])
+    assert load_config(resolved).model_dump(mode="json") == plan["config"]
+    resolved.unlink()
+    assert list(in_tmp.iterdir()) == []
+
+
+def test_advice_is_given_before_training_and_stops_the_strict(rnnbench, in_tmp):
+    unwise = ("train", "toy_gru", "--set", "training.batch_size=7", "--smoke", "-q")
+    strict = rnnbench(*unwise, "--strict")
+    assert strict.code == 2
+    assert strict.err.startswith(
+        "error: --set training.batch_size=7: advice: training.batch_size: received 7; there are 6"
+    )
+    assert list(in_tmp.iterdir()) == []
+    trained = rnnbench(*unwise)
+    assert trained.code == 0
+    assert trained.err.startswith("--set training.batch_size=7: advice: training.batch_size: ")
+
+
+def test_a_config_tried_out_with_few_samples_is_not_told_that_they_are_few(rnnbench, in_tmp):
+    for option in ("--smoke", "--limit=3"):
+        assert rnnbench("train", "imdb_lstm", "--dry-run", option).err == ""
 
 
 def test_ctrl_c_exits_with_130_and_keeps_the_run(in_toy, tmp_path):

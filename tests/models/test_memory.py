@@ -54,11 +54,13 @@ def test_an_optimizer_keeps_what_keras_keeps(setting, slots):
     assert isinstance(model, keras.Model)
 
 
-def test_a_batch_is_no_larger_than_the_training_set_and_limits_do_not_save_reading():
+def test_a_batch_is_no_larger_than_the_training_set_and_a_limit_saves_no_reading():
     assert _estimate("toy_gru", "training.batch_size=6").activations == (
         _estimate("toy_gru", "training.batch_size=600").activations
     )
-    assert _estimate("imdb_lstm", "dataset.limit=10").data == _estimate("imdb_lstm").data
+    limited = _estimate("imdb_lstm", "dataset.limit=10")
+    assert limited.data == 30 * (500 * 4 + 8)
+    assert limited.reading == _estimate("imdb_lstm").reading
 
 
 def test_both_directions_cost_twice():

@@ -40,6 +40,9 @@ training: {loss: binary_crossentropy, metrics: [accuracy, auc], batch_size: 16, 
 """
 
 
+WATCHERS = ("early_stopping", "reduce_lr_on_plateau")
+
+
 class Recorded(Silence):
     wants_steps = True
 
@@ -191,6 +194,13 @@ def test_the_saved_model_is_stock_keras_and_predicts_the_same(run_config):
     x = np.array([[[1.0], [2.0], [3.0], [4.0]]], np.float32)
     again = keras.models.load_model(result.run.checkpoint)
     np.testing.assert_array_equal(model.predict(x, verbose=0), again.predict(x, verbose=0))
+
+
+def test_a_watcher_of_what_is_not_computed_does_nothing_and_warns_no_more(run_config):
+    watchers = [f"training.{name}={{monitor: val_auc, patience: 1}}" for name in WATCHERS]
+    watched, plain = run_config(TOY, *watchers), run_config(TOY)
+    assert watched.epochs == 3
+    assert watched.metrics == plain.metrics
 
 
 def test_early_stopping_ends_a_run_and_restores_the_best_epoch(run_config):
