@@ -51,11 +51,6 @@ _UNWISE: dict[tuple[str, int | None], tuple[tuple[str, ...], tuple[str, ...]]] =
 
 def findings(config: RunConfig) -> Iterator[Finding]:
     """Everything in a resolved config that cannot work, as (path of the key, message)."""
-    if config.dataset is not None:
-        wrong = list(config.dataset.findings())
-        yield from ((("dataset", key), message) for key, message in wrong)
-        if wrong:  # its facts would be wrong too
-            return
     facts = config.dataset.facts() if config.dataset else None
     if config.model.input is None:
         yield (
@@ -71,7 +66,10 @@ def findings(config: RunConfig) -> Iterator[Finding]:
             yield from _check_stack(config, config.model.input, facts)
     yield from _check_arguments(config)
     if config.dataset is not None:
-        yield from _check_validation_split(config.dataset)
+        wrong = list(config.dataset.findings())
+        yield from ((("dataset", key), message) for key, message in wrong)
+        if not wrong:
+            yield from _check_validation_split(config.dataset)
     if config.training is not None:
         yield from _check_training(config.training)
 

@@ -101,29 +101,32 @@ def load_config(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
 def check_config(path: Path, overrides: Sequence[Override] = ()) -> Checked:
     """Read a config as `load_config` does, and say everything that is wrong or unwise."""
     document = read_document(path)
-    if not document.values:  # there is no text
-        problems = [replace(p, suggestion=_similar_config(path)) for p in document.problems]
-        return Checked(None, tuple(problems), ())
+    if not os.path.lexists(path):
+        suggestion = _similar_config(path)
+        document.problems = [replace(p, suggestion=suggestion) for p in document.problems]
+    is_read = bool(document.keys) or not document.problems
     for override in overrides:
         document.problems += override.problems
-        section, inside, _ = override.key.partition(".")
-        # `--epochs` makes no training of a model alone: `require_trainable` says what is missing.
-        makes_section = override.makes_section or not inside
-        if not override.problems and (makes_section or document.data.get(section) is not None):
-            source = Source(override.option, override.option, is_option=True)
-            document.override(override.key, override.value, source)
+        if is_read and not override.problems:
+            _override(document, override)
+    if not is_read:
+        return Checked(None, tuple(in_order(document.problems)), ())
     if "name" not in document.data:
         document.data["name"] = path.stem
         document.values["name",] = Place(document.source)
-    if document.problems and not document.keys:
-        return Checked(None, tuple(in_order(document.problems)), ())
     return _check_document(document)
+
+
+def _override(document: Document, override: Override) -> None:
+    section, inside, _ = override.key.partition(".")
+    # `--epochs` makes no training of a model alone: `require_trainable` says what is missing.
+    if override.makes_section or not inside or document.data.get(section) is not None:
+        source = Source(override.option, override.option, is_option=True)
+        document.override(override.key, override.value, source)
 
 
 def _similar_config(path: Path) -> str | None:
     """A config whose name is like that of a file that is not there."""
-    if os.path.lexists(path):
-        return None
     try:
         beside = [str(p) for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml")]
     except OSError:

@@ -16,7 +16,7 @@ import yaml
 
 from rnnbench.config.document import UNREADABLE, Document
 from rnnbench.config.problems import LINE_BREAKS, KeyPath, Place, Problem, Source, printable
-from rnnbench.config.yaml_loader import TAG, UNREADABLE_TAG, Loader, Refused
+from rnnbench.config.yaml_loader import TAG, UNREADABLE_TAG, Loader, OutOfBoundsError
 
 # A config has a few thousand characters; more would take seconds to read.
 MAX_CHARACTERS = 200_000
@@ -33,6 +33,10 @@ _AT_START = (
 _WHERE_IT_STOPPED = (
     (r"expected ',' or ']'", "the [ of line {line} is not closed, or a comma is missing"),
     (r"expected ',' or '}'", "the {{ of line {line} is not closed, or a comma is missing"),
+    (
+        r"expected the node content",
+        "a value is missing, or a bracket of line {line} or above is not closed",
+    ),
     (
         r"expected <block end>",
         "not indented like the rest of its block, which starts on line {line}",
@@ -139,7 +143,7 @@ class _Reader:
                     event.start_mark,
                     event.end_mark,
                 )
-        except Refused as error:
+        except OutOfBoundsError as error:
             self._report(str(error.problem), error.problem_mark, None)
             return None
         except yaml.MarkedYAMLError as error:

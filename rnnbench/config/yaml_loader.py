@@ -18,8 +18,8 @@ TAG = "tag:yaml.org,2002:"
 UNREADABLE_TAG = "!unreadable"
 
 
-class Refused(yaml.MarkedYAMLError):
-    """YAML that is not read to its end."""
+class OutOfBoundsError(yaml.MarkedYAMLError):
+    """YAML that is too large or too deep to be read to its end."""
 
 
 class Loader(yaml.SafeLoader):
@@ -47,16 +47,11 @@ class Loader(yaml.SafeLoader):
             node = self.anchors.get(event.anchor)
             size = self._sizes.get(id(node))
             if node is None or size is None:
-                what = (
-                    "stands for nothing: no &{0} comes before it"
-                    if node is None
-                    else ("stands for the value that it is in")
-                )
-                self._report(
-                    f"the alias *{event.anchor} " + what.format(event.anchor),
-                    event.start_mark,
-                    event.end_mark,
-                )
+                what = f"nothing: no &{event.anchor} comes before it"
+                if node is not None:  # which is not finished yet
+                    what = "the value that it is in"
+                message = f"the alias *{event.anchor} stands for {what}"
+                self._report(message, event.start_mark, event.end_mark)
                 return yaml.ScalarNode(UNREADABLE_TAG, "", event.start_mark, event.end_mark)
             self._grow(size, event)
             return node
@@ -64,7 +59,7 @@ class Loader(yaml.SafeLoader):
         self._grow(1, event)
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise Refused(
+            raise OutOfBoundsError(
                 None,
                 None,
                 f"nested more than {MAX_DEPTH} levels deep; a config has about five",
@@ -78,7 +73,7 @@ class Loader(yaml.SafeLoader):
     def _grow(self, nodes: int, event: Any) -> None:
         self._count += nodes
         if self._count > MAX_NODES:
-            raise Refused(
+            raise OutOfBoundsError(
                 None,
                 None,
                 f"more than {MAX_NODES} values; a config has a few dozen",

@@ -181,6 +181,19 @@ def test_every_problem_comes_at_once_those_of_options_last(load):
     assert lines[3] == "--set training.epochs=0: training.epochs: received 0; allowed: at least 1"
 
 
+def test_options_hide_no_file_that_cannot_be_read(load):
+    with pytest.raises(ConfigError) as refused:
+        load("model: [", "seed=1", "training.epochs")
+    lines = [line for line in str(refused.value).splitlines() if not line.startswith("  ")]
+    assert lines == [
+        "2 problems",
+        "c.yaml:1:9: not valid YAML: a value is missing, or a bracket of line 1 or above is not "
+        "closed",
+        "--set training.epochs: received 'training.epochs'; allowed: KEY=VALUE, such as --set "
+        "training.epochs=3",
+    ]
+
+
 def test_the_place_of_an_option_is_the_option(load):
     with pytest.raises(ConfigError) as refused:
         load(TOY, "model.layers.0.units=many")
