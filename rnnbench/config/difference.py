@@ -38,9 +38,9 @@ def differences(a: RunConfig, b: RunConfig) -> list[Difference]:
     found = []
     for path in dict.fromkeys([*of_a, *of_b]):
         in_a, in_b = path in of_a, path in of_b
-        if not (in_a and in_b) or of_a[path] != of_b[path]:
-            key = dotted(path)
-            found.append(Difference(key, of_a.get(path), of_b.get(path), in_a=in_a, in_b=in_b))
+        a_says, b_says = of_a.get(path), of_b.get(path)
+        if a_says != b_says:  # a key that is null and one that is not there say the same
+            found.append(Difference(dotted(path), a_says, b_says, in_a=in_a, in_b=in_b))
     return found
 
 

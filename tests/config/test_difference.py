@@ -54,3 +54,4 @@ def test_a_part_that_one_side_leaves_out(load):
     other = TOY.replace("epochs: 2", "epochs: 2, early_stopping: {monitor: loss}")
     found = {d.key: (d.a, d.b) for d in differences(load(TOY), load(other))}
     assert found["training.early_stopping.monitor"] == (None, "loss")
+    assert "training.early_stopping" not in found
