@@ -15,6 +15,7 @@ from rnnbench.commands.data import app as data_app
 from rnnbench.commands.diff import diff
 from rnnbench.commands.evaluate import evaluate
 from rnnbench.commands.predict import predict
+from rnnbench.commands.runs import runs, show
 from rnnbench.commands.schema import schema
 from rnnbench.commands.summary import summary
 from rnnbench.commands.trace import trace
@@ -29,7 +30,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, configs, init, validate, diff, schema, summary, trace):
+for command in (
+    train,
+    evaluate,
+    predict,
+    runs,
+    show,
+    configs,
+    init,
+    validate,
+    diff,
+    schema,
+    summary,
+    trace,
+):
     app.command()(command)
 app.add_typer(data_app)
 

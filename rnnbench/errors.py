@@ -6,7 +6,8 @@ RnnbenchError               exit code 1: the work failed
 │   ├── DataError           a dataset's files, or a text or values to predict
 │   └── RunError            a run directory: missing, unfinished, unwritable
 ├── TrainingError           exit code 1: training could not go on
-└── InterruptedRunError     exit code 130: the user stopped it
+├── InterruptedRunError     exit code 130: the user stopped it
+└── TerminatedRunError      exit code 143: the system asked it to stop
 
 A message says what was received, what is allowed, where, and what to do.
 """
@@ -44,3 +45,9 @@ class InterruptedRunError(RnnbenchError):
     """The user stopped a training run; what there was has been saved."""
 
     exit_code = 130
+
+
+class TerminatedRunError(RnnbenchError):
+    """SIGTERM stopped a training run; what there was has been saved."""
+
+    exit_code = 143

@@ -89,9 +89,19 @@ class RunDirectory:
         return self.path / "model.keras"
 
     @property
-    def checkpoint(self) -> Path:
-        """The model as of the last saved epoch, while and after it trains."""
-        return self.path / "checkpoint" / "model.keras"
+    def state(self) -> Path:
+        """The whole state of the training, from which it can go on."""
+        return self.path / "checkpoint" / "state"
+
+    @property
+    def previous_state(self) -> Path:
+        """The state before, kept until the next one is whole."""
+        return self.path / "checkpoint" / "previous_state"
+
+    @property
+    def lock_file(self) -> Path:
+        """Locked by the process that trains the run."""
+        return self.path / ".lock"
 
     @property
     def vocabulary(self) -> Path:
@@ -134,6 +144,14 @@ class RunDirectory:
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write or replace the manifest."""
         _write(self.manifest, _json(manifest))
+
+    def read_metrics(self) -> dict[str, dict[str, float]]:
+        """The final metrics by split; empty while there are none.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        return _read_json(self.metrics) if self.metrics.exists() else {}
 
     def write_metrics(self, metrics: Mapping[SplitName, Mapping[str, float]]) -> None:
         """Write the final metrics by split."""
@@ -181,25 +199,55 @@ class RunDirectory:
         with self.log.open("a", encoding="utf-8") as stream:
             stream.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n")
 
-    def trained_model(self) -> Path:
-        """The file of the trained model; of a run that did not finish, the last saved epoch.
+    def flush_history(self) -> None:
+        """Make the history's lines survive a power failure."""
+        if self.history.exists():
+            with self.history.open("rb") as stream:
+                os.fsync(stream.fileno())
+
+    def keep_history(self, epochs: int) -> None:
+        """Drop the lines of the history behind so many epochs."""
+        if not self.history.exists():
+            return
+        lines = self.history.read_text(encoding="utf-8").splitlines(keepends=True)
+        if len(lines) > epochs + 1:
+            _write(self.history, "".join(lines[: epochs + 1]))
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training this run.
 
         Raises:
-            RunError: the run saved neither.
+            RunError: another process trains it, or its directory cannot be written to.
         """
-        for path in (self.model, self.checkpoint):
-            if path.exists():
-                return path
-        raise RunError(
-            f"{self.path}: no trained model: neither {self.model.name} nor "
-            f"{self.checkpoint.relative_to(self.path)} is there (status: {self._status()})"
-        )
+        from filelock import FileLock, Timeout
 
-    def _status(self) -> str:
         try:
-            return str(self.read_manifest().get("status"))
+            with FileLock(self.lock_file, timeout=0):
+                yield
+        except Timeout:
+            raise RunError(f"{self.path}: another process is training this run") from None
+
+    def is_locked(self) -> bool:
+        """Whether a process is training this run; the directory may be read-only."""
+        import fcntl
+
+        try:
+            with self.lock_file.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def status(self) -> str:
+        """`running`, `finished`, `interrupted` or `failed`: true also of a run that was killed."""
+        try:
+            status = str(self.read_manifest().get("status"))
         except RunError:
             return "unknown"
+        return "interrupted" if status == "running" and not self.is_locked() else status
 
 
 @contextlib.contextmanager
@@ -293,6 +341,19 @@ def _runs_of(directory: Path) -> list[Path]:
         if (match := _RUN_NAME.fullmatch(path.name)) and is_run(path)
     ]
     return [path for _, _, path in sorted(runs)]
+
+
+def all_runs(output: Path) -> list[RunDirectory]:
+    """Every run below `output`, by name and, within a name, oldest first.
+
+    Raises:
+        RunError: the directory cannot be read.
+    """
+    try:
+        names = sorted(output.iterdir()) if os.path.lexists(output) else []
+        return [RunDirectory(path) for name in names for path in _runs_of(name)]
+    except OSError as error:
+        raise RunError(f"{error.filename}: cannot be read: {error.strerror}") from error
 
 
 def names_with_runs(output: Path) -> list[str]:

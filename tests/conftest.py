@@ -12,6 +12,12 @@ from rnnbench import backend, cli
 KERAS_HOME = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser().resolve()
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--long", action="store_true", help="cut runs off at every step, and kill twenty of them"
+    )
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "real_data: needs the datasets in Keras' cache")
     # Keras reads it at its import; tests that change the directory must not change its meaning.

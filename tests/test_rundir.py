@@ -104,15 +104,31 @@ def test_a_name_that_no_file_can_have_is_only_not_found(tmp_path):
         rundir.find("a" * 300, tmp_path)
 
 
-def test_the_model_is_the_trained_one_or_that_of_the_last_saved_epoch(tmp_path):
+def test_a_run_that_nobody_trains_any_more_is_interrupted(tmp_path):
     run = RunDirectory(tmp_path)
-    with pytest.raises(RunError, match=r"no trained model.*\(status: unknown\)"):
-        run.trained_model()
-    run.checkpoint.parent.mkdir()
-    run.checkpoint.touch()
-    assert run.trained_model() == run.checkpoint
-    run.model.touch()
-    assert run.trained_model() == run.model
+    assert run.status() == "unknown"
+    run.write_manifest({"status": "running"})
+    assert run.status() == "interrupted"
+    with run.locked():
+        assert run.status() == "running"
+        with pytest.raises(RunError, match="another process is training this run"), run.locked():
+            pass
+    assert run.status() == "interrupted"
+    run.write_manifest({"status": "finished"})
+    assert run.status() == "finished"
+
+
+def test_a_history_is_cut_to_the_epochs_that_are_kept(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.keep_history(0)
+    for epoch in (1, 2, 3):
+        run.append_history({"epoch": epoch, "loss": 1 / epoch})
+    run.keep_history(3)
+    assert len(run.read_history()) == 3
+    run.keep_history(1)
+    assert run.read_history() == [{"epoch": 1.0, "loss": 1.0}]
+    run.keep_history(0)
+    assert run.read_history() == []
 
 
 def test_check_writable_leaves_nothing_and_names_what_is_in_the_way(tmp_path):

@@ -42,9 +42,6 @@ Run = Annotated[
         autocompletion=complete_run,
     ),
 ]
-Config = Annotated[
-    str, typer.Argument(metavar="CONFIG", help=_CONFIG_HELP, autocompletion=complete_config)
-]
 Configs = Annotated[
     list[str],
     typer.Argument(metavar="CONFIG…", help=_CONFIG_HELP, autocompletion=complete_config),
@@ -70,24 +67,28 @@ def find_trained_run(run: str, output: Path | None) -> RunDirectory:
     """The run that the user means, which must have a model; says so if its training did not end.
 
     Raises:
-        RunError: there is no such run, or it saved no model.
+        RunError: there is no such run, or it saved nothing.
     """
     from rnnbench import rundir
 
     found = rundir.find(run, output or rundir.default_output())
-    note_checkpoint(found)
+    note_unfinished(found)
     return found
 
 
-def note_checkpoint(run: RunDirectory) -> None:
-    """Say so where a run's model is only that of a saved epoch.
+def note_unfinished(run: RunDirectory) -> None:
+    """Say so where a run's model is only that of its last saved state.
 
     Raises:
-        RunError: the run saved no model.
+        RunError: the run saved nothing.
     """
-    path = run.trained_model()
-    if path != run.model:
-        print_note(f"{run.model} is not there; using the last saved epoch, {path}")
+    if run.model.exists():
+        return
+    if not (run.state.exists() or run.previous_state.exists()):
+        raise RunError(
+            f"{run.path}: no trained model: nothing was saved yet (status: {run.status()})"
+        )
+    print_note(f"{run.model} is not there; using the last saved state, {run.state}")
 
 
 def find_config(config: str) -> Path:

@@ -11,9 +11,10 @@ from rnnbench.commands.arguments import (
     Json,
     Output,
     find_config_or_run,
-    note_checkpoint,
+    note_unfinished,
 )
 from rnnbench.commands.console import print_json, print_note, print_result, print_table
+from rnnbench.commands.layers import count_config
 
 if TYPE_CHECKING:
     from rnnbench.models.trace import LayerTrace
@@ -44,6 +45,7 @@ def trace(
     """
     from rnnbench import backend, rundir
     from rnnbench.config import load_config
+    from rnnbench.models.memory import require_memory
     from rnnbench.models.sample import draw_sample, read_text, read_values
     from rnnbench.training.prediction import parse_values
 
@@ -51,7 +53,7 @@ def trace(
     loaded = load_config(path)
     run = rundir.RunDirectory(path.parent) if rundir.is_run(path.parent) else None
     if run is not None:
-        note_checkpoint(run)
+        note_unfinished(run)
     if text is not None:
         sample = read_text(loaded, text, run)
     elif values is not None:
@@ -59,6 +61,8 @@ def trace(
     else:
         sample = draw_sample(loaded, steps or _STEPS)
 
+    parameters = sum(layer.count.total for layer in count_config(loaded))
+    require_memory(4 * parameters, f"{loaded.name}: the model")
     if not json:
         print_note("loading TensorFlow")
     backend.load()

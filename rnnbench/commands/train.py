@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnbench.commands.arguments import (
-    Config,
     Json,
     Output,
     Settings,
@@ -16,15 +15,36 @@ from rnnbench.commands.arguments import (
     find_config,
     read_config,
 )
+from rnnbench.commands.completion import complete_config, complete_run
 from rnnbench.commands.console import print_json, print_note, print_result
 from rnnbench.commands.layers import count_config, layers_as_json, print_layers
+from rnnbench.errors import InputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rnnbench.config import RunConfig
+    from rnnbench.training.runner import TrainResult
 
 
 def train(
-    config: Config,
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CONFIG",
+            help="A YAML file, or the name of a shipped config.",
+            autocompletion=complete_config,
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Go on with a run where it stopped; with --epochs, train it further.",
+            autocompletion=complete_run,
+        ),
+    ] = None,
     output: Output = None,
     set_: Settings = None,
     seed: Annotated[int | None, typer.Option(help="The seed of the run.")] = None,
@@ -48,6 +68,16 @@ def train(
     from rnnbench.config import require_trainable
     from rnnbench.config.loading import SMOKE, Override, parse_override
 
+    if resume is not None:
+        if config is not None or set_ or seed is not None or limit is not None or smoke or dry_run:
+            raise InputError(
+                "--resume goes on with the run's own config: give no CONFIG, and no option that "
+                "changes it but --epochs"
+            )
+        _resume(resume, epochs, output, json=json, quiet=quiet)
+        return
+    if config is None:
+        raise InputError("CONFIG is missing; or give --resume RUN")
     overrides = [*(SMOKE if smoke else ())]
     for option, key, value in (
         ("--seed", "seed", seed),
@@ -63,6 +93,7 @@ def train(
     if dry_run:
         _show_plan(loaded, json=json)
         return
+    _require_memory(loaded)
     output = output or rundir.default_output()
     rundir.check_writable(output)
 
@@ -72,12 +103,53 @@ def train(
     from rnnbench.commands.progress import choose_listener
     from rnnbench.training.runner import train as run_training
 
-    result = run_training(
-        loaded,
-        output,
-        command=["rnnbench", *sys.argv[1:]],
-        listener=choose_listener(quiet=quiet),
+    _show_result(
+        run_training(
+            loaded,
+            output,
+            command=["rnnbench", *sys.argv[1:]],
+            listener=choose_listener(quiet=quiet),
+        ),
+        json=json,
     )
+
+
+def _resume(run: str, epochs: int | None, output: Path | None, *, json: bool, quiet: bool) -> None:
+    from rnnbench import backend, rundir
+    from rnnbench.config.loading import Override, load_config
+
+    found = rundir.find(run, output or rundir.default_output())
+    overrides = []
+    if epochs is not None:
+        done = len(found.read_history())
+        if epochs < done:
+            raise InputError(
+                f"--epochs {epochs}: {found.path} has {done} epochs already; allowed: at least "
+                f"{done}"
+            )
+        overrides.append(Override("training.epochs", epochs, f"--epochs {epochs}"))
+    config = load_config(found.config, overrides)
+    _require_memory(config)
+    if not quiet:
+        print_note("loading TensorFlow")
+    backend.load()
+    from rnnbench.commands.progress import choose_listener
+    from rnnbench.training.runner import resume as resume_training
+
+    command = ["rnnbench", *sys.argv[1:]]
+    listener = choose_listener(quiet=quiet)
+    _show_result(resume_training(found, config, command=command, listener=listener), json=json)
+
+
+def _require_memory(config: RunConfig) -> None:
+    from rnnbench.config import require_trainable
+    from rnnbench.models.memory import estimate_memory, require_memory
+
+    estimate = estimate_memory(config.model, *require_trainable(config))
+    require_memory(estimate.peak, f"{config.name}: training")
+
+
+def _show_result(result: TrainResult, *, json: bool) -> None:
     if json:
         print_json(
             {

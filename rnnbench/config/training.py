@@ -131,6 +131,17 @@ class ReduceLROnPlateau(Settings):
     min_lr: Annotated[float, Field(ge=0, description="The lowest learning rate.")] = 0.0
 
 
+class CheckpointEvery(Settings):
+    """How often the state of a training is saved within an epoch."""
+
+    steps: Annotated[int | None, Field(ge=1, description="After so many steps.")] = None
+    seconds: Annotated[float, Field(gt=0, description="After so many seconds at most.")] = 30.0
+
+    def is_due(self, step: int, seconds: float) -> bool:
+        """Whether to save after a step, counted from 1, so many seconds after the last time."""
+        return seconds >= self.seconds or (self.steps is not None and step % self.steps == 0)
+
+
 class TrainingSettings(Settings):
     """How a model is trained."""
 
@@ -147,6 +158,9 @@ class TrainingSettings(Settings):
         dict[int, float] | None,
         Field(description="Weight of each class in the loss; 1 for a class not named."),
     ] = None
+    checkpoint_every: Annotated[
+        CheckpointEvery, Field(description="How often the state is saved within an epoch.")
+    ] = CheckpointEvery()
     early_stopping: Annotated[
         EarlyStopping | None, Field(description="Stop when a figure no longer improves.")
     ] = None

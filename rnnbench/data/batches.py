@@ -24,6 +24,10 @@ class Batches(keras.utils.PyDataset):
         split: the samples.
         batch_size: samples in a batch; the last one of an epoch may have fewer.
         seed: draws the order; None keeps the order of the split.
+
+    Attributes:
+        epoch: the epoch that is served, counted from 0.
+        first: the first batch of it that is served; those before have been used.
     """
 
     def __init__(self, split: Split, batch_size: int, *, seed: int | None = None) -> None:
@@ -33,16 +37,24 @@ class Batches(keras.utils.PyDataset):
         self._seed = seed
         self.start_epoch(0)
 
-    def start_epoch(self, epoch: int) -> None:
-        """Draw the order of an epoch, counted from 0."""
+    def start_epoch(self, epoch: int, first: int = 0) -> None:
+        """Draw the order of an epoch, counted from 0, and serve it from its batch `first` on."""
+        self.epoch = epoch
+        self.first = first
         if self._seed is None:
             self._order = np.arange(len(self._split))
         else:
             self._order = np.random.default_rng([self._seed, epoch]).permutation(len(self._split))
 
-    def __len__(self) -> int:
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many batches a whole epoch has."""
         return math.ceil(len(self._split) / self._batch_size)
 
+    def __len__(self) -> int:
+        return self.steps_per_epoch - self.first
+
     def __getitem__(self, index: int) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
-        chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        start = (self.first + index) * self._batch_size
+        chosen = self._order[start : start + self._batch_size]
         return self._split.x[chosen], self._split.y[chosen]

@@ -7,6 +7,7 @@ configs, 0.7 to 1.4 GB, were within a tenth of the estimate.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from rnnbench.config import layers as l
 from rnnbench.config.shapes import stack
 from rnnbench.config.training import Adam, RMSprop
+from rnnbench.errors import ConfigError
 from rnnbench.models.parameters import count_layers
 
 if TYPE_CHECKING:
@@ -74,6 +76,21 @@ def estimate_memory(
         weights=parameters * _FLOAT * (2 + _slots(training.optimizer)),
         activations=int(batch * _FLOAT * _kept_per_sample(model.layers, shape)),
     )
+
+
+def require_memory(needed: int, what: str) -> None:
+    """Refuse what this machine cannot hold, before anything is allocated.
+
+    Raises:
+        ConfigError: it needs more than the machine's memory.
+    """
+    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > installed:
+        raise ConfigError(
+            f"{what} needs about {needed / 1e9:,.0f} GB of memory; this machine has "
+            f"{installed / 1e9:,.0f} GB. Fewer units or words, a smaller maxlen or batch_size, or "
+            "a limit need less"
+        )
 
 
 def _slots(optimizer: AnyOptimizer) -> int:

@@ -1,32 +1,43 @@
-"""What watches over `fit`: the order of samples, the history, checkpoints, early stopping."""
+"""What stands around `fit`: the order of samples, the history, the saved state, the watchers."""
 
 from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from rnnbench.config.training import MAXIMISED
 from rnnbench.errors import TrainingError
-from rnnbench.rundir import replacing
 from rnnbench.training.evaluation import DIVERGENCE_ADVICE
 from rnnbench.training.progress import epoch_line
+from rnnbench.training.state import (
+    TrainingState,
+    read_variables,
+    save_state,
+    write_variables,
+)
 
 if TYPE_CHECKING:
     from rnnbench.config import TrainingSettings
     from rnnbench.data.batches import Batches
     from rnnbench.rundir import RunDirectory
+    from rnnbench.training.interruption import Interruption
     from rnnbench.training.progress import Listener
 
-# Saving a model can take as long as a short epoch; this seldom, it is not felt.
-CHECKPOINT_SECONDS = 30.0
+# Epochs may be shorter than the saving of a state: more often than this, none is saved.
+_SHORTEST_SECONDS = 1.0
+# What Keras' callbacks remember from epoch to epoch, but for the best weights.
+_REMEMBERED = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
 
 
 class Recorder(keras.callbacks.Callback):
-    """Starts each epoch's order, writes its line of the history, saves the model now and then."""
+    """Starts each epoch's order and writes its line of the history.
+
+    Args:
+        state: where the training goes on; an epoch that it has begun goes on behind its steps.
+    """
 
     def __init__(
         self,
@@ -34,6 +45,7 @@ class Recorder(keras.callbacks.Callback):
         batches: Batches,
         training: TrainingSettings,
         listener: Listener,
+        state: TrainingState | None,
     ) -> None:
         super().__init__()
         self._run = run
@@ -41,12 +53,35 @@ class Recorder(keras.callbacks.Callback):
         self._epochs = training.epochs
         self._order = training.figures(validation=True)
         self._listener = listener
-        self._saved = time.monotonic()
+        self._state = state
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._batches.start_epoch(epoch)
+        if epoch != self._batches.epoch:
+            self._batches.start_epoch(epoch)
+        self.first_step = self._batches.first
         self._started = time.monotonic()
         self._learning_rate = float(self.model.optimizer.learning_rate)
+        if self._state is not None and self.first_step:
+            # Keras has just set them to zero.
+            write_variables(self.model.metrics_variables, self._state.metrics)
+            self._started -= self._state.seconds
+
+    @property
+    def seconds(self) -> float:
+        """What the epoch took so far."""
+        return time.monotonic() - self._started
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"{self._run.path}: the loss is no longer a finite number in epoch "
+                f"{self._batches.epoch + 1}, step {self.first_step + batch + 1}. The last state "
+                f"before is kept. {DIVERGENCE_ADVICE}"
+            )
+        if self._listener.wants_steps:
+            step = self.first_step + batch + 1
+            self._listener.step(self._batches.epoch + 1, step, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
@@ -56,37 +91,20 @@ class Recorder(keras.callbacks.Callback):
             "epoch": epoch + 1,
             **figures,
             "learning_rate": self._learning_rate,
-            "seconds": round(time.monotonic() - self._started, 3),
+            "seconds": round(self.seconds, 3),
         }
         self._run.append_history(row)
         self._run.append_log(epoch_line(row, self._epochs))
         self._listener.epoch(row)
         if not all(math.isfinite(value) for value in figures.values()):
             raise TrainingError(
-                f"{self._run.path}: the loss is no longer a finite number in epoch {epoch + 1}. "
-                f"{DIVERGENCE_ADVICE}"
+                f"{self._run.path}: the figures of epoch {epoch + 1} are no longer finite numbers. "
+                f"The last state before is kept. {DIVERGENCE_ADVICE}"
             )
-        if epoch + 1 < self._epochs and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
-            save_model(self.model, self._run.checkpoint)
-            self._saved = time.monotonic()
 
 
-class Steps(keras.callbacks.Callback):
-    """Tells a listener of every step."""
-
-    def __init__(self, listener: Listener) -> None:
-        super().__init__()
-        self._listener = listener
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._listener.step(self._epoch + 1, batch + 1, logs or {})
-
-
-def watchers(training: TrainingSettings, *, validation: bool) -> list[keras.callbacks.Callback]:
-    """Keras' callbacks that a config asks for.
+class Watchers(keras.callbacks.Callback):
+    """Keras' callbacks that a config asks for, as one that outlives a call of `fit`.
 
     One that watches a figure which is not computed is left out: it would warn in every epoch and
     do nothing, and the config's advice has said so.
@@ -95,21 +113,117 @@ def watchers(training: TrainingSettings, *, validation: bool) -> list[keras.call
         training: what the config says.
         validation: whether there is a validation split.
     """
-    callbacks = []
-    for settings, callback in (
-        (training.early_stopping, keras.callbacks.EarlyStopping),
-        (training.reduce_lr_on_plateau, keras.callbacks.ReduceLROnPlateau),
-    ):
-        if settings is not None and settings.monitor in training.figures(validation=validation):
-            mode = _mode(settings.monitor)
-            callbacks.append(callback(**settings.model_dump(), mode=mode))
-    return callbacks
+
+    def __init__(self, training: TrainingSettings, *, validation: bool) -> None:
+        super().__init__()
+        self.callbacks = []
+        for settings, callback in (
+            (training.early_stopping, keras.callbacks.EarlyStopping),
+            (training.reduce_lr_on_plateau, keras.callbacks.ReduceLROnPlateau),
+        ):
+            if settings is not None and settings.monitor in training.figures(validation=validation):
+                mode = _mode(settings.monitor)
+                self.callbacks.append(callback(**settings.model_dump(), mode=mode))
+
+    def begin(self, model: keras.Model, remembered: tuple[dict[str, Any], ...]) -> None:
+        """Start to watch a model, with what was remembered of it before, if anything."""
+        for callback in self.callbacks:
+            callback.set_model(model)
+            callback.on_train_begin()
+        for callback, memory in zip(self.callbacks, remembered, strict=bool(remembered)):
+            for name, value in memory.items():
+                setattr(callback, name, value)
+
+    def remember(self) -> tuple[dict[str, Any], ...]:
+        """What each of them needs to go on."""
+        return tuple(
+            {name: _plain(getattr(c, name)) for name in _REMEMBERED if hasattr(c, name)}
+            | (
+                {"best_weights": None if c.best_weights is None else tuple(c.best_weights)}
+                if hasattr(c, "best_weights")
+                else {}
+            )
+            for c in self.callbacks
+        )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_end(epoch, logs)
+
+    def end(self) -> None:
+        """Training is over: early stopping may bring back the weights of the best epoch."""
+        for callback in self.callbacks:
+            callback.on_train_end()
 
 
-def save_model(model: keras.Model, path: Path) -> None:
-    """Save a model so that `path` holds the old file or the new one, never a part."""
-    with replacing(path) as aside:
-        model.save(aside)
+class Saver(keras.callbacks.Callback):
+    """Saves the state of the training, and stops it between two steps when asked to."""
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        training: TrainingSettings,
+        recorder: Recorder,
+        watchers: Watchers,
+        interruption: Interruption,
+    ) -> None:
+        super().__init__()
+        self._run = run
+        self._every = training.checkpoint_every
+        self._recorder = recorder
+        self._watchers = watchers
+        self._interruption = interruption
+        self._saved = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch = epoch
+        self._steps = self.params["steps"]
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if batch + 1 == self._steps:
+            return  # the epoch is over after its validation
+        stops = self._interruption.signal is not None
+        step = self._recorder.first_step + batch + 1
+        if stops or self._every.is_due(step, time.monotonic() - self._saved):
+            self.save(self._epoch, step, stopped=False)
+        self._interruption.check()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        stops = self.model.stop_training or self._interruption.signal is not None
+        if stops or time.monotonic() - self._saved >= _SHORTEST_SECONDS:
+            self.save(epoch + 1, 0, stopped=bool(self.model.stop_training))
+        self._interruption.check()
+
+    def save(self, epoch: int, step: int, *, stopped: bool) -> None:
+        """Save where the training stands.
+
+        Raises:
+            TrainingError: the disk is full or gone; the state before is kept.
+        """
+        state = TrainingState(
+            epoch=epoch,
+            step=step,
+            seconds=self._recorder.seconds if step else 0.0,
+            stopped=stopped,
+            model=read_variables(self.model.variables),
+            optimizer=read_variables(self.model.optimizer.variables),
+            metrics=read_variables(self.model.metrics_variables) if step else (),
+            watchers=self._watchers.remember(),
+        )
+        try:
+            self._run.flush_history()
+            save_state(self._run, state)
+        except OSError as error:
+            raise TrainingError(
+                f"{self._run.state}: the state cannot be saved: {error.strerror}. The last one is "
+                f"whole; when this is mended, go on with: rnnbench train --resume {self._run.path}"
+            ) from error
+        self._saved = time.monotonic()
+
+
+def _plain(value: Any) -> Any:
+    """A number as JSON has it: Keras may hold NumPy's."""
+    return value.item() if hasattr(value, "item") else value
 
 
 def _mode(monitor: str) -> str:

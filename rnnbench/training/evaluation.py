@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import math
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 from rnnbench.config.shapes import stack
 from rnnbench.data.batches import Batches
 from rnnbench.errors import RunError, TrainingError
+from rnnbench.models.builder import build_model, compile_model
+from rnnbench.rundir import replacing
+from rnnbench.training.state import load_state, write_variables
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from rnnbench.config import TrainingSettings
     from rnnbench.data import Dataset, Split, SplitName
     from rnnbench.rundir import RunDirectory
 
 
+# What Keras puts into a file.
+_MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 # Learning that diverges is helped by these, most of the time.
 DIVERGENCE_ADVICE = (
     "What usually helps: gradient clipping (training.optimizer.clipnorm: 1.0) or a smaller "
@@ -26,14 +35,15 @@ DIVERGENCE_ADVICE = (
 
 
 def load_model(run: RunDirectory) -> keras.Model:
-    """The trained model of a run.
+    """The trained model of a run; of one that is not finished, as of its last saved state.
 
     Raises:
         RunError: there is none, its file is damaged or holds code, or it is another run's.
     """
-    path = run.trained_model()
-    if not zipfile.is_zipfile(path):
-        raise RunError(f"{path}: damaged: this is no file that Keras has saved")
+    path = run.model
+    if not path.exists():
+        return _load_unfinished(run)
+    _refuse_hostile(path)
     try:
         model = keras.models.load_model(path, safe_mode=True)
     except Exception as error:
@@ -49,6 +59,72 @@ def load_model(run: RunDirectory) -> keras.Model:
                 f"{top.output_shape}"
             )
     return model
+
+
+def _refuse_hostile(path: Path) -> None:
+    """Look at a saved model before Keras reads it: stock layers alone, and nothing outside of it.
+
+    Raises:
+        RunError: it is damaged, has other members than Keras writes, or names other classes than
+            Keras' own.
+    """
+    if not zipfile.is_zipfile(path):
+        raise RunError(f"{path}: damaged: this is no file that Keras has saved")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = set(archive.namelist())
+            config = json.loads(archive.read("config.json"))
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: this is no model that can be loaded: {error}") from error
+    if members != _MEMBERS:
+        odd = ", ".join(sorted(members ^ _MEMBERS))
+        raise RunError(f"{path}: refused: Keras saves {', '.join(sorted(_MEMBERS))}; not so: {odd}")
+    for module, name in _named_classes(config):
+        allowed = module is not None and module.split(".")[0] == "keras" and name != "Lambda"
+        if not allowed:
+            raise RunError(
+                f"{path}: refused: it names {module}.{name}; a run's model is made of Keras' own "
+                "layers, without code"
+            )
+
+
+def _named_classes(config: Any) -> Iterator[tuple[str | None, str]]:
+    """Module and name of every class that a saved config would have Keras make."""
+    if isinstance(config, dict):
+        if "class_name" in config:
+            registered = config.get("registered_name")
+            name = str(config["class_name"])
+            # A registered name of a package is looked up outside of Keras.
+            yield (
+                (None, str(registered)) if ">" in str(registered) else (config.get("module"), name)
+            )
+        for value in config.values():
+            yield from _named_classes(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _named_classes(value)
+
+
+def _load_unfinished(run: RunDirectory) -> keras.Model:
+    config = run.read_config()
+    state = load_state(run)
+    if state is None or config.training is None:
+        raise RunError(
+            f"{run.path}: no trained model: nothing was saved yet (status: {run.status()})"
+        )
+    model = build_model(config.model, config.name)
+    compile_model(model, config.training)
+    try:
+        write_variables(model.variables, state.model)
+    except ValueError as error:
+        raise RunError(f"{run.state}: this is not a state of {run.config}: {error}") from error
+    return model
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Save a model so that `path` holds the old file or the new one, never a part."""
+    with replacing(path) as aside:
+        model.save(aside)
 
 
 def evaluate_split(

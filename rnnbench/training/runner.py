@@ -1,9 +1,10 @@
-"""The one road from a config to a trained, evaluated and documented run."""
+"""The one road from a config to a trained, evaluated and documented run; and back onto it."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+import signal
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,14 @@ import keras
 from rnnbench import rundir
 from rnnbench.config import require_trainable
 from rnnbench.data.batches import Batches
-from rnnbench.errors import InterruptedRunError
+from rnnbench.errors import InterruptedRunError, RunError, TerminatedRunError
 from rnnbench.models.builder import build_model, compile_model
-from rnnbench.training.callbacks import Recorder, Steps, save_model, watchers
+from rnnbench.training.callbacks import Recorder, Saver, Watchers
 from rnnbench.training.environment import describe_environment
-from rnnbench.training.evaluation import evaluate_split
+from rnnbench.training.evaluation import evaluate_split, save_model
+from rnnbench.training.interruption import Interruption
 from rnnbench.training.prediction import predict_inputs
+from rnnbench.training.state import load_state, write_variables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from rnnbench.data import Dataset, SplitName
     from rnnbench.rundir import RunDirectory
     from rnnbench.training.progress import Listener
+    from rnnbench.training.state import TrainingState
 
 
 @dataclass(frozen=True)
@@ -64,56 +68,125 @@ def train(
         ConfigError: the config describes a model alone.
         DataError: the data cannot be had.
         RunError: the output cannot be written.
-        TrainingError: a figure stopped being a finite number; what there was is kept.
+        TrainingError: a figure stopped being a finite number, or the disk is full; what there was
+            is kept.
         InterruptedRunError: Ctrl-C; what there was is kept.
+        TerminatedRunError: SIGTERM; what there was is kept.
     """
-    dataset_settings, training = require_trainable(config)
     rundir.check_writable(output)
     started = datetime.now(UTC)
+    dataset, model = _prepare(config, listener)
+    run = rundir.create(output, config.name, config.seed, started)
+    with run.locked():
+        manifest = _describe(config, dataset, model, started, command)
+        try:
+            run.write_config(config)
+            run.write_manifest(manifest)
+            if dataset.vocabulary is not None:
+                run.write_vocabulary(dataset.vocabulary)
+            run.append_log(
+                f"{config.name}: {model.count_params()} parameters, {manifest['device']}"
+            )
+        except BaseException:
+            shutil.rmtree(run.path)  # it holds nothing yet that was worked for
+            raise
+        return _run(config, dataset, model, run, manifest, None, listener)
+
+
+def resume(
+    run: RunDirectory, config: RunConfig, *, command: Sequence[str], listener: Listener
+) -> TrainResult:
+    """Go on with a run where its last saved state is, to the last bit as if it had not stopped.
+
+    Args:
+        run: interrupted; or finished, to train more epochs.
+        config: that of the run, perhaps with more epochs.
+        command: what the user typed, for the manifest.
+        listener: hears of the progress.
+
+    Raises:
+        RunError: another process trains the run, its states are damaged, or they are not of this
+            config.
+        TrainingError, InterruptedRunError, TerminatedRunError: as for `train`.
+    """
+    with run.locked():
+        manifest = run.read_manifest()
+        state = load_state(run)
+        if state is not None and _epochs(config) > _epochs(run.read_config()):
+            state = replace(state, stopped=False)  # who asks for more epochs gets them
+        dataset, model = _prepare(config, listener)
+        run.write_config(config)
+        manifest |= {"status": "running", "ended": None}
+        manifest.setdefault("resumed", []).append(
+            {"command": list(command), "started": _now(), **describe_environment()}
+        )
+        run.write_manifest(manifest)
+        run.keep_history(state.epoch if state else 0)
+        where = f"epoch {state.epoch + 1}, step {state.step + 1}" if state else "the beginning"
+        run.append_log(f"resumed from {where}")
+        return _run(config, dataset, model, run, manifest, state, listener)
+
+
+def _epochs(config: RunConfig) -> int:
+    return require_trainable(config)[1].epochs
+
+
+def _prepare(config: RunConfig, listener: Listener) -> tuple[Dataset, keras.Model]:
+    """The data and the compiled model, its weights drawn from the seed."""
+    dataset_settings, training = require_trainable(config)
     listener.stage(f"loading {dataset_settings.type}")
     dataset = dataset_settings.load()
     listener.stage("building the model")
     keras.utils.set_random_seed(config.seed)
     model = build_model(config.model, config.name)
     compile_model(model, training)
+    return dataset, model
 
-    run = rundir.create(output, config.name, config.seed, started)
-    manifest = _describe(config, dataset, model, started, command)
-    try:
-        run.write_config(config)
-        run.write_manifest(manifest)
-        if dataset.vocabulary is not None:
-            run.write_vocabulary(dataset.vocabulary)
-        run.append_log(f"{config.name}: {model.count_params()} parameters, {manifest['device']}")
-    except BaseException:
-        shutil.rmtree(run.path)  # it holds nothing yet that was worked for
-        raise
+
+def _run(
+    config: RunConfig,
+    dataset: Dataset,
+    model: keras.Model,
+    run: RunDirectory,
+    manifest: dict[str, Any],
+    state: TrainingState | None,
+    listener: Listener,
+) -> TrainResult:
+    _, training = require_trainable(config)
+    began = datetime.now(UTC)
     status = "failed"
+    interruption = Interruption(listener.stage)
     try:
-        _fit(model, dataset, training, config.seed, run, listener)
-        save_model(model, run.model)
-        metrics = _evaluate(model, dataset, training, run, listener)
+        with interruption:
+            _fit(model, dataset, training, config.seed, run, state, listener, interruption)
+            save_model(model, run.model)
+            metrics = _evaluate(model, dataset, training, run, listener)
         status = "finished"
     except KeyboardInterrupt:
         status = "interrupted"
-        save_model(model, run.checkpoint)
-        raise InterruptedRunError(
+        terminated = interruption.signal is signal.SIGTERM
+        error_class = TerminatedRunError if terminated else InterruptedRunError
+        raise error_class(
             f"interrupted after {len(run.read_history())} whole epochs of {training.epochs}. "
-            f"What there is has been saved in {run.path}"
+            f"Go on with: rnnbench train --resume {run.path}"
         ) from None
     except Exception as error:
         manifest["error"] = str(error)
         raise
     finally:
         # Whatever happened: what was learnt can be looked at, and the status is true.
-        ended = datetime.now(UTC)
         manifest["status"] = status
-        manifest["ended"] = ended.isoformat(timespec="seconds")
-        manifest["seconds"] = round((ended - started).total_seconds(), 1)
+        manifest["ended"] = _now()
+        seconds = (datetime.now(UTC) - began).total_seconds()
+        manifest["seconds"] = round(manifest.get("seconds", 0.0) + seconds, 1)
         run.write_manifest(manifest)
         run.append_log(status)
         _draw_history(run, training, config.name)
     return TrainResult(run, status, len(run.read_history()), metrics)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _describe(
@@ -145,30 +218,59 @@ def _fit(
     training: TrainingSettings,
     seed: int,
     run: RunDirectory,
+    state: TrainingState | None,
     listener: Listener,
+    interruption: Interruption,
 ) -> None:
+    """Train from the beginning, or from a state: first the rest of an epoch that it has begun."""
     batches = Batches(dataset.splits["train"], training.batch_size, seed=seed)
     validation = dataset.splits.get("validation")
-    recorder = Recorder(run, batches, training, listener)
-    callbacks = [recorder, *watchers(training, validation=validation is not None)]
-    if listener.wants_steps:
-        callbacks.append(Steps(listener))
-    listener.begin(training.epochs, len(batches))
+    watchers = Watchers(training, validation=validation is not None)
+    recorder = Recorder(run, batches, training, listener, state)
+    saver = Saver(run, training, recorder, watchers, interruption)
+    epoch, step, stopped = 0, 0, False
+    if state is not None:
+        epoch, step, stopped = state.epoch, state.step, state.stopped
+        _restore(model, state, run, batches)
+    watchers.begin(model, state.watchers if state else ())
+    saver.set_model(model)
+    listener.begin(training.epochs, batches.steps_per_epoch)
     try:
-        model.fit(
-            batches,
-            validation_data=None
-            if validation is None
-            else Batches(validation, training.batch_size),
-            epochs=training.epochs,
-            class_weight=training.class_weight,
-            callbacks=callbacks,
-            shuffle=False,  # the batches have their order
-            verbose=0,
-        )
-        save_model(model, run.checkpoint)
+        interruption.waits = True
+        while epoch < training.epochs and not stopped:
+            batches.start_epoch(epoch, step)
+            model.fit(
+                batches,
+                validation_data=None
+                if validation is None
+                else Batches(validation, training.batch_size),
+                initial_epoch=epoch,
+                # Keras asks once how many batches an epoch has: a part of one is for itself.
+                epochs=epoch + 1 if step else training.epochs,
+                class_weight=training.class_weight,
+                callbacks=[recorder, watchers, saver],
+                shuffle=False,  # the batches have their order
+                verbose=0,
+            )
+            epoch, step = (epoch + 1, 0) if step else (training.epochs, 0)
+            stopped = bool(model.stop_training)
+        saver.save(len(run.read_history()), 0, stopped=stopped)  # to be extended from
     finally:
+        interruption.waits = False
         listener.end()
+    watchers.end()
+
+
+def _restore(model: keras.Model, state: TrainingState, run: RunDirectory, batches: Batches) -> None:
+    # Keras makes the variables of optimizer and metrics when they are first used.
+    model.optimizer.build(model.trainable_variables)
+    x, y = batches[0]
+    model.compute_metrics(x, y, model(x, training=False))
+    try:
+        write_variables(model.variables, state.model)
+        write_variables(model.optimizer.variables, state.optimizer)
+    except ValueError as error:
+        raise RunError(f"{run.state}: this is not a state of {run.config}: {error}") from error
 
 
 def _evaluate(

@@ -38,8 +38,8 @@ def test_the_model_of_an_unfinished_run_is_used_and_said_so(rnnbench, in_toy, tm
     (run / "model.keras").unlink()
     result = rnnbench("predict", run, "--values", "6,7,8,9")
     assert result.code == 0
-    assert f"{run}/model.keras is not there; using the last saved epoch" in result.err
-    (run / "checkpoint" / "model.keras").unlink()
+    assert f"{run}/model.keras is not there; using the last saved state" in result.err
+    (run / "checkpoint" / "state").unlink()
     refused = rnnbench("predict", run, "--values", "6,7,8,9")
     assert refused.code == 2
     assert "no trained model" in refused.err

@@ -10,6 +10,7 @@ import pytest
 from paths import CONFIGS
 
 from rnnbench.config import load_config
+from rnnbench.rundir import RunDirectory
 
 CODE = "import sys, keras\nprint([m for m in sys.modules if m.startswith('rnnbench')])\n" + (
     "model = keras.models.load_model(sys.argv[1])\n"
@@ -167,7 +168,12 @@ def test_a_config_tried_out_with_few_samples_is_not_told_that_they_are_few(rnnbe
         assert rnnbench("train", "imdb_lstm", "--dry-run", option).err == ""
 
 
-def test_ctrl_c_exits_with_130_and_keeps_the_run(in_toy, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_a_signal_ends_the_step_and_tells_how_to_go_on(
+    in_toy, tmp_path, rnnbench_process, number, code
+):
     command = [Path(sys.executable).with_name("rnnbench"), "train", in_toy / "toy.yaml"]
     with subprocess.Popen(
         [*command, "--epochs", "100000"],
@@ -180,15 +186,45 @@ def test_ctrl_c_exits_with_130_and_keeps_the_run(in_toy, tmp_path):
         for line in process.stderr:
             if line.startswith("epoch 3/"):
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         rest = process.stderr.read()
-        assert process.wait(timeout=60) == 130
-    assert "error: interrupted after" in rest
-    assert "Traceback" not in rest
+        assert process.wait(timeout=60) == code
+    assert "stopping after this step; once more stops at once" in rest
     (run,) = (tmp_path / "runs" / "toy").iterdir()
+    assert f"Go on with: rnnbench train --resume {run.relative_to(tmp_path)}" in rest
+    assert "Traceback" not in rest
     assert json.loads((run / "manifest.json").read_text())["status"] == "interrupted"
-    assert (run / "checkpoint" / "model.keras").exists()
     assert (run / "loss.png").exists()
+    done = len((run / "history.csv").read_text().splitlines()) - 1
+    resumed = rnnbench_process("train", "--resume", "toy", "--epochs", done + 2, "--json")
+    assert resumed.code == 0, resumed.err
+    assert json.loads(resumed.out)["epochs"] == done + 2
+    assert f"epoch {done + 1}/{done + 2}  loss" in resumed.err
+    assert json.loads((run / "manifest.json").read_text())["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["toy.yaml", "--resume", "toy"], "--resume goes on with the run's own config"),
+        (["--resume", "toy", "--seed", "1"], "give no CONFIG, and no option that changes it"),
+        (["--resume", "nothing"], "nothing: no such run"),
+        (["--resume", "toy", "--epochs", "1"], "has 2 epochs already; allowed: at least 2"),
+        ([], "CONFIG is missing; or give --resume RUN"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused(rnnbench, in_toy, arguments, message):
+    result = rnnbench("train", *arguments)
+    assert result.code == 2
+    assert message in result.err
+
+
+def test_a_run_that_another_process_trains_is_not_resumed(rnnbench, in_toy):
+    (run,) = (in_toy / "runs" / "toy").iterdir()
+    with RunDirectory(run).locked():
+        result = rnnbench("train", "--resume", "toy", "--epochs", "3")
+    assert result.code == 2
+    assert f"{run.relative_to(in_toy)}: another process is training this run" in result.err
 
 
 @pytest.fixture
@@ -215,7 +251,7 @@ TOY = CONFIGS / "toy_gru.yaml"
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train"], "Missing argument"),
+        (["train"], "CONFIG is missing; or give --resume RUN"),
         (["train", "nowhere.yaml"], "error: nowhere.yaml: no such file"),
         (
             ["train", TOY, "--epochs", "0"],

@@ -31,6 +31,14 @@ def test_the_order_is_drawn_from_seed_and_epoch():
     assert _order(Batches(SPLIT, 4, seed=6)) != orders[0]
 
 
+def test_an_epoch_goes_on_behind_its_first_batches():
+    batches = Batches(SPLIT, 4, seed=5)
+    whole = _order(batches)
+    batches.start_epoch(0, first=1)
+    assert (len(batches), batches.steps_per_epoch) == (2, 3)
+    assert _order(batches) == whole[4:]
+
+
 def test_inputs_and_targets_stay_together():
     for x, y in Batches(SPLIT, 3, seed=1):
         assert x[:, 0].tolist() == y.tolist()

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 from datetime import datetime
 
 import keras
@@ -11,8 +12,10 @@ from rnnbench.config.loading import parse_override
 from rnnbench.errors import InterruptedRunError, TrainingError
 from rnnbench.rundir import find
 from rnnbench.training import runner
+from rnnbench.training.evaluation import load_model
 from rnnbench.training.progress import Silence
 from rnnbench.training.runner import train
+from rnnbench.training.state import load_state
 
 TOY = """\
 name: toy
@@ -96,7 +99,7 @@ def test_a_run_leaves_everything_of_the_design(run_config):
         "predictions.png",
         "model.keras",
         "checkpoint",
-        "checkpoint/model.keras",
+        "checkpoint/state",
         "train.log",
     }
     assert (result.status, result.epochs) == ("finished", 3)
@@ -192,7 +195,8 @@ def test_the_saved_model_is_stock_keras_and_predicts_the_same(run_config):
     model = keras.models.load_model(result.run.model, safe_mode=True)
     assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
     x = np.array([[[1.0], [2.0], [3.0], [4.0]]], np.float32)
-    again = keras.models.load_model(result.run.checkpoint)
+    result.run.model.unlink()
+    again = load_model(result.run)  # from the saved state
     np.testing.assert_array_equal(model.predict(x, verbose=0), again.predict(x, verbose=0))
 
 
@@ -239,14 +243,13 @@ def test_ctrl_c_keeps_what_there_is(run_config, tmp_path):
     assert run.read_manifest()["status"] == "interrupted"
     assert len(_history(run)) == 2
     assert run.plot("loss").exists()
-    assert run.trained_model() == run.checkpoint
     assert not run.model.exists()
-    keras.models.load_model(run.checkpoint)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(run_config, tmp_path):
     text = TOY.replace("{type: adam, learning_rate: 1e-2}", "{type: sgd, learning_rate: 1e30}")
-    with pytest.raises(TrainingError, match=r"no longer a finite number in epoch 1.*clipnorm"):
+    message = r"no longer a finite number in epoch 1, step 2\. .*clipnorm"
+    with pytest.raises(TrainingError, match=message):
         run_config(text)
     manifest = find("toy", tmp_path / "runs").read_manifest()
     assert manifest["status"] == "failed"
@@ -274,8 +277,8 @@ def test_a_directory_that_could_not_be_begun_is_taken_away(run_config, tmp_path,
     assert list((tmp_path / "runs" / "toy").iterdir()) == []
 
 
-def test_a_checkpoint_is_saved_while_training(run_config, monkeypatch, tmp_path):
-    monkeypatch.setattr("rnnbench.training.callbacks.CHECKPOINT_SECONDS", 0.0)
+def test_a_state_is_saved_while_training(run_config, monkeypatch, tmp_path):
+    monkeypatch.setattr("rnnbench.training.callbacks._SHORTEST_SECONDS", 0.0)
     seen = []
 
     class Watching(Silence):
@@ -283,5 +286,27 @@ def test_a_checkpoint_is_saved_while_training(run_config, monkeypatch, tmp_path)
             seen.append(sorted(p.name for p in tmp_path.glob("runs/toy/*/checkpoint/*")))
 
     result = run_config(TOY, listener=Watching())
-    assert seen == [[], ["model.keras"], ["model.keras"]]
-    assert result.run.checkpoint.exists()
+    assert seen == [[], ["state"], ["previous_state", "state"]]
+    assert result.run.state.exists()
+
+
+def test_a_full_disk_ends_a_run_and_leaves_the_last_state(run_config, monkeypatch, tmp_path):
+    monkeypatch.setattr("rnnbench.training.callbacks._SHORTEST_SECONDS", 0.0)
+    flush = os.fsync
+    written = []
+
+    def fsync(descriptor):
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        if path.endswith(".partial.state"):
+            written.append(path)
+            if len(written) == 2:
+                raise OSError(28, "No space left on device")
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(TrainingError, match=r"No space left on device.*train --resume"):
+        run_config(TOY)
+    run = find("toy", tmp_path / "runs")
+    assert load_state(run).epoch == 1
+    assert run.status() == "failed"
+    assert not list(run.state.parent.glob(".partial*"))

@@ -1,0 +1,124 @@
+"""Training processes killed with SIGKILL at moments of chance, resumed, and compared bit for bit.
+
+`python -m pytest tests/training/test_kills.py --long` kills four models five times each; without
+`--long` two are killed once.
+"""
+
+import csv
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(sys.executable).with_name("rnnbench")
+IMDB = """\
+dataset:
+  {{type: imdb, num_words: 5000, maxlen: 60, padding: post, validation_split: 0.2, limit: 480}}
+model:
+  layers:
+    - {{type: embedding, output_dim: 16, mask_zero: {mask}}}
+    - {cell}
+    - {{type: dropout, rate: 0.2}}
+    - {{type: dense, units: 1, activation: sigmoid}}
+training:
+  loss: binary_crossentropy
+  metrics: [accuracy]
+  batch_size: 16
+  epochs: 4
+  checkpoint_every: {{steps: 1}}
+  early_stopping: {{patience: 1, restore_best_weights: true}}
+"""
+TOY = """\
+dataset: {type: toy_sequence, length: 300, validation_split: 0.2}
+model:
+  layers:
+    - {type: gru, units: 64, dropout: 0.1, recurrent_dropout: 0.1}
+    - {type: dense, units: 1}
+training:
+  optimizer: {type: adam}
+  loss: mse
+  batch_size: 8
+  epochs: 5
+  checkpoint_every: {steps: 1}
+  reduce_lr_on_plateau: {monitor: loss, patience: 0}
+"""
+CONFIGS = {
+    "toy_gru": TOY,
+    "imdb_simple_rnn": IMDB.format(mask="false", cell="{type: simple_rnn, units: 32}"),
+    "imdb_lstm": IMDB.format(mask="true", cell="{type: lstm, units: 32, dropout: 0.1}"),
+    "imdb_gru": IMDB.format(mask="true", cell="{type: gru, units: 32}"),
+}
+RANDOM = random.Random(0)
+
+
+def _start(*arguments, cwd):
+    return subprocess.Popen(
+        [PROGRAM, "train", *map(str, arguments), "-q"],
+        cwd=cwd,
+        env=os.environ | {"RNNBENCH_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _finish(process):
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors.decode()
+
+
+def _result(run):
+    with zipfile.ZipFile(run / "model.keras") as archive:
+        weights = archive.read("model.weights.h5")
+    with (run / "history.csv").open() as stream:
+        history = [{k: v for k, v in r.items() if k != "seconds"} for r in csv.DictReader(stream)]
+    return weights, history, json.loads((run / "metrics.json").read_text())
+
+
+def _saved(run):
+    """What tells that a state was saved."""
+    try:
+        return os.stat(run / "checkpoint" / "state").st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+def pytest_generate_tests(metafunc):
+    names = list(CONFIGS) if metafunc.config.getoption("--long") else ["toy_gru", "imdb_lstm"]
+    marks = {name: [pytest.mark.real_data] if "imdb" in name else [] for name in names}
+    metafunc.parametrize("name", [pytest.param(name, marks=marks[name]) for name in names])
+
+
+def test_a_killed_run_ends_as_if_it_had_not_been(name, tmp_path, request):
+    (tmp_path / f"{name}.yaml").write_text(CONFIGS[name])
+    _finish(_start(f"{name}.yaml", "-o", "whole", cwd=tmp_path))
+    (whole,) = (tmp_path / "whole" / name).iterdir()
+    kills = 0
+    run = None
+    wanted = 5 if request.config.getoption("--long") else 1
+    while kills < wanted:
+        arguments = ("--resume", run) if run else (f"{name}.yaml", "-o", "killed")
+        process = _start(*arguments, cwd=tmp_path)
+        before = _saved(run) if run else None
+        while process.poll() is None:
+            run = run or next((tmp_path / "killed").glob(f"{name}/*"), None)
+            if run and _saved(run) != before:
+                break
+            time.sleep(0.01)
+        # Training writes its state after every step: many of these moments are within a writing.
+        time.sleep(RANDOM.uniform(0, 0.25))
+        process.kill()
+        killed = process.wait() == -9
+        process.stderr.close()
+        kills += killed
+        if not killed:
+            break  # it was done before
+    assert kills >= 1
+    _finish(_start("--resume", run, cwd=tmp_path))
+    assert _result(run) == _result(whole)
+    assert json.loads((run / "manifest.json").read_text())["status"] == "finished"
