@@ -48,7 +48,7 @@ def train(
     from rnnbench.config import require_trainable
     from rnnbench.config.loading import SMOKE, Override, parse_override
 
-    overrides = [*(SMOKE if smoke else ())]
+    overrides = []
     for option, key, value in (
         ("--seed", "seed", seed),
         ("--epochs", "training.epochs", epochs),
@@ -57,6 +57,9 @@ def train(
         if value is not None:
             overrides.append(Override(key, value, f"{option} {value}"))
     overrides.extend(parse_override(setting) for setting in set_ or ())
+    if smoke:
+        given = {override.key for override in overrides}
+        overrides.extend(override for override in SMOKE if override.key not in given)
     path = find_config(config)
     loaded = read_config(path, overrides, strict=strict)
     require_trainable(loaded)

@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import keras
+import tensorflow as tf
 
 from rnnbench import rundir
 from rnnbench.config import require_trainable
 from rnnbench.data.batches import Batches
-from rnnbench.errors import InterruptedRunError
+from rnnbench.errors import InterruptedRunError, TrainingError
 from rnnbench.models.builder import build_model, compile_model
 from rnnbench.training.callbacks import Recorder, Steps, save_model, watchers
 from rnnbench.training.environment import describe_environment
-from rnnbench.training.evaluation import evaluate_split
+from rnnbench.training.evaluation import DIVERGENCE_ADVICE, evaluate_split
 from rnnbench.training.prediction import predict_inputs
 
 if TYPE_CHECKING:
@@ -167,6 +168,12 @@ def _fit(
             verbose=0,
         )
         save_model(model, run.checkpoint)
+    except tf.errors.OpError as error:
+        # Numbers that are none can end up as indices, such as those of an embedding's gradient.
+        raise TrainingError(
+            f"{run.path}: TensorFlow stopped with {type(error).__name__}, as it does when weights "
+            f"are no longer finite numbers. {DIVERGENCE_ADVICE}"
+        ) from error
     finally:
         listener.end()
 
