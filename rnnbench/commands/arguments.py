@@ -99,7 +99,8 @@ def find_config(config: str) -> Path:
     from rnnbench.shipped import find_shipped
 
     path = Path(config)
-    return path if os.path.lexists(path) else find_shipped(config) or path
+    # A directory may have a shipped config's name: that of its runs.
+    return path if os.path.isfile(path) else find_shipped(config) or path
 
 
 def find_config_or_run(config_or_run: str, output: Path | None) -> Path:
@@ -109,6 +110,8 @@ def find_config_or_run(config_or_run: str, output: Path | None) -> Path:
         ConfigError: there is none of them.
     """
     from rnnbench import rundir
+    from rnnbench.config.messages import closest
+    from rnnbench.shipped import shipped_configs
 
     path = Path(config_or_run)
     if os.path.isfile(path) or path.suffix in (".yaml", ".yml"):
@@ -119,8 +122,11 @@ def find_config_or_run(config_or_run: str, output: Path | None) -> Path:
         shipped = find_config(config_or_run)
         if shipped != path:
             return shipped
+        meant = closest(config_or_run, shipped_configs())
+        hint = f"\n  did you mean {meant}?" if meant else ""
         raise ConfigError(
-            f"{config_or_run!r} is neither a config file nor a run nor a shipped config. {error}"
+            f"{config_or_run!r} is neither a config file nor a run nor a shipped config. "
+            f"{error}{hint}"
         ) from None
 
 

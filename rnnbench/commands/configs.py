@@ -83,6 +83,8 @@ def init(
     print_result(str(target))
     command = text.split()[2]
     print_note(f"next: rnnbench {command} {shlex.quote(str(target))}")
+    if target.stem != path.stem:
+        print_note(f"its runs are named {path.stem} until you change `name`")
 
 
 def _describe(name: str, path: Path) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def _reserve(picture: Path) -> None:
     Raises:
         InputError: there is one, or it cannot be made.
     """
-    if picture.suffix not in _PICTURES:
+    if picture.suffix.lower() not in _PICTURES:
         raise InputError(f"--histogram: received {picture}; allowed: {', '.join(_PICTURES)}")
     try:
         picture.open("x").close()

@@ -78,7 +78,7 @@ def train(
         return
     if config is None:
         raise InputError("CONFIG is missing; or give --resume RUN")
-    overrides = [*(SMOKE if smoke else ())]
+    overrides = []
     for option, key, value in (
         ("--seed", "seed", seed),
         ("--epochs", "training.epochs", epochs),
@@ -87,6 +87,9 @@ def train(
         if value is not None:
             overrides.append(Override(key, value, f"{option} {value}"))
     overrides.extend(parse_override(setting) for setting in set_ or ())
+    if smoke:
+        given = {override.key for override in overrides}
+        overrides.extend(override for override in SMOKE if override.key not in given)
     path = find_config(config)
     loaded = read_config(path, overrides, strict=strict)
     require_trainable(loaded)

@@ -15,7 +15,7 @@ def validate(
     """Say everything that is wrong with configs, and what is unwise, without TensorFlow."""
     from rnnbench.config import check_config
     from rnnbench.config.loading import parse_override
-    from rnnbench.config.problems import render_all
+    from rnnbench.config.problems import printable, render_all
 
     overrides = [parse_override(setting) for setting in set_ or ()]
     checked = {str(path): check_config(path, overrides) for path in map(find_config, configs)}
@@ -25,7 +25,7 @@ def validate(
         for file, result in checked.items():
             for block in render_all((*result.problems, *result.advice)):
                 print_result(block)
-            print_result(f"{file}: {_verdict(len(result.problems), len(result.advice))}")
+            print_result(f"{printable(file)}: {_verdict(len(result.problems), len(result.advice))}")
     if any(result.problems or (strict and result.advice) for result in checked.values()):
         raise typer.Exit(ConfigError.exit_code)
 

@@ -41,7 +41,7 @@ AdviceName = Literal[
 REASONS: dict[AdviceName, str] = {
     "left_padding_under_mask": "on a GPU, cuDNN takes a mask on the right alone, and training "
     "stops with an error; under a mask the side changes no result",
-    "padding_without_mask": "the recurrence runs over the padding as if it were text",
+    "padding_without_mask": "the padding counts as if it were text",
     "mask_dropped": "the layers above work on the padding as if it were text",
     "fast_path_lost": "cuDNN runs LSTM and GRU with Keras' defaults alone; otherwise Keras loops "
     "over the steps on a GPU too",
@@ -125,7 +125,13 @@ def _on_padding(layers: list[StackedLayer], dataset: TextSettings) -> Iterator[A
             below = ("model", "layers", 0, "mask_zero")
             yield Advice("padding_without_mask", below, message, "mask_zero: true")
             return
-        if isinstance(recurrent, l.LSTM | l.GRU) and dataset.padding == "pre":
+        if recurrent is None and not masked and isinstance(stacked.layer, l.GlobalAveragePooling1D):
+            message = f"received false, and {stacked.type} averages {dataset.maxlen} steps"
+            below = ("model", "layers", 0, "mask_zero")
+            yield Advice("padding_without_mask", below, message, "mask_zero: true")
+            return
+        is_fast = recurrent is not None and not list(_on_fast_path(recurrent, i, stacked.layer))
+        if isinstance(recurrent, l.LSTM | l.GRU) and is_fast and dataset.padding == "pre":
             message = f"received pre, under a mask that {stacked.type} takes"
             side = ("dataset", "padding")
             yield Advice("left_padding_under_mask", side, message, "padding: post")
@@ -150,9 +156,8 @@ def _on_recurrence(layers: list[StackedLayer]) -> Iterator[Advice]:
             message = f"received simple_rnn, over {steps} steps"
             path = _path(i, stacked.layer, "type")
             yield Advice("simple_rnn_over_many_steps", path, message, "type: gru")
-        above = next(
-            (s.layer for s in layers[i + 1 :] if not isinstance(s.layer, _KEEPS_STEPS)), None
-        )
+        keeps = (*_KEEPS_STEPS, l.Dense) if recurrent.return_sequences else _KEEPS_STEPS
+        above = next((s.layer for s in layers[i + 1 :] if not isinstance(s.layer, keeps)), None)
         if isinstance(above, l.Flatten):
             path = _path(i, stacked.layer, "return_sequences")
             if recurrent.return_sequences:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from rnnbench.config import layers as l
@@ -62,8 +62,11 @@ def findings(config: RunConfig) -> Iterator[Finding]:
         yield from _check_input(config.model.input, facts)
         misplaced = list(_check_embeddings(config, config.model.input, facts))
         yield from misplaced
+        output_shape: Shape | None = None
         if not misplaced:  # else the shapes would only say the same again
-            yield from _check_stack(config, config.model.input, facts)
+            output_shape = yield from _check_stack(config, config.model.input, facts)
+        if facts is not None:
+            yield from _check_head(config, facts, output_shape)
     yield from _check_arguments(config)
     if config.dataset is not None:
         wrong = list(config.dataset.findings())
@@ -124,8 +127,10 @@ def _check_embeddings(
             yield (*path, "input_dim"), message
 
 
-def _check_stack(config: RunConfig, given: InputSettings, facts: Facts | None) -> Iterator[Finding]:
-    """Each layer gets a shape that it can take, and the last one gives what the task needs."""
+def _check_stack(
+    config: RunConfig, given: InputSettings, facts: Facts | None
+) -> Generator[Finding, None, Shape | None]:
+    """Each layer gets a shape that it can take; gives what the last one gives, if all do."""
     layers = config.model.layers
     # A model that takes any length must take the length of the padded samples.
     for shape in dict.fromkeys([given.shape, facts.input_shape if facts else given.shape]):
@@ -139,9 +144,8 @@ def _check_stack(config: RunConfig, given: InputSettings, facts: Facts | None) -
             if facts and shape != facts.input_shape and error.needs_length:
                 hint = f". model.input: {{shape: {list(facts.input_shape)}}} fixes the length"
             yield ("model", "layers", i), f"{layers[i].type} {error}{hint}"
-            return
-    if facts is not None:
-        yield from _check_head(config, facts, stacked[-1].output_shape)
+            return None
+    return stacked[-1].output_shape
 
 
 def _check_arguments(config: RunConfig) -> Iterator[Finding]:
@@ -181,48 +185,57 @@ def _check_training(training: TrainingSettings) -> Iterator[Finding]:
             yield ("training", "metrics", i), f"received {metric} again; each may stand once"
 
 
-def _check_head(config: RunConfig, facts: Facts, output_shape: Shape) -> Iterator[Finding]:
+def _check_head(config: RunConfig, facts: Facts, output_shape: Shape | None) -> Iterator[Finding]:
+    """The last layer, the loss and the metrics fit the task; the shape is None if it is unknown."""
     head = config.model.layers[-1]
     path: KeyPath = ("model", "layers", len(config.model.layers) - 1)
-    units = output_shape[-1] if len(output_shape) == 1 else None
+    units = output_shape[-1] if output_shape and len(output_shape) == 1 else None
     task = f"a {facts.task} task" + (f" with {facts.classes} classes" if facts.classes > 2 else "")
     key = (facts.task, 0 if facts.task == "multiclass" and units == facts.classes else units)
-    if key not in _HEADS:
-        wanted = facts.classes if facts.task == "multiclass" else 1
-        activation = {"binary": "sigmoid", "multiclass": "softmax", "regression": "linear"}
-        message = (
-            f"received an output of shape {written(output_shape)}; {task} needs ({wanted},), "
-            f"such as {{type: dense, units: {wanted}, activation: {activation[facts.task]}}}"
-        )
-        if len(output_shape) == 2:
-            message += " after a recurrent layer without return_sequences"
-        elif isinstance(head, l.Dense):
-            path = (*path, "units")
-        yield path, message
-        return
-    activations, losses, metrics = _HEADS[key]
-    unwise_activations, unwise_losses = _UNWISE.get(key, ((), ()))
-    allowed = " or ".join(activations)
-    if not isinstance(head, l.Dense):
-        message = f"received {head.type}; {task} ends in a dense layer with activation {allowed}"
-        yield path, message
-    elif head.activation not in activations + unwise_activations:
-        message = f"received {head.activation}; {task} with units: {units} needs {allowed}"
-        yield (*path, "activation"), message
+    if key in _HEADS:
+        fitting = [_HEADS[key]]
+        unwise_activations, unwise_losses = _UNWISE.get(key, ((), ()))
+        activations = _HEADS[key][0]
+        allowed = " or ".join(activations)
+        if not isinstance(head, l.Dense):
+            message = (
+                f"received {head.type}; {task} ends in a dense layer with activation {allowed}"
+            )
+            yield path, message
+        elif head.activation not in activations + unwise_activations:
+            message = f"received {head.activation}; {task} with units: {units} needs {allowed}"
+            yield (*path, "activation"), message
+    else:
+        # What the loss and the metrics may be is that of any head of the task.
+        fitting = [head for (name, _), head in _HEADS.items() if name == facts.task]
+        unwise_losses = REGRESSION_LOSSES if facts.task == "binary" else ()
+        if output_shape is not None:
+            yield _wrong_head(head, facts, output_shape, task, path)
     if config.training is not None:
-        if config.training.loss not in unwise_losses:
-            yield from _check_loss(config.training, task, losses)
+        losses = tuple(dict.fromkeys(loss for _, losses, _ in fitting for loss in losses))
+        metrics = tuple(dict.fromkeys(metric for *_, metrics in fitting for metric in metrics))
+        if config.training.loss not in losses + unwise_losses:
+            allowed = " or ".join(losses)
+            message = f"received {config.training.loss}; {task} needs {allowed}"
+            if key in _HEADS:
+                message = message.replace(" needs ", " with this last layer needs ")
+            yield ("training", "loss"), message
         yield from _check_metrics(config.training, task, metrics)
         yield from _check_class_weight(config.training, facts)
 
 
-def _check_loss(
-    training: TrainingSettings, task: str, losses: tuple[str, ...]
-) -> Iterator[Finding]:
-    if training.loss not in losses:
-        allowed = " or ".join(losses)
-        message = f"received {training.loss}; {task} with this last layer needs {allowed}"
-        yield ("training", "loss"), message
+def _wrong_head(
+    head: l.Layer, facts: Facts, output_shape: Shape, task: str, path: KeyPath
+) -> Finding:
+    wanted = facts.classes if facts.task == "multiclass" else 1
+    activation = {"binary": "sigmoid", "multiclass": "softmax", "regression": "linear"}
+    message = (
+        f"received an output of shape {written(output_shape)}; {task} needs ({wanted},), "
+        f"such as {{type: dense, units: {wanted}, activation: {activation[facts.task]}}}"
+    )
+    if len(output_shape) == 2:
+        return path, f"{message} after a recurrent layer without return_sequences"
+    return (*path, "units") if isinstance(head, l.Dense) else path, message
 
 
 def _check_metrics(

@@ -57,7 +57,9 @@ class Document:
             mine |= {p: place for p, place in theirs.items() if p[: len(path)] == path}
         self.unreadable |= {p for p in other.unreadable if p[: len(path)] == path}
 
-    def override(self, key: str, value: object, source: Source) -> None:
+    def override(
+        self, key: str, value: object, source: Source, inside: Document | None = None
+    ) -> None:
         """Set one value, reached by a dotted key such as `model.layers.1.units`.
 
         A key that leads through a value that is no mapping or sequence, or past the end of a
@@ -67,9 +69,10 @@ class Document:
             key: the way to the value.
             value: plain data.
             source: the option that says so; the value is what its text ends in.
+            inside: the places within the value, where it has parts.
         """
         parts = key.split(".")
-        start = max(0, source.text.find(key))
+        start = max(0, source.text.find(key, source.text.find(" ") + 1))
         place = source.place_at(start, len(key))
         here: Any = self.data
         path: KeyPath = ()
@@ -95,6 +98,9 @@ class Document:
         # `--set KEY=VALUE`, `--epochs VALUE`: the value is what follows the key or the option.
         at = source.text.find("=", start + len(key)) + 1 or source.text.find(" ") + 1
         self.values[path] = source.place_at(at, len(source.text) - at)
+        if inside is not None:
+            self.keys |= {(*path, *p): place for p, place in inside.keys.items()}
+            self.values |= {(*path, *p): place for p, place in inside.values.items() if p}
 
 
 def _step(here: object, part: str, path: KeyPath) -> str | int:
@@ -105,7 +111,8 @@ def _step(here: object, part: str, path: KeyPath) -> str | int:
     """
     where = dotted(path) or "the config"
     if isinstance(here, dict):
-        return int(part) if part not in here and part.isdecimal() and int(part) in here else part
+        # A number is a key of class_weight.
+        return int(part) if part.isdecimal() and part not in here else part
     if isinstance(here, list):
         if part.isdecimal() and int(part) < len(here):
             return int(part)

@@ -34,14 +34,19 @@ class Override:
         value: a YAML value.
         option: what the user typed, named in messages as its place.
         makes_section: whether to make a `dataset` or `training` that the config does not have.
-        problems: what is wrong with the option itself.
+        document: the places within the value, and what is wrong with the option itself.
     """
 
     key: str
     value: object
     option: str
     makes_section: bool = False
-    problems: tuple[Problem, ...] = ()
+    document: Document | None = None
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong with the option itself."""
+        return self.document.problems if self.document else []
 
 
 @dataclass(frozen=True)
@@ -79,9 +84,10 @@ def parse_override(setting: str) -> Override:
     source = Source(option, option, is_option=True)
     if not equals or not key:
         message = f"received {setting!r}; allowed: KEY=VALUE, such as --set training.epochs=3"
-        return Override("", None, option, problems=(Problem(Place(source), (), message),))
-    value, problems = read_value(source, option.index("=") + 1)
-    return Override(key, value, option, makes_section=True, problems=tuple(problems))
+        refused = Document({}, source, problems=[Problem(Place(source), (), message)])
+        return Override("", None, option, document=refused)
+    value, document = read_value(source, option.index("=") + 1)
+    return Override(key, value, option, makes_section=True, document=document)
 
 
 def load_config(path: Path, overrides: Sequence[Override] = ()) -> RunConfig:
@@ -122,16 +128,17 @@ def _override(document: Document, override: Override) -> None:
     # `--epochs` makes no training of a model alone: `require_trainable` says what is missing.
     if override.makes_section or not inside or document.data.get(section) is not None:
         source = Source(override.option, override.option, is_option=True)
-        document.override(override.key, override.value, source)
+        document.override(override.key, override.value, source, override.document)
 
 
 def _similar_config(path: Path) -> str | None:
     """A config whose name is like that of a file that is not there."""
     try:
-        beside = [str(p) for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml")]
+        beside = {p.stem: str(p) for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml")}
     except OSError:
-        beside = []
-    return messages.closest(path, [*beside, *shipped_configs()])
+        beside = {}
+    meant = messages.closest(path.stem, [*beside, *shipped_configs()])
+    return beside.get(meant, meant) if meant else None
 
 
 def _check_document(document: Document) -> Checked:
@@ -159,7 +166,14 @@ def _check_data(
                 message += ". It is the file's name, as no `name:` is given"
             document.report(c.path, message, c.suggestion, key=c.is_of_key)
         both = repair.readings(document.data, complaints)
-        return None, *_check_readings(document, both)
+        found, advice = _check_readings(document, both)
+        # Of what was put in a place, nothing can be said there.
+        mended = {c.path for c in complaints}
+        return (
+            None,
+            [f for f in found if f[0] not in mended],
+            [a for a in advice if a.path not in mended],
+        )
     found = list(checks.findings(config))
     return config, found, [] if found else _advise(document, config)
 

@@ -73,18 +73,49 @@ def translate(error: ValidationError, data: Any, root: type[Settings]) -> list[C
         if details["type"] == "too_short" and details["input"]:
             continue  # pydantic counts only the items that are right; those have their own errors
         path, settings, field = _walk(details["loc"], data, root)
-        if details["type"] == "union_tag_invalid":
-            path += ("type",)
-        message, suggestion = _message(details, settings)
         kind = "wrong_key" if details["loc"][-1:] == ("[key]",) else details["type"]
+        if kind == "union_tag_invalid":
+            path += ("type",)
+        misspelt = _misspelt_type(details) if kind == "union_tag_not_found" else None
+        if misspelt is not None:
+            found.append(
+                Complaint(
+                    "extra_forbidden", (*path, misspelt), "unknown key", "type", settings, None
+                )
+            )
+            continue
+        if kind == "invalid_key":
+            kind, path = "extra_forbidden", (*path[:-1], details["input"])
+        message, suggestion = _message(details, settings)
         found.append(Complaint(kind, path, message, suggestion, settings, field))
     return found
 
 
 def closest(received: object, allowed: Iterable[str]) -> str | None:
-    """What was probably meant, among what is allowed."""
-    close = difflib.get_close_matches(str(received), list(allowed), n=1)
-    return close[0] if close else None
+    """What was probably meant, among what is allowed: `LSTM`, `lr`, `acc` and `ltsm` are known."""
+    words = {_bare(word): word for word in allowed}
+    wanted = _bare(str(received))
+    initials = {"".join(part[:1] for part in word.split("_")): word for word in words.values()}
+    starts = [word for bare, word in words.items() if len(wanted) > 2 and bare.startswith(wanted)]
+    if wanted in words:
+        return words[wanted]
+    if len(wanted) > 1 and wanted in initials:
+        return initials[wanted]
+    if starts:
+        return starts[0]
+    close = difflib.get_close_matches(wanted, words, n=1)
+    return words[close[0]] if close else None
+
+
+def _bare(word: str) -> str:
+    """A word without what people write differently."""
+    return word.lower().replace("_", "").replace("-", "")
+
+
+def _misspelt_type(details: ErrorDetails) -> str | None:
+    """The key that was probably meant to be `type`."""
+    keys = details["input"] if isinstance(details["input"], dict) else ()
+    return next((key for key in keys if closest(key, ["type"]) == "type"), None)
 
 
 def _walk(
@@ -102,9 +133,9 @@ def _walk(
             annotation = next((c for c in choices if part in _tags(c)), None)
             continue
         path += (part,)
-        if isinstance(part, str):
+        if isinstance(part, str) or isinstance(data, dict):
             settings = choices[0] if len(choices) == 1 else None
-            field = settings.model_fields.get(part) if settings else None
+            field = settings.model_fields.get(str(part)) if settings else None
             annotation = field.annotation if field else None
         try:
             data = data[part]
@@ -134,16 +165,19 @@ def _message(details: ErrorDetails, settings: type[Settings] | None) -> tuple[st
     match kind:
         case "missing":
             return "missing: this key is needed", None
-        case "extra_forbidden":
+        case "extra_forbidden" | "invalid_key":
             allowed = sorted(settings.model_fields, key="type".__ne__) if settings else []
             last = str(details["loc"][-1])
-            return f"unknown key; allowed here: {', '.join(allowed)}", closest(last, allowed)
+            message = f"unknown key; allowed here: {', '.join(allowed)}"
+            for section in _sections_with(last, settings):
+                return f"unknown key here; it belongs in {section}", f"{section}.{last}"
+            return message, closest(last, allowed)
         case "union_tag_not_found":
             return "type is missing: it says which kind this is", None
         case "union_tag_invalid":
             allowed = re.findall(r"'([^']*)'", context["expected_tags"])
-            tag = context["tag"]
-            message = f"unknown type {tag!r}; allowed: {', '.join(allowed)}"
+            tag = received.get("type") if isinstance(received, dict) else context["tag"]
+            message = f"unknown type {_written(tag)}; allowed: {', '.join(allowed)}"
             return message, closest(tag, allowed)
         case "literal_error":
             allowed = re.findall(r"'([^']*)'", context["expected"])
@@ -152,12 +186,24 @@ def _message(details: ErrorDetails, settings: type[Settings] | None) -> tuple[st
         case _ if kind in _BOUNDS:
             bound = _BOUNDS[kind].format(**context)
             return f"received {_written(received)}; allowed: {bound}", None
-        case "model_type" | "model_attributes_type" if isinstance(received, str):
+        case "model_attributes_type" if isinstance(received, str):
             message = f"received {received!r}; allowed: a mapping, such as {{type: {received}}}"
             return message, None
         case _:
             expected = _EXPECTED.get(kind, details["msg"])
             return f"received {_written(received)}; allowed: {expected}", None
+
+
+def _sections_with(key: str, settings: type[Settings] | None) -> list[str]:
+    """The parts of these settings that take a key."""
+    fields = settings.model_fields if settings else {}
+    return [
+        name
+        for name, field in fields.items()
+        if key not in fields
+        and any(key in part.model_fields for part in _settings_in(field.annotation))
+        and key != "type"
+    ]
 
 
 def _written(value: object) -> str:

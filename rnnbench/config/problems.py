@@ -129,9 +129,15 @@ def render_all(problems: Sequence[Problem]) -> list[str]:
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:
-    """Problems in the order in which a file is read, those of options last."""
+    """Problems in the order in which a file is read, those of options last.
+
+    What is wrong with an anchor's value is said once, not for each of its aliases.
+    """
+    first: dict[tuple[Place, str], Problem] = {}
+    for problem in problems:
+        first.setdefault((problem.place, problem.message), problem)
     return sorted(
-        dict.fromkeys(problems),
+        first.values(),
         key=lambda p: (p.place.source.is_option, p.place.line or 0, p.place.column or 0),
     )
 

@@ -21,6 +21,8 @@ from rnnbench.config.yaml_loader import TAG, UNREADABLE_TAG, Loader, OutOfBounds
 # A config has a few thousand characters; more would take seconds to read.
 MAX_CHARACTERS = 200_000
 
+_SHOWN_TABS = 20
+
 _SCALARS = {TAG + kind for kind in ("str", "int", "float", "bool", "null")}
 # What PyYAML raises for a scalar that is tagged as a number and is none.
 _CONSTRUCTION_ERRORS = (ValueError, KeyError, IndexError, AttributeError, TypeError, OverflowError)
@@ -47,7 +49,9 @@ _WHERE_IT_STOPPED = (
         "its colon",
     ),
     (r"found duplicate anchor|second occurrence", "an anchor of this name is on line {line} too"),
+    (r"found character '\\t'", "a tab; between words stand spaces"),
     (r"found character '(.)' that cannot start", "a value that starts with \\1 needs quotes"),
+    (r"expected '<document start>'", "nothing may follow the end of the document"),
     (
         r"found unknown escape character '(.)'",
         "in double quotes \\\\\\1 stands for nothing; take single quotes, or double the backslash",
@@ -95,8 +99,8 @@ def read_text(text: str, name: str) -> Document:
     return document
 
 
-def read_value(source: Source, start: int) -> tuple[object, list[Problem]]:
-    """The value of an option, as YAML, and what is wrong with it.
+def read_value(source: Source, start: int) -> tuple[object, Document]:
+    """The value of an option, as YAML, and a document of its places and of what is wrong with it.
 
     Args:
         source: the option.
@@ -108,11 +112,13 @@ def read_value(source: Source, start: int) -> tuple[object, list[Problem]]:
     reader = _Reader(document.source, document.problems)
     node = reader.parse()
     value = None if node is None else reader.build(document, node, ())
-    problems = [
+    document.problems = [
         Problem(replace(p.place, source=source), p.path, f"the value is {p.message}")
         for p in document.problems
     ]
-    return value, problems
+    for places in (document.keys, document.values):
+        places.update({path: replace(place, source=source) for path, place in places.items()})
+    return value, document
 
 
 class _Reader:
@@ -253,7 +259,7 @@ class _Reader:
             if line.lstrip(" ").startswith("\t") and line.strip()
         ]
         if any(number == mark.line for number, _ in tabs):
-            for number, column in tabs:
+            for number, column in tabs[:_SHOWN_TABS]:
                 place = Place(self._source, number + 1, column + 1)
                 self._add(place, "not valid YAML: a tab; lines are indented with spaces")
             return

@@ -36,7 +36,7 @@ def _mend(data: Any, complaint: Complaint, reading: int) -> bool:
         return False
     last = path[-1] if path else None
     if complaint.is_of_key:
-        value = container.pop(last)
+        value = container.pop(last, None)
         if complaint.suggestion is not None:
             container.setdefault(complaint.suggestion, value)
         return True

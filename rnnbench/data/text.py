@@ -62,11 +62,13 @@ class TextSettings(DatasetSettings):
     ] = "pre"
 
     def findings(self) -> Iterator[tuple[str, str]]:
-        if self.num_words is not None and self.skip_top >= self.num_words:
+        size = self.num_words or self.largest_token
+        if self.skip_top >= size:
+            limit = "num_words" if self.num_words else "the largest token,"
             yield (
                 "skip_top",
-                f"received {self.skip_top}, which leaves no word below num_words "
-                f"{self.num_words}; skip_top must be smaller",
+                f"received {self.skip_top}, which leaves no word below {limit} {size}; skip_top "
+                "must be smaller",
             )
 
     def pad(

@@ -30,7 +30,7 @@ _FLOAT = 4
 _PROGRAM = 600_000_000 + 130_000_000
 # Numbers kept for each unit of a recurrent layer, sample and step, for the way back: gates, states
 # and what follows from them. A mask keeps more.
-_KEPT: dict[type[Settings], tuple[float, float]] = {
+_KEPT: dict[type[Settings], tuple[int, int]] = {
     l.SimpleRNN: (1, 2),
     l.LSTM: (7, 1),
     l.GRU: (6, 1),
@@ -74,7 +74,7 @@ def estimate_memory(
         reading=dataset.reading_memory(),
         data=sum(samples.values()) * (prod(shape) * _FLOAT + 8),
         weights=parameters * _FLOAT * (2 + _slots(training.optimizer)),
-        activations=int(batch * _FLOAT * _kept_per_sample(model.layers, shape)),
+        activations=batch * _FLOAT * _kept_per_sample(model.layers, shape),
     )
 
 
@@ -103,9 +103,9 @@ def _slots(optimizer: AnyOptimizer) -> int:
     return momentum
 
 
-def _kept_per_sample(layers: tuple[l.Layer, ...], shape: tuple[int, ...]) -> float:
+def _kept_per_sample(layers: tuple[l.Layer, ...], shape: tuple[int, ...]) -> int:
     """Numbers that a training step keeps for each sample."""
-    kept = 0.0
+    kept = 0
     masked = False
     for stacked in stack(layers, shape):
         masked |= isinstance(stacked.layer, l.Masking) or (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnbench.config.layers import Embedding
+from rnnbench.config.shapes import ShapeError, stack
 from rnnbench.data.text import TextSettings, decode, words
 from rnnbench.errors import ConfigError, DataError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from rnnbench.config import InputSettings, RunConfig
+    from rnnbench.config.shapes import Shape
     from rnnbench.rundir import RunDirectory
 
 
@@ -34,7 +36,7 @@ class Sample:
 
 
 def read_text(config: RunConfig, text: str, run: RunDirectory | None) -> Sample:
-    """The tokens of a text; padded only if the model takes one length alone.
+    """The tokens of a text; padded only if the model does not take its length.
 
     Args:
         config: resolved.
@@ -53,8 +55,8 @@ def read_text(config: RunConfig, text: str, run: RunDirectory | None) -> Sample:
         raise DataError(f"--text: received {text!r}, which has no words; give at least one")
     vocabulary = run.read_vocabulary() if run else settings.read_vocabulary()
     tokens = settings.encode(text, vocabulary)
-    fixed = _input(config).shape[0] is not None
-    inputs = settings.pad([tokens]) if fixed else np.array([tokens], dtype=np.int32)
+    fits = _input(config).shape[0] is None and _misfit(config, (len(tokens),)) is None
+    inputs = np.array([tokens], dtype=np.int32) if fits else settings.pad([tokens])
     return Sample(inputs, tuple(decode(inputs[0].tolist(), vocabulary)))
 
 
@@ -73,6 +75,9 @@ def read_values(config: RunConfig, values: Sequence[float]) -> Sample:
         wanted = count or f"a multiple of {features}"
         raise DataError(f"--values: received {len(values)} values; this model takes {wanted}")
     inputs = np.array(values, dtype=np.float32).reshape(1, *(size or -1 for size in shape))
+    misfit = _misfit(config, inputs.shape[1:])
+    if misfit is not None:
+        raise DataError(f"--values: received {len(inputs[0])} steps: {misfit}")
     return Sample(inputs, _value_labels(inputs))
 
 
@@ -81,9 +86,11 @@ def draw_sample(config: RunConfig, timesteps: int) -> Sample:
 
     Args:
         config: resolved.
-        timesteps: how many, where the model takes any number.
+        timesteps: how many, where the model takes any number; more if a layer needs more.
     """
     random = np.random.default_rng(config.seed)
+    while _misfit(config, tuple(size or timesteps for size in _input(config).shape)):
+        timesteps += 1
     shape = tuple(size or timesteps for size in _input(config).shape)
     embedding = config.model.layers[0]
     if isinstance(embedding, Embedding):
@@ -93,6 +100,15 @@ def draw_sample(config: RunConfig, timesteps: int) -> Sample:
         return Sample(tokens, tuple(str(token) for token in tokens[0]))
     inputs = random.standard_normal((1, *shape), dtype=np.float32)
     return Sample(inputs, _value_labels(inputs))
+
+
+def _misfit(config: RunConfig, shape: Shape) -> str | None:
+    """Why the layers cannot take a sample of a shape, such as a sequence too short to pool."""
+    try:
+        list(stack(config.model.layers, shape))
+    except ShapeError as error:
+        return str(error)
+    return None
 
 
 def _takes_tokens(config: RunConfig) -> bool:

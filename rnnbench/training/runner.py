@@ -9,15 +9,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import keras
+import tensorflow as tf
 
 from rnnbench import rundir
 from rnnbench.config import require_trainable
 from rnnbench.data.batches import Batches
-from rnnbench.errors import InterruptedRunError, RunError, TerminatedRunError
+from rnnbench.errors import InterruptedRunError, RunError, TerminatedRunError, TrainingError
 from rnnbench.models.builder import build_model, compile_model
 from rnnbench.training.callbacks import Recorder, Saver, Watchers
 from rnnbench.training.environment import describe_environment
-from rnnbench.training.evaluation import evaluate_split, save_model
+from rnnbench.training.evaluation import DIVERGENCE_ADVICE, evaluate_split, save_model
 from rnnbench.training.interruption import Interruption
 from rnnbench.training.prediction import predict_inputs
 from rnnbench.training.state import load_state, write_variables
@@ -255,6 +256,12 @@ def _fit(
             epoch, step = (epoch + 1, 0) if step else (training.epochs, 0)
             stopped = bool(model.stop_training)
         saver.save(len(run.read_history()), 0, stopped=stopped)  # to be extended from
+    except tf.errors.OpError as error:
+        # Numbers that are none can end up as indices, such as those of an embedding's gradient.
+        raise TrainingError(
+            f"{run.path}: TensorFlow stopped with {type(error).__name__}, as it does when weights "
+            f"are no longer finite numbers. {DIVERGENCE_ADVICE}"
+        ) from error
     finally:
         interruption.waits = False
         listener.end()

@@ -39,6 +39,7 @@ def test_init_writes_a_shipped_config_out_as_it_is(rnnbench, in_tmp):
     assert (in_tmp / "imdb_lstm.yaml").read_bytes() == (CONFIGS / "imdb_lstm.yaml").read_bytes()
     assert rnnbench("init", "embedding", "my model.yaml").err == (
         "next: rnnbench summary 'my model.yaml'\n"
+        "its runs are named embedding until you change `name`\n"
     )
     assert rnnbench("validate", "my model.yaml").code == 0
 
@@ -74,6 +75,15 @@ def test_a_shipped_name_stands_for_its_file_everywhere(rnnbench, in_tmp):
     assert rnnbench("diff", "imdb_lstm", CONFIGS / "imdb_lstm.yaml").out.endswith("say the same\n")
     trained = json.loads(rnnbench("train", "toy_gru", "--smoke", "--json", "-q").out)
     assert trained["run_dir"].startswith("runs/toy_gru/")
+
+
+def test_a_directory_hides_no_shipped_config(rnnbench, in_tmp):
+    (in_tmp / "toy_gru").mkdir()
+    for command in ("validate", "summary"):
+        assert str(CONFIGS / "toy_gru.yaml") in rnnbench(command, "toy_gru").out
+    result = rnnbench("diff", "toy_gru", "toy_gro")
+    assert result.code == 2
+    assert result.err.endswith("did you mean toy_gru?\n")
 
 
 def test_a_file_and_a_run_go_before_a_shipped_name(rnnbench, in_tmp):

@@ -50,6 +50,31 @@ def test_a_text_is_read_with_the_vocabulary(rnnbench, standin_data):
         assert word in text
 
 
+def test_a_sample_is_long_enough_for_a_convolution(rnnbench, in_tmp, standin_data):
+    path = in_tmp / "conv.yaml"
+    path.write_text(
+        "dataset: {type: imdb, num_words: 40, maxlen: 20, padding: post}\n"
+        "model:\n  layers:\n    - {type: embedding, output_dim: 2}\n"
+        "    - {type: conv1d, filters: 2, kernel_size: 12}\n    - {type: gru, units: 2}\n"
+        "    - {type: dense, units: 1, activation: sigmoid}\n"
+        "training: {loss: binary_crossentropy, epochs: 1}\n"
+    )
+    for arguments, steps in (([], 1), (["--steps", "2"], 1), (["--text", "word1"], 9)):
+        (layer,) = json.loads(rnnbench("trace", path, *arguments, "--json").out)["layers"]
+        assert len(layer["steps"]) == steps
+
+
+def test_values_too_few_for_a_layer_are_refused(rnnbench, in_tmp):
+    path = in_tmp / "conv.yaml"
+    path.write_text(
+        "model: {input: {shape: [null, 1]}, layers: [{type: conv1d, filters: 2, kernel_size: 3},"
+        " {type: gru, units: 2}]}"
+    )
+    result = rnnbench("trace", path, "--values", "1,2")
+    assert result.code == 2
+    assert "--values: received 2 steps: reaches over 3 steps, gets only 2" in result.err
+
+
 def test_tokens_are_drawn_where_none_are_given(rnnbench):
     document = json.loads(rnnbench("trace", CONFIGS / "imdb_lstm.yaml", "--json").out)
     assert len(document["layers"][0]["steps"]) == 10

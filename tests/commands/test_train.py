@@ -168,6 +168,28 @@ def test_a_config_tried_out_with_few_samples_is_not_told_that_they_are_few(rnnbe
         assert rnnbench("train", "imdb_lstm", "--dry-run", option).err == ""
 
 
+def test_smoke_keeps_its_limit_where_a_setting_replaces_the_dataset(rnnbench, in_tmp):
+    dataset = "dataset={type: imdb, maxlen: 5, padding: post, validation_split: 0.2}"
+    options = ("--smoke", "--set", dataset, "--set", "training.epochs=2", "--dry-run", "--json")
+    config = json.loads(rnnbench("train", "imdb_lstm", *options).out)["config"]
+    assert config["dataset"]["limit"] == 64
+    assert config["training"]["epochs"] == 2
+
+
+def test_an_error_of_tensorflows_own_is_one_message(rnnbench, in_tmp, standin_data, monkeypatch):
+    import keras
+    import tensorflow as tf
+
+    def fit(*_, **__):
+        raise tf.errors.InvalidArgumentError(None, None, "indices[0] = 893 is not in [0, 321)")
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    result = rnnbench("train", "toy_gru", "-q")
+    assert result.code == 1
+    assert "TensorFlow stopped with InvalidArgumentError" in result.err
+    assert "Traceback" not in result.err
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
 )

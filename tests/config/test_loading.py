@@ -4,7 +4,7 @@ import pytest
 import yaml
 from paths import CONFIGS
 
-from rnnbench.config import dump_config, load_config, require_trainable
+from rnnbench.config import check_config, dump_config, load_config, require_trainable
 from rnnbench.config.loading import Override, parse_override
 from rnnbench.errors import ConfigError
 
@@ -179,6 +179,27 @@ def test_every_problem_comes_at_once_those_of_options_last(load):
     assert lines[1].startswith("c.yaml:4:20: model.layers.0.unit: unknown key")
     assert lines[2].startswith("--set seed=[: the value is not valid YAML")
     assert lines[3] == "--set training.epochs=0: training.epochs: received 0; allowed: at least 1"
+
+
+@pytest.mark.parametrize(
+    ("setting", "path", "column"),
+    [
+        ("silence=[x]", "silence.0", 16),
+        ("training.class_weight={0: 1.0, 1: x}", "training.class_weight.1", 41),
+        ("set=3", "set", 7),
+        ("training.class_weight.1=x", "training.class_weight.1", 31),
+    ],
+)
+def test_the_place_within_an_option_is_that_of_the_part(tmp_path, setting, path, column):
+    (tmp_path / "c.yaml").write_text(IMDB)
+    (problem,) = check_config(tmp_path / "c.yaml", [parse_override(setting)]).problems
+    assert (str(problem.place), problem.place.column) == (f"--set {setting}", column)
+    assert ".".join(map(str, problem.path)) == path
+
+
+def test_a_class_weight_is_set_by_its_number(load):
+    config = load(IMDB, "training.class_weight.1=2.0")
+    assert config.training.class_weight == {1: 2.0}
 
 
 def test_options_hide_no_file_that_cannot_be_read(load):

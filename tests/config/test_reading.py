@@ -65,8 +65,8 @@ def test_data_and_places():
 )
 def test_values_are_read_as_people_write_them(text, value):
     option = f"--set x={text}"
-    parsed, problems = read_value(_option(option), option.index("=") + 1)
-    assert problems == []
+    parsed, document = read_value(_option(option), option.index("=") + 1)
+    assert document.problems == []
     assert parsed == value
     assert type(parsed) is type(value)
 
@@ -79,8 +79,9 @@ def test_what_is_written_is_read_as_it_was(value):
 
 
 def test_a_value_that_is_no_yaml_is_a_problem_of_its_option():
-    value, (problem,) = read_value(_option("--set x={a: ["), 8)
+    value, document = read_value(_option("--set x={a: ["), 8)
     assert value is None
+    (problem,) = document.problems
     assert str(problem.place) == "--set x={a: ["
     assert problem.place.column == 14
     assert problem.message.startswith("the value is not valid YAML: ")
