@@ -15,6 +15,7 @@ from rnnbench.commands.data import app as data_app
 from rnnbench.commands.diff import diff
 from rnnbench.commands.evaluate import evaluate
 from rnnbench.commands.predict import predict
+from rnnbench.commands.reproduce import reproduce
 from rnnbench.commands.runs import runs, show
 from rnnbench.commands.schema import schema
 from rnnbench.commands.summary import summary
@@ -36,6 +37,7 @@ for command in (
     predict,
     runs,
     show,
+    reproduce,
     configs,
     init,
     validate,

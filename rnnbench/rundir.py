@@ -222,11 +222,17 @@ class RunDirectory:
         """
         from filelock import FileLock, Timeout
 
+        lock = FileLock(self.lock_file)
         try:
-            with FileLock(self.lock_file, timeout=0):
-                yield
+            lock.acquire(timeout=0)
         except Timeout:
             raise RunError(f"{self.path}: another process is training this run") from None
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be written to: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def is_locked(self) -> bool:
         """Whether a process is training this run; the directory may be read-only."""

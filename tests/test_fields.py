@@ -78,7 +78,7 @@ def test_every_field_of_a_watcher_changes_the_keras_callback(kind, name):
     states = []
     for value in ("loss", "val_loss") if name == "monitor" else stand_ins(kind.model_fields[name]):
         watched = training.model_copy(update=nothing | {section: kind(**{name: value})})
-        (callback,) = callbacks.watchers(watched, validation=True)
+        (callback,) = callbacks.Watchers(watched, validation=True).callbacks
         states.append({key: str(state) for key, state in vars(callback).items()})
     assert states[0] != states[1]
 

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -152,3 +154,24 @@ def test_the_output_is_runs_or_what_the_environment_says(monkeypatch):
     assert str(rundir.default_output()) == "runs"
     monkeypatch.setenv("RNNBENCH_RUNS", "/elsewhere")
     assert str(rundir.default_output()) == "/elsewhere"
+
+
+def test_twenty_starts_in_one_second_make_twenty_directories(tmp_path):
+    code = (
+        "import sys, time\n"
+        "from datetime import UTC, datetime\n"
+        "from pathlib import Path\n"
+        "from rnnbench import rundir\n"
+        "started = datetime(2026, 1, 1, tzinfo=UTC)\n"
+        "print(rundir.create(Path(sys.argv[1]), 'toy', 0, started).path)\n"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True)
+        for _ in range(20)
+    ]
+    paths = [process.communicate(timeout=60)[0].strip() for process in processes]
+    assert len(set(paths)) == 20
+    assert {p.name for p in (tmp_path / "toy").iterdir()} == {
+        "20260101T000000Z-s0",
+        *(f"20260101T000000Z-s0-{number}" for number in range(2, 21)),
+    }

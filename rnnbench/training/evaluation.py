@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # What Keras puts into a file.
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
+_PLAIN = {(None, "__keras_tensor__"), (None, "__tuple__")}
 # Learning that diverges is helped by these, most of the time.
 DIVERGENCE_ADVICE = (
     "What usually helps: gradient clipping (training.optimizer.clipnorm: 1.0) or a smaller "
@@ -80,8 +81,8 @@ def _refuse_hostile(path: Path) -> None:
         odd = ", ".join(sorted(members ^ _MEMBERS))
         raise RunError(f"{path}: refused: Keras saves {', '.join(sorted(_MEMBERS))}; not so: {odd}")
     for module, name in _named_classes(config):
-        allowed = module is not None and module.split(".")[0] == "keras" and name != "Lambda"
-        if not allowed:
+        is_stock = module is not None and module.split(".")[0] == "keras" and name != "Lambda"
+        if not is_stock and (module, name) not in _PLAIN:
             raise RunError(
                 f"{path}: refused: it names {module}.{name}; a run's model is made of Keras' own "
                 "layers, without code"

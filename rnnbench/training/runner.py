@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 from dataclasses import dataclass, replace
@@ -180,9 +181,11 @@ def _run(
         manifest["ended"] = _now()
         seconds = (datetime.now(UTC) - began).total_seconds()
         manifest["seconds"] = round(manifest.get("seconds", 0.0) + seconds, 1)
-        run.write_manifest(manifest)
-        run.append_log(status)
-        _draw_history(run, training, config.name)
+        # On a full disk the first error is the one to show.
+        with contextlib.nullcontext() if status == "finished" else contextlib.suppress(OSError):
+            run.write_manifest(manifest)
+            run.append_log(status)
+            _draw_history(run, training, config.name)
     return TrainResult(run, status, len(run.read_history()), metrics)
 
 

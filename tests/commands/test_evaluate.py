@@ -56,3 +56,55 @@ def test_the_model_of_another_run_is_refused(rnnbench, run):
     assert "it takes and gives shapes (3, 1) and (1,), the config (4, 1) and (1,)" in _refused(
         rnnbench, run
     )
+
+
+def _rewrite(path, member, change):
+    """Change one member of a saved model."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members.update(change(members[member]) if member else change(None))
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def _lambda(config):
+    layers = json.loads(config)
+    layers["config"]["layers"][-1] |= {"class_name": "Lambda"}
+    return {"config.json": json.dumps(layers).encode()}
+
+
+def _foreign(config):
+    layers = json.loads(config)
+    layers["config"]["layers"][-1] |= {"module": "subprocess", "class_name": "Popen"}
+    return {"config.json": json.dumps(layers).encode()}
+
+
+def _registered(config):
+    layers = json.loads(config)
+    layers["config"]["layers"][-1] |= {"registered_name": "evil>Layer"}
+    return {"config.json": json.dumps(layers).encode()}
+
+
+@pytest.mark.parametrize(
+    ("member", "change", "message"),
+    [
+        ("config.json", _lambda, "refused: it names keras.layers.Lambda"),
+        ("config.json", _foreign, "refused: it names subprocess.Popen"),
+        ("config.json", _registered, "refused: it names None.evil>Layer"),
+        (None, lambda _: {"../outside": b"x"}, "not so: ../outside"),
+        ("config.json", lambda _: {"config.json": b"{"}, "this is no model that can be loaded"),
+    ],
+    ids=["Lambda", "foreign class", "registered class", "path outside", "no JSON"],
+)
+def test_a_hostile_model_is_refused_unread(
+    rnnbench, run, tmp_path, monkeypatch, member, change, message
+):
+    _rewrite(run / "model.keras", member, change)
+
+    def load_model(*_, **__):
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr(keras.models, "load_model", load_model)
+    assert message in _refused(rnnbench, run)
+    assert not (tmp_path / "outside").exists()

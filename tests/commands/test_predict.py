@@ -39,7 +39,7 @@ def test_the_model_of_an_unfinished_run_is_used_and_said_so(rnnbench, in_toy, tm
     result = rnnbench("predict", run, "--values", "6,7,8,9")
     assert result.code == 0
     assert f"{run}/model.keras is not there; using the last saved state" in result.err
-    (run / "checkpoint" / "state").unlink()
+    shutil.rmtree(run / "checkpoint")
     refused = rnnbench("predict", run, "--values", "6,7,8,9")
     assert refused.code == 2
     assert "no trained model" in refused.err

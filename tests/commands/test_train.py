@@ -1,11 +1,14 @@
 import csv
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from paths import CONFIGS
 
@@ -241,6 +244,43 @@ def test_what_cannot_be_resumed_is_refused(rnnbench, in_toy, arguments, message)
     assert message in result.err
 
 
+def test_of_two_that_resume_a_run_at_once_one_does(in_toy, tmp_path):
+    run = shutil.copytree(next((in_toy / "runs" / "toy").iterdir()), tmp_path / "run")
+    command = [Path(sys.executable).with_name("rnnbench"), "train", "--resume", run]
+    processes = [
+        subprocess.Popen([*command, "--epochs", "400"], stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    errors = [process.communicate(timeout=120)[1] for process in processes]
+    assert sorted(process.returncode for process in processes) == [0, 2], errors
+    assert any("another process is training this run" in error for error in errors)
+    assert len((run / "history.csv").read_text().splitlines()) == 401
+
+
+def test_a_run_that_cannot_be_written_to_is_not_resumed(rnnbench, in_toy, tmp_path):
+    run = shutil.copytree(next((in_toy / "runs" / "toy").iterdir()), tmp_path / "run")
+    (run / ".lock").unlink()
+    (run / ".lock").mkdir()
+    result = rnnbench("train", "--resume", run, "--epochs", "3")
+    assert result.code == 2
+    assert f"error: {run}: cannot be written to: Is a directory" in result.err
+
+
+def test_a_hostile_archive_is_refused_unread(rnnbench, in_tmp, standin_data):
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(in_tmp / "evil"),))
+
+    texts = np.empty(1, dtype=object)
+    texts[0] = Evil()
+    path = standin_data / "datasets" / "imdb.npz"
+    np.savez(path, x_train=texts, y_train=texts, x_test=texts, y_test=texts)
+    result = rnnbench("train", "imdb_lstm", "--smoke")
+    assert result.code == 2
+    assert "this is not the file that Keras publishes" in result.err
+    assert not (in_tmp / "evil").exists()
+
+
 def test_a_run_that_another_process_trains_is_not_resumed(rnnbench, in_toy):
     (run,) = (in_toy / "runs" / "toy").iterdir()
     with RunDirectory(run).locked():
@@ -290,6 +330,12 @@ TOY = CONFIGS / "toy_gru.yaml"
             "dataset and training missing",
         ),
         (["train", TOY, "-o", "/proc/runs"], "runs cannot be written here"),
+        (["train", TOY, "--set", "model.layers.0.units=1000000"], "toy_gru: training needs about"),
+        (
+            ["train", CONFIGS / "imdb_gru.yaml", "--set", "dataset.maxlen=1000000000"],
+            "this machine",
+        ),
+        (["train", TOY, "--set", "name=../outside"], "text that matches ^[A-Za-z0-9]"),
         (["train", TOY, "--nonsense"], "No such option"),
         (["nonsense"], "No such command"),
         (["evaluate", "nothing"], "nothing: no such run"),

@@ -110,8 +110,11 @@ def test_a_killed_run_ends_as_if_it_had_not_been(name, tmp_path, request):
             if run and _saved(run) != before:
                 break
             time.sleep(0.01)
-        # Training writes its state after every step: many of these moments are within a writing.
-        time.sleep(RANDOM.uniform(0, 0.25))
+        # Training writes its state after every step; every other kill is within a writing.
+        time.sleep(RANDOM.uniform(0, 0.3))
+        partial = run / "checkpoint" / ".partial.state"
+        while kills % 2 and process.poll() is None and not partial.exists():
+            pass
         process.kill()
         killed = process.wait() == -9
         process.stderr.close()

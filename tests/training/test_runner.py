@@ -89,7 +89,9 @@ def _history(run):
 def test_a_run_leaves_everything_of_the_design(run_config):
     result = run_config(TOY)
     names = {p.relative_to(result.run.path).as_posix() for p in result.run.path.rglob("*")}
-    assert names == {
+    # How many states were saved depends on how long it took.
+    assert names - {"checkpoint/previous_state"} == {
+        ".lock",
         "config.yaml",
         "manifest.json",
         "history.csv",

@@ -1,0 +1,96 @@
+import json
+import shutil
+
+import pytest
+
+
+@pytest.fixture
+def two_runs(in_toy, tmp_path, monkeypatch):
+    """A finished run and one whose process was killed."""
+    runs = tmp_path / "runs"
+    shutil.copytree(in_toy / "runs", runs)
+    (finished,) = (runs / "toy").iterdir()
+    killed = runs / "toy" / "20200101T000000Z-s7"
+    shutil.copytree(finished, killed)
+    manifest = json.loads((killed / "manifest.json").read_text())
+    manifest |= {"status": "running", "seed": 7, "started": "2020-01-01T00:00:00+00:00"}
+    (killed / "manifest.json").write_text(json.dumps(manifest))
+    (killed / "model.keras").unlink()
+    (killed / "metrics.json").unlink()
+    monkeypatch.chdir(tmp_path)
+    return finished, killed
+
+
+def test_all_runs_are_listed_the_newest_first(rnnbench, two_runs):
+    rows = json.loads(rnnbench("runs", "--json").out)
+    assert [(row["status"], row["seed"], row["epochs"]) for row in rows] == [
+        ("finished", 0, 2),
+        ("interrupted", 7, 2),
+    ]
+    assert rows[0]["run_dir"] == f"runs/toy/{two_runs[0].name}"
+    assert (rows[0]["metric"], rows[0]["name"], rows[0]["wanted_epochs"]) == ("loss", "toy", 2)
+    assert rows[0]["best"] > rows[0]["test"] > 0
+    assert rows[0]["best_epoch"] == 2
+    assert (rows[1]["test"], rows[0]["age"] < rows[1]["age"]) == (None, True)
+    table = rnnbench("runs").out
+    assert f"toy/{two_runs[0].name}" in table
+    assert "interrupted" in table
+
+
+def test_filters_and_order(rnnbench, two_runs):
+    def seeds(*arguments):
+        return [row["seed"] for row in json.loads(rnnbench("runs", *arguments, "--json").out)]
+
+    assert seeds("--sort", "seed", "--reverse") == [7, 0]
+    assert seeds("--status", "interrupted") == [7]
+    assert seeds("--sort", "test") == [0, 7]  # the one without comes last
+    assert seeds("other") == []
+    assert rnnbench("runs", "other").out == "no such runs in runs/\n"
+    assert rnnbench("runs", "-o", "nowhere").code == 0
+    assert rnnbench("runs", "--status", "lost").code == 2
+
+
+def test_a_run_on_a_page(rnnbench, two_runs):
+    finished = rnnbench("show", two_runs[0]).out
+    assert "status      finished, epoch 2/2, seed 0" in finished
+    assert f"picture     {two_runs[0]}/loss.png" in finished
+    assert f"evaluate    rnnbench evaluate {two_runs[0]}" in finished
+    assert "resume" not in finished
+    document = json.loads(rnnbench("show", two_runs[1], "--json").out)
+    assert document["status"] == "interrupted"
+    assert document["commands"]["resume"] == f"rnnbench train --resume {two_runs[1]}"
+    assert document["commands"]["predict"].endswith("--values …")
+    assert set(document["metrics"]) == set()
+
+
+def test_a_damaged_run_is_listed_with_what_can_be_read(rnnbench, two_runs):
+    (two_runs[0] / "manifest.json").write_text("{")
+    (two_runs[0] / "config.yaml").write_text("[")
+    row = next(
+        row for row in json.loads(rnnbench("runs", "--json").out) if "2020" not in row["run_dir"]
+    )
+    assert (row["status"], row["seed"], row["epochs"]) == ("unknown", None, 2)
+
+
+def test_a_run_is_reproduced_to_the_last_bit(rnnbench, two_runs):
+    result = rnnbench("reproduce", two_runs[0], "--json", "-q")
+    assert result.code == 0, result.err
+    document = json.loads(result.out)
+    assert (document["equal"], document["first_difference"]) == (True, None)
+    assert document["metrics"]["train loss"]["difference"] == 0
+    assert document["environment"] == {}
+    assert document["second"] != document["first"]
+
+
+def test_what_differs_is_shown_and_is_exit_code_1(rnnbench, two_runs):
+    run = two_runs[0]
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["versions"]["keras"] = "3.0.0"
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    lines = (run / "history.csv").read_text().splitlines()
+    lines[2] = lines[2].replace(lines[2].split(",")[1], "1.0")
+    (run / "history.csv").write_text("\n".join(lines) + "\n")
+    result = rnnbench("reproduce", run, "-q")
+    assert result.code == 1
+    assert "the histories part in epoch 2" in result.out
+    assert "differs     versions.keras: 3.0.0 before" in result.out
