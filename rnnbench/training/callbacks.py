@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from rnnbench.config.training import MAXIMISED
 from rnnbench.errors import TrainingError
@@ -198,7 +199,8 @@ class Saver(keras.callbacks.Callback):
         """Save where the training stands.
 
         Raises:
-            TrainingError: the disk is full or gone; the state before is kept.
+            TrainingError: the weights are no longer finite numbers, or the disk is full or gone;
+                the state before is kept.
         """
         state = TrainingState(
             epoch=epoch,
@@ -210,6 +212,12 @@ class Saver(keras.callbacks.Callback):
             metrics=read_variables(self.model.metrics_variables) if step else (),
             watchers=self._watchers.remember(),
         )
+        if not all(np.isfinite(array).all() for array in state.model):
+            where = f"epoch {epoch + 1}, step {step}" if step else f"epoch {epoch}"
+            raise TrainingError(
+                f"{self._run.path}: the weights are no longer finite numbers after {where}. The "
+                f"last state before is kept. {DIVERGENCE_ADVICE}"
+            )
         try:
             self._run.flush_history()
             save_state(self._run, state)

@@ -119,6 +119,7 @@ def resume(
         dataset, model = _prepare(config, listener)
         run.write_config(config)
         manifest |= {"status": "running", "ended": None}
+        manifest.pop("error", None)
         manifest.setdefault("resumed", []).append(
             {"command": list(command), "started": _now(), **describe_environment()}
         )

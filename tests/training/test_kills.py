@@ -35,7 +35,7 @@ training:
   early_stopping: {{patience: 1, restore_best_weights: true}}
 """
 TOY = """\
-dataset: {type: toy_sequence, length: 300, validation_split: 0.2}
+dataset: {type: toy_sequence, length: 600, validation_split: 0.2}
 model:
   layers:
     - {type: gru, units: 64, dropout: 0.1, recurrent_dropout: 0.1}
@@ -120,8 +120,8 @@ def test_a_killed_run_ends_as_if_it_had_not_been(name, tmp_path, request):
         process.stderr.close()
         kills += killed
         if not killed:
-            break  # it was done before
-    assert kills >= 1
+            break  # it was done before, which is too early
+    assert kills == wanted
     _finish(_start("--resume", run, cwd=tmp_path))
     assert _result(run) == _result(whole)
     assert json.loads((run / "manifest.json").read_text())["status"] == "finished"
