@@ -19,11 +19,13 @@ class Interruption:
     Attributes:
         signal: the one that came, or None.
         waits: whether the first signal is only noted, because `check` will be called soon.
+        ignores: whether signals are not heard any more, because all is being put in order.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.signal: signal.Signals | None = None
         self.waits = False
+        self.ignores = False
         self._tell = tell
 
     def __enter__(self) -> Interruption:
@@ -51,8 +53,10 @@ class Interruption:
             raise KeyboardInterrupt
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.ignores:
+            return
         again = self.signal is not None
         self.signal = signal.Signals(number)
         if again or not self.waits:
             raise KeyboardInterrupt
-        self._tell("stopping after this step; once more stops at once")
+        self._tell("stopping after this step, or this validation; once more stops at once")

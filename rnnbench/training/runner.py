@@ -158,35 +158,35 @@ def _run(
     _, training = require_trainable(config)
     began = datetime.now(UTC)
     status = "failed"
-    interruption = Interruption(listener.stage)
-    try:
-        with interruption:
+    with Interruption(listener.stage) as interruption:
+        try:
             _fit(model, dataset, training, config.seed, run, state, listener, interruption)
             save_model(model, run.model)
             metrics = _evaluate(model, dataset, training, run, listener)
-        status = "finished"
-    except KeyboardInterrupt:
-        status = "interrupted"
-        terminated = interruption.signal is signal.SIGTERM
-        error_class = TerminatedRunError if terminated else InterruptedRunError
-        raise error_class(
-            f"interrupted after {len(run.read_history())} whole epochs of {training.epochs}. "
-            f"Go on with: rnnbench train --resume {run.path}"
-        ) from None
-    except Exception as error:
-        manifest["error"] = str(error)
-        raise
-    finally:
-        # Whatever happened: what was learnt can be looked at, and the status is true.
-        manifest["status"] = status
-        manifest["ended"] = _now()
-        seconds = (datetime.now(UTC) - began).total_seconds()
-        manifest["seconds"] = round(manifest.get("seconds", 0.0) + seconds, 1)
-        # On a full disk the first error is the one to show.
-        with contextlib.nullcontext() if status == "finished" else contextlib.suppress(OSError):
-            run.write_manifest(manifest)
-            run.append_log(status)
-            _draw_history(run, training, config.name)
+            status = "finished"
+        except KeyboardInterrupt:
+            status = "interrupted"
+            terminated = interruption.signal is signal.SIGTERM
+            error_class = TerminatedRunError if terminated else InterruptedRunError
+            raise error_class(
+                f"interrupted after {len(run.read_history())} whole epochs of {training.epochs}. "
+                f"Go on with: rnnbench train --resume {run.path}"
+            ) from None
+        except Exception as error:
+            manifest["error"] = str(error)
+            raise
+        finally:
+            # Whatever happened: what was learnt can be looked at, and the status is true.
+            interruption.ignores = True
+            manifest["status"] = status
+            manifest["ended"] = _now()
+            seconds = (datetime.now(UTC) - began).total_seconds()
+            manifest["seconds"] = round(manifest.get("seconds", 0.0) + seconds, 1)
+            # On a full disk the first error is the one to show.
+            with contextlib.nullcontext() if status == "finished" else contextlib.suppress(OSError):
+                run.write_manifest(manifest)
+                run.append_log(status)
+                _draw_history(run, training, config.name)
     return TrainResult(run, status, len(run.read_history()), metrics)
 
 

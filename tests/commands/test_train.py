@@ -214,7 +214,7 @@ def test_a_signal_ends_the_step_and_tells_how_to_go_on(
         process.send_signal(number)
         rest = process.stderr.read()
         assert process.wait(timeout=60) == code
-    assert "stopping after this step; once more stops at once" in rest
+    assert "stopping after this step, or this validation; once more stops at once" in rest
     (run,) = (tmp_path / "runs" / "toy").iterdir()
     assert f"Go on with: rnnbench train --resume {run.relative_to(tmp_path)}" in rest
     assert "Traceback" not in rest
