@@ -92,18 +92,20 @@ def read_overview(run: RunDirectory) -> Overview:
         choose = max if metric in MAXIMISED else min
         row = choose(history, key=lambda row: row[watched])
         best, best_epoch = row[watched], int(row["epoch"])
-    started = manifest.get("started")
+    started, status = manifest.get("started"), run.status()
     return Overview(
         run=run,
         name=run.path.parent.name,
-        status=run.status(),
+        status=status,
         seed=manifest.get("seed"),
         epochs=len(history),
         wanted_epochs=wanted,
         metric=metric,
         best=best,
         best_epoch=best_epoch,
-        test=metrics.get("test", metrics.get("train", {})).get(metric),
+        test=None
+        if status == "interrupted"
+        else metrics.get("test", metrics.get("train", {})).get(metric),
         parameters=manifest.get("parameters"),
         seconds=manifest.get("seconds"),
         started=datetime.fromisoformat(started) if started else None,

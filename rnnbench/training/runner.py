@@ -165,7 +165,9 @@ def _run(
             metrics = _evaluate(model, dataset, training, run, listener)
             status = "finished"
         except KeyboardInterrupt:
+            interruption.ignores = True
             status = "interrupted"
+            _write_last_metrics(run, training)
             terminated = interruption.signal is signal.SIGTERM
             error_class = TerminatedRunError if terminated else InterruptedRunError
             raise error_class(
@@ -308,6 +310,18 @@ def _evaluate(
         title = f"{model.name}: predictions"
         plots.draw_predictions(points, title, run.plot("predictions"))
     return metrics
+
+
+def _write_last_metrics(run: RunDirectory, training: TrainingSettings) -> None:
+    """What the last whole epoch of a run that is interrupted has reported."""
+    history = run.read_history()
+    if not history:
+        return
+    names, last = training.figures(validation=False), history[-1]
+    metrics: dict[SplitName, dict[str, float]] = {"train": {name: last[name] for name in names}}
+    if "val_loss" in last:
+        metrics["validation"] = {name: last[f"val_{name}"] for name in names}
+    run.write_metrics(metrics)
 
 
 def _draw_history(run: RunDirectory, training: TrainingSettings, name: str) -> None:

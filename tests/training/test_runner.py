@@ -243,7 +243,13 @@ def test_ctrl_c_keeps_what_there_is(run_config, tmp_path):
         run_config(TOY, listener=Impatient())
     run = find("toy", tmp_path / "runs")
     assert run.read_manifest()["status"] == "interrupted"
-    assert len(_history(run)) == 2
+    history = _history(run)
+    assert len(history) == 2
+    metrics = run.read_metrics()
+    assert metrics["train"]["loss"] == float(history[1]["loss"])
+    assert metrics["validation"]["mean_absolute_error"] == (
+        float(history[1]["val_mean_absolute_error"])
+    )
     assert run.plot("loss").exists()
     assert not run.model.exists()
 
