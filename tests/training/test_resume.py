@@ -97,8 +97,8 @@ def test_cut_off_at_steps_and_stages(config, tmp_path, request):
     expected = _result(_train(config(), tmp_path / "whole", whole))
     # Steps within epochs, ends of epochs, the last step, the two evaluations.
     every = range(1, -whole.left + 1)
-    assert len(every) == 14
-    for at in every if request.config.getoption("--long") else (2, 4, 11, 12, 13):
+    assert len(every) == 18
+    for at in every if request.config.getoption("--long") else (2, 4, 11, 16, 18):
         output = tmp_path / str(at)
         with pytest.raises(Killed):
             _train(config(), output, Killer(at))
