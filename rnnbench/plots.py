@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rnnbench.config.training import MAXIMISED
+from rnnbench.config.training import best_epoch
 from rnnbench.data import SplitName
 from rnnbench.rundir import replacing
 
@@ -88,13 +88,6 @@ def draw_history(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.legend()
     _save(figure, path)
-
-
-def best_epoch(history: Sequence[Mapping[str, float]], figure_name: str) -> int:
-    """The first epoch with the best value of a figure."""
-    best = max if figure_name.removeprefix("val_") in MAXIMISED else min
-    row = best(history, key=lambda row: row[figure_name])
-    return int(row["epoch"])
 
 
 def draw_predictions(

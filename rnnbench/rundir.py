@@ -247,6 +247,17 @@ class RunDirectory:
             return False
         return False
 
+    def require_trained(self) -> None:
+        """Refuse a run that has neither a model nor a state.
+
+        Raises:
+            RunError: so it is.
+        """
+        if not any(p.exists() for p in (self.model, self.state, self.previous_state)):
+            raise RunError(
+                f"{self.path}: no trained model: nothing was saved yet (status: {self.status()})"
+            )
+
     def status(self) -> str:
         """`running`, `finished`, `interrupted` or `failed`: true also of a run that was killed."""
         try:
@@ -261,10 +272,16 @@ def replacing(path: Path) -> Iterator[Path]:
     """Write a file so that `path` holds the old one or the new one, never a part.
 
     Yields:
-        A path beside `path`, with its suffix, to write to; renamed to `path` if nothing fails.
+        A path beside `path`, with its suffix, to write to; renamed to `path` if nothing fails,
+        else taken away.
     """
     aside = path.with_name(f".partial.{path.name}")
-    yield aside
+    try:
+        yield aside
+    except BaseException:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise
     os.replace(aside, path)
 
 
@@ -365,8 +382,8 @@ def all_runs(output: Path) -> list[RunDirectory]:
 def names_with_runs(output: Path) -> list[str]:
     """The names of configs that have runs below `output`, by the alphabet."""
     try:
-        return sorted(path.name for path in output.iterdir() if _runs_of(path))
-    except OSError:
+        return list(dict.fromkeys(run.path.parent.name for run in all_runs(output)))
+    except RunError:
         return []
 
 

@@ -25,6 +25,12 @@ def find_shipped(name: str) -> Path | None:
     return configs.get(name) or configs.get(f"models/{name}")
 
 
+def read_command(path: Path) -> str:
+    """The command that a shipped config is for, such as `train`, from its first line."""
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    return first.removeprefix("# rnnbench ").split()[0]
+
+
 def read_measured(path: Path) -> str:
     """What a full run of a shipped config measured, from its second line."""
     second = path.read_text(encoding="utf-8").splitlines()[1]

@@ -3,7 +3,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from rnnbench.plots import best_epoch, draw_history, draw_predictions
+from rnnbench.config.training import best_epoch
+from rnnbench.plots import draw_history, draw_predictions
 
 HISTORY = [
     {"epoch": 1, "loss": 0.9, "accuracy": 0.5, "val_loss": 0.8, "val_accuracy": 0.6},

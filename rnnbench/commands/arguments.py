@@ -82,13 +82,9 @@ def note_unfinished(run: RunDirectory) -> None:
     Raises:
         RunError: the run saved nothing.
     """
-    if run.model.exists():
-        return
-    if not (run.state.exists() or run.previous_state.exists()):
-        raise RunError(
-            f"{run.path}: no trained model: nothing was saved yet (status: {run.status()})"
-        )
-    print_note(f"{run.model} is not there; using the last saved state, {run.state}")
+    run.require_trained()
+    if not run.model.exists():
+        print_note(f"{run.model} is not there; using the last saved state, {run.state}")
 
 
 def find_config(config: str) -> Path:

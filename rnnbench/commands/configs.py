@@ -10,7 +10,7 @@ import typer
 
 from rnnbench.commands.arguments import Json
 from rnnbench.commands.completion import complete_shipped
-from rnnbench.commands.console import print_json, print_note, print_result, print_table
+from rnnbench.commands.console import new_table, print_json, print_note, print_result, print_table
 from rnnbench.commands.layers import count_config
 from rnnbench.errors import ConfigError, InputError
 
@@ -26,10 +26,7 @@ def configs(json: Json = False) -> None:
     if json:
         print_json(rows)
         return
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
+    table = new_table()
     for column in ("name", "dataset", "cells"):
         table.add_column(column, no_wrap=True)
     table.add_column("parameters", justify="right")
@@ -59,7 +56,7 @@ def init(
 ) -> None:
     """Write a shipped config to a file, comments included, as the start of your own."""
     from rnnbench.config.messages import closest
-    from rnnbench.shipped import find_shipped, shipped_configs
+    from rnnbench.shipped import find_shipped, read_command, shipped_configs
 
     path = find_shipped(name)
     if path is None:
@@ -81,8 +78,7 @@ def init(
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{target}: cannot be written: {reason}") from error
     print_result(str(target))
-    command = text.split()[2]
-    print_note(f"next: rnnbench {command} {shlex.quote(str(target))}")
+    print_note(f"next: rnnbench {read_command(path)} {shlex.quote(str(target))}")
     if target.stem != path.stem:
         print_note(f"its runs are named {path.stem} until you change `name`")
 

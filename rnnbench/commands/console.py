@@ -8,6 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.table import Table
 
 # rich reads the width of the terminal; where there is none, a table must not be folded.
@@ -30,6 +32,19 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def written_figures(figures: Mapping[str, float]) -> str:
+    """A loss and metrics on one line."""
+    return "  ".join(f"{name} {float(value):.4f}" for name, value in figures.items())
+
+
+def new_table() -> Table:
+    """An empty table in the style of all of them."""
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD)
 
 
 def print_table(table: Table) -> None:

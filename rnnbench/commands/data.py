@@ -10,7 +10,7 @@ import typer
 
 from rnnbench.commands.arguments import ConfigOrRun, Json, Output, find_config_or_run
 from rnnbench.commands.completion import complete_dataset
-from rnnbench.commands.console import print_json, print_note, print_result, print_table
+from rnnbench.commands.console import new_table, print_json, print_note, print_result, print_table
 from rnnbench.errors import ConfigError, DataError, InputError
 
 if TYPE_CHECKING:
@@ -33,10 +33,7 @@ def list_files(json: Json = False) -> None:
     if json:
         print_json(rows)
         return
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
+    table = new_table()
     for column in ("dataset", "file", "status"):
         table.add_column(column, no_wrap=True)
     table.add_column("MB", justify="right", no_wrap=True)
@@ -179,13 +176,10 @@ def _as_json(dataset: str, maxlen: int, found: Inspection) -> dict[str, Any]:
 
 
 def _print(dataset: str, maxlen: int, found: Inspection) -> None:
-    from rich import box
-    from rich.table import Table
-
     from rnnbench.data.inspection import PERCENTILES
 
     print_result(f"{dataset}, padded or cut to {maxlen} steps")
-    table = Table(box=box.SIMPLE_HEAD)
+    table = new_table()
     table.add_column("")
     rows: dict[str, list[str]] = {}
 

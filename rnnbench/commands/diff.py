@@ -6,7 +6,7 @@ import json as json_module
 from typing import Any
 
 from rnnbench.commands.arguments import ConfigOrRun, Json, Output, find_config_or_run
-from rnnbench.commands.console import print_json, print_result, print_table
+from rnnbench.commands.console import new_table, print_json, print_result, print_table
 
 
 def diff(a: ConfigOrRun, b: ConfigOrRun, output: Output = None, json: Json = False) -> None:
@@ -27,11 +27,9 @@ def diff(a: ConfigOrRun, b: ConfigOrRun, output: Output = None, json: Json = Fal
     if not found:
         print_result(f"{paths[0]} and {paths[1]} say the same")
         return
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD)
+    table = new_table()
     table.add_column("key", no_wrap=True)
     table.add_column(Text(str(paths[0])), overflow="fold")
     table.add_column(Text(str(paths[1])), overflow="fold")

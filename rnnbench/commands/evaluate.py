@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rnnbench.commands.arguments import Json, Output, Run, find_trained_run
-from rnnbench.commands.console import print_json, print_note, print_result
+from rnnbench.commands.console import print_json, print_note, print_result, written_figures
 
 
 class Split(StrEnum):
@@ -52,6 +52,5 @@ def evaluate(
             }
         )
         return
-    figures = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
     print_result(f"{found.path}")
-    print_result(f"{chosen} ({len(samples)} samples)  {figures}")
+    print_result(f"{chosen} ({len(samples)} samples)  {written_figures(metrics)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.commands.console import print_result, print_table
+from rnnbench.commands.console import new_table, print_result, print_table
 
 if TYPE_CHECKING:
     from rnnbench.config import RunConfig
@@ -40,10 +40,7 @@ def layers_as_json(config: RunConfig, layers: list[LayerParameters]) -> dict[str
 
 def print_layers(config: RunConfig, layers: list[LayerParameters], *, explain: bool) -> None:
     """A row for each layer, and the total; with formulas where they are wanted."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
+    table = new_table()
     table.add_column("layer")
     table.add_column("type")
     table.add_column("output shape")

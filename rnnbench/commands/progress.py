@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from rnnbench.commands.console import on_terminal, print_note
+from rnnbench import backend
+from rnnbench.commands.console import on_terminal, print_note, written_figures
 from rnnbench.training.progress import Silence, epoch_line
 
 if TYPE_CHECKING:
@@ -24,6 +26,19 @@ def choose_listener(*, quiet: bool) -> Listener:
     if quiet:
         return Silence()
     return Bar() if on_terminal() else Lines()
+
+
+def prepare_training(*, quiet: bool) -> Listener:
+    """Load TensorFlow, and say so; gives the listener that fits."""
+    if not quiet:
+        print_note("loading TensorFlow")
+    backend.load()
+    return choose_listener(quiet=quiet)
+
+
+def typed_command() -> list[str]:
+    """What the user typed, for a run's manifest."""
+    return ["rnnbench", *sys.argv[1:]]
 
 
 class Lines:
@@ -90,7 +105,7 @@ class Bar:
             self._task,
             completed=(epoch - 1) * self._steps + step,
             epoch=f"{epoch}/{self._epochs}",
-            figures="  ".join(f"{name} {float(value):.4f}" for name, value in figures.items()),
+            figures=written_figures(figures),
             speed=speed,
         )
 

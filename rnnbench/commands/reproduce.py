@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rnnbench.commands.arguments import Json, Output, Run
-from rnnbench.commands.console import print_json, print_note, print_result
+from rnnbench.commands.console import print_json, print_result
 from rnnbench.errors import RnnbenchError
 
 if TYPE_CHECKING:
@@ -25,21 +24,19 @@ def reproduce(
 
     Exit code 1 where history or metrics are not equal to the last bit.
     """
-    from rnnbench import backend, rundir
+    from rnnbench import rundir
 
     output = output or rundir.default_output()
     first = rundir.find(run, output)
     config = first.read_config()
     rundir.check_writable(output)
-    if not quiet:
-        print_note("loading TensorFlow")
-    backend.load()
-    from rnnbench.commands.progress import choose_listener
+    from rnnbench.commands.progress import prepare_training, typed_command
+
+    listener = prepare_training(quiet=quiet)
     from rnnbench.training.reproduction import compare_runs
     from rnnbench.training.runner import train
 
-    command = ["rnnbench", *sys.argv[1:]]
-    result = train(config, output, command=command, listener=choose_listener(quiet=quiet))
+    result = train(config, output, command=typed_command(), listener=listener)
     found = compare_runs(first, result.run)
     if json:
         print_json(

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnbench.commands.arguments import Json, Output, Run
-from rnnbench.commands.console import print_json, print_result, print_table
+from rnnbench.commands.console import (
+    new_table,
+    print_json,
+    print_result,
+    print_table,
+    written_figures,
+)
 
 if TYPE_CHECKING:
     from rnnbench.training.overview import Overview
@@ -65,10 +71,7 @@ def runs(
     if not chosen:
         print_result(f"no such runs in {output or rundir.default_output()}/")
         return
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
+    table = new_table()
     table.add_column("run", no_wrap=True)
     table.add_column("status", no_wrap=True)
     for column in ("seed", "epochs", "best", "test", "parameters", "seconds", "age"):
@@ -112,8 +115,7 @@ def show(run: Run, output: Output = None, json: Json = False) -> None:
             f"best        {_figure(overview, overview.best)} in epoch {overview.best_epoch}"
         )
     for split, figures in metrics.items():
-        text = "  ".join(f"{name} {value:.4f}" for name, value in figures.items())
-        print_result(f"{split:<10}  {text}")
+        print_result(f"{split:<10}  {written_figures(figures)}")
     if overview.parameters is not None:
         print_result(f"parameters  {overview.parameters:,}")
     print_result(f"started     {manifest.get('started')}, {_age(overview.age)} ago")

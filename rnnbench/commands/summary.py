@@ -9,7 +9,7 @@ import typer
 
 from rnnbench.commands.arguments import Json, Output, find_config_or_run
 from rnnbench.commands.completion import complete_config_or_run
-from rnnbench.commands.console import print_json, print_result, print_table
+from rnnbench.commands.console import new_table, print_json, print_result, print_table
 from rnnbench.commands.layers import count_config, layers_as_json, print_layers
 
 if TYPE_CHECKING:
@@ -65,10 +65,7 @@ def _as_json(
 
 
 def _print_overview(models: list[tuple[Path, RunConfig, list[LayerParameters]]]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
+    table = new_table()
     table.add_column("config")
     table.add_column("dataset")
     table.add_column("layers")

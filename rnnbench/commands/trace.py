@@ -13,7 +13,7 @@ from rnnbench.commands.arguments import (
     find_config_or_run,
     note_unfinished,
 )
-from rnnbench.commands.console import print_json, print_note, print_result, print_table
+from rnnbench.commands.console import new_table, print_json, print_note, print_result, print_table
 from rnnbench.commands.layers import count_config
 
 if TYPE_CHECKING:
@@ -98,12 +98,9 @@ def _as_json(trace: LayerTrace, steps: int | None) -> dict[str, Any]:
 
 
 def _print_trace(trace: LayerTrace, labels: tuple[str, ...], steps: int | None) -> None:
-    from rich import box
-    from rich.table import Table
-
     timesteps, units = trace.states.shape
     shown = min(units, _SHOWN_UNITS)
-    table = Table(box=box.SIMPLE_HEAD)
+    table = new_table()
     table.add_column("step", justify="right")
     table.add_column("input", max_width=24, no_wrap=True)
     table.add_column("")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +15,7 @@ from rnnbench.commands.arguments import (
     read_config,
 )
 from rnnbench.commands.completion import complete_config, complete_run
-from rnnbench.commands.console import print_json, print_note, print_result
+from rnnbench.commands.console import print_json, print_result, written_figures
 from rnnbench.commands.layers import count_config, layers_as_json, print_layers
 from rnnbench.errors import InputError
 
@@ -64,7 +63,7 @@ def train(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
 ) -> None:
     """Train a config's model, evaluate it and write everything to a new run directory."""
-    from rnnbench import backend, rundir
+    from rnnbench import rundir
     from rnnbench.config import require_trainable
     from rnnbench.config.loading import SMOKE, Override, parse_override
 
@@ -100,25 +99,17 @@ def train(
     output = output or rundir.default_output()
     rundir.check_writable(output)
 
-    if not quiet:
-        print_note("loading TensorFlow")
-    backend.load()
-    from rnnbench.commands.progress import choose_listener
+    from rnnbench.commands.progress import prepare_training, typed_command
+
+    listener = prepare_training(quiet=quiet)
     from rnnbench.training.runner import train as run_training
 
-    _show_result(
-        run_training(
-            loaded,
-            output,
-            command=["rnnbench", *sys.argv[1:]],
-            listener=choose_listener(quiet=quiet),
-        ),
-        json=json,
-    )
+    result = run_training(loaded, output, command=typed_command(), listener=listener)
+    _show_result(result, json=json)
 
 
 def _resume(run: str, epochs: int | None, output: Path | None, *, json: bool, quiet: bool) -> None:
-    from rnnbench import backend, rundir
+    from rnnbench import rundir
     from rnnbench.config.loading import Override, load_config
 
     found = rundir.find(run, output or rundir.default_output())
@@ -133,15 +124,13 @@ def _resume(run: str, epochs: int | None, output: Path | None, *, json: bool, qu
         overrides.append(Override("training.epochs", epochs, f"--epochs {epochs}"))
     config = load_config(found.config, overrides)
     _require_memory(config)
-    if not quiet:
-        print_note("loading TensorFlow")
-    backend.load()
-    from rnnbench.commands.progress import choose_listener
+    from rnnbench.commands.progress import prepare_training, typed_command
+
+    listener = prepare_training(quiet=quiet)
     from rnnbench.training.runner import resume as resume_training
 
-    command = ["rnnbench", *sys.argv[1:]]
-    listener = choose_listener(quiet=quiet)
-    _show_result(resume_training(found, config, command=command, listener=listener), json=json)
+    result = resume_training(found, config, command=typed_command(), listener=listener)
+    _show_result(result, json=json)
 
 
 def _require_memory(config: RunConfig) -> None:
@@ -164,8 +153,7 @@ def _show_result(result: TrainResult, *, json: bool) -> None:
         )
         return
     for split, metrics in result.metrics.items():
-        figures = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        print_result(f"{split:<10}  {figures}")
+        print_result(f"{split:<10}  {written_figures(metrics)}")
     print_result(f"run         {result.run.path}")
 
 

@@ -216,9 +216,8 @@ def _check_head(config: RunConfig, facts: Facts, output_shape: Shape | None) -> 
         metrics = tuple(dict.fromkeys(metric for *_, metrics in fitting for metric in metrics))
         if config.training.loss not in losses + unwise_losses:
             allowed = " or ".join(losses)
-            message = f"received {config.training.loss}; {task} needs {allowed}"
-            if key in _HEADS:
-                message = message.replace(" needs ", " with this last layer needs ")
+            with_head = f"{task} with this last layer" if key in _HEADS else task
+            message = f"received {config.training.loss}; {with_head} needs {allowed}"
             yield ("training", "loss"), message
         yield from _check_metrics(config.training, task, metrics)
         yield from _check_class_weight(config.training, facts)

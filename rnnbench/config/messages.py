@@ -49,15 +49,13 @@ class Complaint:
         path: the keys that lead to it.
         message: what was received and what is allowed.
         suggestion: the key or value that was probably meant.
-        settings: the class that the last key is a field of, or was taken for one.
-        field: that field; None for a key that there is not.
+        field: the field that the last key names; None for a key that there is not.
     """
 
     kind: str
     path: KeyPath
     message: str
     suggestion: str | None
-    settings: type[Settings] | None
     field: FieldInfo | None
 
     @property
@@ -78,16 +76,13 @@ def translate(error: ValidationError, data: Any, root: type[Settings]) -> list[C
             path += ("type",)
         misspelt = _misspelt_type(details) if kind == "union_tag_not_found" else None
         if misspelt is not None:
-            found.append(
-                Complaint(
-                    "extra_forbidden", (*path, misspelt), "unknown key", "type", settings, None
-                )
-            )
+            unknown = (*path, misspelt)
+            found.append(Complaint("extra_forbidden", unknown, "unknown key", "type", None))
             continue
         if kind == "invalid_key":
             kind, path = "extra_forbidden", (*path[:-1], details["input"])
         message, suggestion = _message(details, settings)
-        found.append(Complaint(kind, path, message, suggestion, settings, field))
+        found.append(Complaint(kind, path, message, suggestion, field))
     return found
 
 
@@ -168,10 +163,10 @@ def _message(details: ErrorDetails, settings: type[Settings] | None) -> tuple[st
         case "extra_forbidden" | "invalid_key":
             allowed = sorted(settings.model_fields, key="type".__ne__) if settings else []
             last = str(details["loc"][-1])
-            message = f"unknown key; allowed here: {', '.join(allowed)}"
-            for section in _sections_with(last, settings):
+            section = _section_with(last, settings)
+            if section is not None:
                 return f"unknown key here; it belongs in {section}", f"{section}.{last}"
-            return message, closest(last, allowed)
+            return f"unknown key; allowed here: {', '.join(allowed)}", closest(last, allowed)
         case "union_tag_not_found":
             return "type is missing: it says which kind this is", None
         case "union_tag_invalid":
@@ -194,16 +189,14 @@ def _message(details: ErrorDetails, settings: type[Settings] | None) -> tuple[st
             return f"received {_written(received)}; allowed: {expected}", None
 
 
-def _sections_with(key: str, settings: type[Settings] | None) -> list[str]:
-    """The parts of these settings that take a key."""
-    fields = settings.model_fields if settings else {}
-    return [
-        name
-        for name, field in fields.items()
-        if key not in fields
-        and any(key in part.model_fields for part in _settings_in(field.annotation))
-        and key != "type"
-    ]
+def _section_with(key: str, settings: type[Settings] | None) -> str | None:
+    """The part of these settings that takes a key which they do not take themselves."""
+    if settings is None or key in settings.model_fields or key == "type":
+        return None
+    for name, field in settings.model_fields.items():
+        if any(key in part.model_fields for part in _settings_in(field.annotation)):
+            return name
+    return None
 
 
 def _written(value: object) -> str:

@@ -1,5 +1,6 @@
 """How a model is trained: optimizer, loss, metrics, length, and what watches over it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -49,6 +50,17 @@ REGRESSION_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "log_
 MAXIMISED = frozenset(
     {"accuracy", "precision", "recall", "auc", "sparse_top_k_categorical_accuracy"}
 )
+
+
+def is_maximised(figure: str) -> bool:
+    """Whether a figure of the history is better when larger."""
+    return figure.removeprefix("val_") in MAXIMISED
+
+
+def best_epoch(history: Sequence[Mapping[str, float]], figure: str) -> int:
+    """The first epoch with the best value of a figure, of a history with `epoch` in each row."""
+    best = max if is_maximised(figure) else min
+    return int(best(history, key=lambda row: row[figure])["epoch"])
 
 
 class Optimizer(Settings):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from rnnbench.config.training import MAXIMISED
+from rnnbench.config.training import is_maximised
 from rnnbench.errors import TrainingError
 from rnnbench.training.evaluation import DIVERGENCE_ADVICE
 from rnnbench.training.progress import epoch_line
@@ -73,15 +73,15 @@ class Recorder(keras.callbacks.Callback):
         return time.monotonic() - self._started
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        step = self.first_step + batch + 1
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):
             raise TrainingError(
                 f"{self._run.path}: the loss is no longer a finite number in epoch "
-                f"{self._batches.epoch + 1}, step {self.first_step + batch + 1}. The last state "
+                f"{self._batches.epoch + 1}, step {step}. The last state "
                 f"before is kept. {DIVERGENCE_ADVICE}"
             )
         if self._listener.wants_steps:
-            step = self.first_step + batch + 1
             self._listener.step(self._batches.epoch + 1, step, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -235,4 +235,4 @@ def _plain(value: Any) -> Any:
 
 
 def _mode(monitor: str) -> str:
-    return "max" if monitor.removeprefix("val_") in MAXIMISED else "min"
+    return "max" if is_maximised(monitor) else "min"

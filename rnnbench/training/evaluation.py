@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from rnnbench.config import require_trainable
 from rnnbench.config.shapes import stack
 from rnnbench.data.batches import Batches
 from rnnbench.errors import RunError, TrainingError
 from rnnbench.models.builder import build_model, compile_model
 from rnnbench.rundir import replacing
-from rnnbench.training.state import load_state, write_variables
+from rnnbench.training.state import load_state, restore_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,18 +108,14 @@ def _named_classes(config: Any) -> Iterator[tuple[str | None, str]]:
 
 
 def _load_unfinished(run: RunDirectory) -> keras.Model:
+    run.require_trained()
     config = run.read_config()
-    state = load_state(run)
-    if state is None or config.training is None:
-        raise RunError(
-            f"{run.path}: no trained model: nothing was saved yet (status: {run.status()})"
-        )
+    _, training = require_trainable(config)
     model = build_model(config.model, config.name)
-    compile_model(model, config.training)
-    try:
-        write_variables(model.variables, state.model)
-    except ValueError as error:
-        raise RunError(f"{run.state}: this is not a state of {run.config}: {error}") from error
+    compile_model(model, training)
+    state = load_state(run)
+    if state is not None:  # require_trained has seen one
+        restore_model(run, model, state)
     return model
 
 

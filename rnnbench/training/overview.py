@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.config.training import MAXIMISED
+from rnnbench.config.training import best_epoch
 from rnnbench.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -86,12 +86,11 @@ def read_overview(run: RunDirectory) -> Overview:
     except RunError:
         manifest, metrics = {}, {}
     history = run.read_history()
-    best = best_epoch = None
+    best = epoch = None
     if history:
         watched = f"val_{metric}" if f"val_{metric}" in history[0] else metric
-        choose = max if metric in MAXIMISED else min
-        row = choose(history, key=lambda row: row[watched])
-        best, best_epoch = row[watched], int(row["epoch"])
+        epoch = best_epoch(history, watched)
+        best = next(row[watched] for row in history if row["epoch"] == epoch)
     started, status = manifest.get("started"), run.status()
     return Overview(
         run=run,
@@ -102,7 +101,7 @@ def read_overview(run: RunDirectory) -> Overview:
         wanted_epochs=wanted,
         metric=metric,
         best=best,
-        best_epoch=best_epoch,
+        best_epoch=epoch,
         test=None
         if status == "interrupted"
         else metrics.get("test", metrics.get("train", {})).get(metric),

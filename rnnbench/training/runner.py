@@ -15,14 +15,14 @@ import tensorflow as tf
 from rnnbench import rundir
 from rnnbench.config import require_trainable
 from rnnbench.data.batches import Batches
-from rnnbench.errors import InterruptedRunError, RunError, TerminatedRunError, TrainingError
+from rnnbench.errors import InterruptedRunError, TerminatedRunError, TrainingError
 from rnnbench.models.builder import build_model, compile_model
 from rnnbench.training.callbacks import Recorder, Saver, Watchers
 from rnnbench.training.environment import describe_environment
 from rnnbench.training.evaluation import DIVERGENCE_ADVICE, evaluate_split, save_model
 from rnnbench.training.interruption import Interruption
 from rnnbench.training.prediction import predict_inputs
-from rnnbench.training.state import load_state, write_variables
+from rnnbench.training.state import load_state, restore_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -279,11 +279,7 @@ def _restore(model: keras.Model, state: TrainingState, run: RunDirectory, batche
     model.optimizer.build(model.trainable_variables)
     x, y = batches[0]
     model.compute_metrics(x, y, model(x, training=False))
-    try:
-        write_variables(model.variables, state.model)
-        write_variables(model.optimizer.variables, state.optimizer)
-    except ValueError as error:
-        raise RunError(f"{run.state}: this is not a state of {run.config}: {error}") from error
+    restore_model(run, model, state)
 
 
 def _evaluate(

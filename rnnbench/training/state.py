@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnnbench.errors import RunError
+from rnnbench.rundir import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,26 +73,35 @@ def write_variables(variables: list[keras.Variable], values: Arrays) -> None:
         variable.assign(value)
 
 
+def restore_model(run: RunDirectory, model: keras.Model, state: TrainingState) -> None:
+    """Give a model the weights of a state, and its optimizer, if that is built, its variables.
+
+    Raises:
+        RunError: the state is that of another model.
+    """
+    try:
+        write_variables(model.variables, state.model)
+        if model.optimizer.built:
+            write_variables(model.optimizer.variables, state.optimizer)
+    except ValueError as error:
+        raise RunError(f"{run.state}: this is not a state of {run.config}: {error}") from error
+
+
 def save_state(run: RunDirectory, state: TrainingState) -> None:
     """Write a state so that a whole one is there at every moment.
 
     Raises:
         OSError: it cannot be written; the one before is still there.
     """
-    aside = run.state.with_name(f".partial.{run.state.name}")
     content = _pack(state)
-    try:
+    with replacing(run.state) as aside:
         with aside.open("wb") as stream:
             stream.write(_FORMAT + hashlib.sha256(content).hexdigest().encode())
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
-    if run.state.exists():
-        os.replace(run.state, run.previous_state)
-    os.replace(aside, run.state)
+        if run.state.exists():
+            os.replace(run.state, run.previous_state)
     _flush_directory(run.state.parent)
 
 
