@@ -44,6 +44,8 @@ Metric = Annotated[
     AfterValidator(_long_name),
 ]
 
+Implementation = Literal["auto", "keras", "fast"]
+
 REGRESSION_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
 
 # Metrics that are better when larger; the others, and every loss, are better when smaller.
@@ -166,6 +168,13 @@ class TrainingSettings(Settings):
     ] = ()
     batch_size: Annotated[int, Field(ge=1, description="Samples in a step.")] = 32
     epochs: Annotated[int, Field(ge=1, description="Passes over the training set.")]
+    implementation: Annotated[
+        Implementation,
+        Field(
+            description="How it is computed: by Keras' own loops over padded batches, by faster "
+            "ones that compute the same, or by those where they pay."
+        ),
+    ] = "auto"
     class_weight: Annotated[
         dict[int, float] | None,
         Field(description="Weight of each class in the loss; 1 for a class not named."),

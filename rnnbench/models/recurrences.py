@@ -1,0 +1,563 @@
+"""Recurrences that compute what Keras' layers compute, forward and backward, faster on a CPU.
+
+Keras runs its cells in a loop of TensorFlow operations, step by step and on about one core. Here
+
+- steps that a mask hides are moved behind the others before the loop, so that the loop knows no
+  mask: a recurrence over the steps that count is the masked recurrence, whatever the padding;
+- the batch is cut into one block of rows for each processor, and the blocks run side by side;
+- an LSTM is TensorFlow's own fused kernel (`BlockLSTMV2`) with its gradient (`BlockLSTMGradV2`; the
+  one that TensorFlow has registered for it is that of another kernel);
+- a SimpleRNN and a GRU are compiled by XLA: the products with the inputs are hoisted out of the
+  loop and the gradients of the weights are products behind it, both for a chunk of steps at a time,
+  which stays in the processor's cache. What the way back needs besides the states is computed anew,
+  which takes as long as writing and reading it, and no memory.
+
+Shapes below: B samples, T timesteps, D features, u units; P blocks of R rows of L steps, L at least
+T and P·R at least B. Everything is float32 but for masks and indices.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import tensorflow as tf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Tensor = Any  # TensorFlow has no types; this says what is meant.
+Weights = tuple[Tensor, Tensor, Tensor]  # kernel, recurrent kernel and bias, as Keras has them
+
+# Steps that XLA's loops take in one chunk.
+CHUNK = 32
+# XLA compiles anew for each length: lengths that vary are rounded up to this times a power of two.
+_SHORTEST = 4 * CHUNK
+# Below so many rows, a block is too small for its processor.
+_FEWEST_ROWS = 16
+
+
+class Recurrence(NamedTuple):
+    """How a cell is run over blocks.
+
+    Attributes:
+        compute: takes inputs [P, L, R, D], kernel, recurrent kernel, bias, the initial states
+            [P, R, u] and the number of steps that count; gives, for each state, P arrays of its
+            values after every step, [L, R, u]. Differentiable.
+        is_compiled: whether it is compiled for each length L, a multiple of `CHUNK`.
+    """
+
+    compute: Callable[..., tuple[Sequence[Tensor], ...]]
+    is_compiled: bool
+
+
+class Outputs(NamedTuple):
+    """What a recurrence gives, as a Keras layer's `inner_loop` does.
+
+    Attributes:
+        last: [B, u], of the last step.
+        sequence: [B, T, u], of every step; [B, 1, u], the last one, where no sequence is wanted.
+        states: [B, u] each, as of the last step that counts.
+    """
+
+    last: Tensor
+    sequence: Tensor
+    states: list[Tensor]
+
+
+def processors() -> int:
+    """How many blocks can run side by side."""
+    asked: int = tf.config.threading.get_inter_op_parallelism_threads()
+    return asked or len(os.sched_getaffinity(0))
+
+
+def run(
+    recurrence: Recurrence,
+    inputs: Tensor,
+    weights: Sequence[Tensor],
+    initial_states: Sequence[Tensor],
+    *,
+    mask: Tensor | None,
+    return_sequences: bool,
+    go_backwards: bool,
+    zero_output_for_mask: bool,
+    batch_size: int,
+) -> Outputs:
+    """Run a recurrence over a batch, as `keras.layers.RNN.inner_loop` would.
+
+    Args:
+        recurrence: `simple_rnn`, `lstm`, `gru` or `gru_reset_before`.
+        inputs: [B, T, D].
+        weights: kernel, recurrent kernel and bias, as Keras lays them out.
+        initial_states: [B, u] each.
+        mask: bool [B, T], False where a step is skipped; None where none is.
+        return_sequences: whether the outputs of all steps are wanted.
+        go_backwards: read the steps from the last to the first; the outputs are in that order.
+        zero_output_for_mask: outputs of steps that are skipped are zero, not those before.
+        batch_size: blocks are laid out for that many samples; fewer are filled up to it, so that
+            the last batch of an epoch has the shapes of the others.
+    """
+    batch, steps = tf.shape(inputs)[0], tf.shape(inputs)[1]
+    blocks = max(1, min(processors(), batch_size // _FEWEST_ROWS))
+    rows = tf.maximum(-(-batch // blocks), -(-batch_size // blocks))
+    length = _compiled_length(inputs.shape[1], steps) if recurrence.is_compiled else steps
+
+    # The place of each step in the order of the loop, and how many steps count up to it.
+    if mask is None:
+        read = tf.tile(tf.range(steps)[tf.newaxis], (batch, 1))
+        counted = read + 1
+    else:
+        counts = tf.cast(tf.reverse(mask, [1]) if go_backwards else mask, tf.int32)
+        counted = tf.cumsum(counts, axis=1)
+        read = tf.where(counts > 0, counted - 1, counted[:, -1:] + tf.range(steps) - counted)
+    place = tf.reverse(read, [1]) if go_backwards else read
+    samples = tf.range(batch)[:, tf.newaxis]
+
+    def slot(step: Tensor) -> Tensor:
+        """Where step [B, N] of each sample is in the blocks, with their first axes made one."""
+        return ((samples // rows) * length + step) * rows + samples % rows
+
+    # For each slot of the blocks, the step that it takes; slots too many repeat the last ones, and
+    # no gradient comes back through them.
+    source = tf.math.invert_permutation(tf.reshape(samples * steps + place, (-1,)))
+    row = tf.minimum(tf.range(blocks * rows), batch - 1)
+    step = tf.minimum(tf.range(length), steps - 1)
+    slots = tf.reshape(row, (blocks, 1, rows)) * steps + step[tf.newaxis, :, tf.newaxis]
+    blocked = _rearrange(_flat(inputs), tf.gather(source, slots), slot(place))
+    states = recurrence.compute(
+        blocked,
+        *weights,
+        *(tf.reshape(tf.gather(state, row), (blocks, rows, -1)) for state in initial_states),
+        steps,
+    )
+
+    total = counted[:, -1:]
+    ends = tf.reshape(tf.gather(tf.maximum(total[:, 0] - 1, 0), row), (blocks, rows))
+    final = []
+    for values, initial in zip(states, initial_states, strict=True):
+        per_block = [
+            tf.gather_nd(block, tf.stack([ends[p], tf.range(rows)], axis=1))
+            for p, block in enumerate(values)
+        ]
+        final.append(tf.where(total > 0, tf.concat(per_block, axis=0)[:batch], initial))
+    # A step that is skipped repeats the output before it, which is zero at the beginning.
+    last = tf.where(total > 0, final[0], tf.zeros_like(final[0]))
+    if mask is not None and zero_output_for_mask:
+        last = tf.where(counts[:, -1:] > 0, last, tf.zeros_like(last))
+    if not return_sequences:
+        return Outputs(last, last[:, tf.newaxis], final)
+    if mask is None:
+        used = (tf.range(blocks * rows) < batch)[tf.newaxis] & (tf.range(length) < steps)[:, None]
+        used = tf.transpose(tf.reshape(used, (length, blocks, rows)), (1, 0, 2))[..., tf.newaxis]
+        sequence = _rearrange(_flat(tf.stack(states[0])), slot(read), slots, used)
+    else:
+        sequence = tf.gather(_flat(tf.stack(states[0])), slot(tf.maximum(counted - 1, 0)))
+        shown = (counts if zero_output_for_mask else counted) > 0
+        sequence = tf.where(shown[..., tf.newaxis], sequence, tf.zeros_like(sequence))
+    return Outputs(last, sequence, final)
+
+
+def _compiled_length(known: int | None, steps: Tensor) -> Tensor:
+    """The steps of a block that XLA compiles."""
+    return next_doubling(steps, _SHORTEST) if known is None else -(-known // CHUNK) * CHUNK
+
+
+def next_doubling(number: Tensor, least: int) -> Tensor:
+    """The least times a power of two that is no smaller than a number: a few sizes serve all."""
+    sizes = [size for doublings in range(32) if (size := least << doublings) < 2**31]
+    return tf.gather(sizes, tf.searchsorted(sizes, number[tf.newaxis])[0])
+
+
+def _flat(values: Tensor) -> Tensor:
+    """All axes but the last as one."""
+    return tf.reshape(values, (-1, values.shape[-1]))
+
+
+def _rearrange(values: Tensor, index: Tensor, back: Tensor, used: Tensor | None = None) -> Tensor:
+    """`tf.gather` of rows, each of them at most once, whose gradient is a gather too.
+
+    Args:
+        values: [N, D].
+        index: into `values`, of any shape.
+        back: for each of the N rows, where the result has it, of any shape.
+        used: [N, 1] in the shape of `back`, whether the result has it at all; None where all are.
+    """
+
+    @tf.custom_gradient
+    def rearrange(values: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        def gradient(upstream: Tensor) -> Tensor:
+            returned = tf.gather(_flat(upstream), back)
+            if used is not None:
+                returned = tf.where(used, returned, tf.zeros_like(returned))
+            return _flat(returned)
+
+        return tf.gather(values, index), gradient
+
+    return rearrange(values)
+
+
+def _lstm(
+    inputs: Tensor,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor,
+    hidden: Tensor,
+    carry: Tensor,
+    steps: Tensor,
+) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+    """Long short-term memory; see `rnnbench.models.reference.lstm`."""
+    blocks = inputs.shape[0]
+    states = _block_lstm(inputs, kernel, recurrent_kernel, bias, hidden, carry, steps)
+    return states[:blocks], states[blocks:]
+
+
+@tf.custom_gradient
+def _block_lstm(
+    inputs: Tensor,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor,
+    hidden: Tensor,
+    carry: Tensor,
+    steps: Tensor,
+) -> tuple[list[Tensor], Callable[..., tuple[Tensor, ...]]]:
+    blocks, features, units = inputs.shape[0], inputs.shape[-1], recurrent_kernel.shape[0]
+    no_peephole = tf.zeros((units,))
+    weights = tf.concat([kernel, recurrent_kernel], axis=0)
+    common = {
+        "seq_len_max": tf.cast(steps, tf.int64),
+        "w": weights,
+        "wci": no_peephole,
+        "wcf": no_peephole,
+        "wco": no_peephole,
+        "b": bias,
+        "use_peephole": False,
+    }
+    per_block = [{"x": inputs[p], "h_prev": hidden[p], "cs_prev": carry[p]} for p in range(blocks)]
+    outputs = [tf.raw_ops.BlockLSTMV2(**common, **block, cell_clip=-1.0) for block in per_block]
+
+    def gradient(*upstream: Tensor) -> tuple[Tensor, ...]:
+        to_hidden, to_carry = upstream[:blocks], upstream[blocks:]
+        back = [
+            tf.raw_ops.BlockLSTMGradV2(
+                **common,
+                **block,
+                **{name: getattr(output, name) for name in ("i", "cs", "f", "o", "ci", "co", "h")},
+                h_grad=to_hidden[p],
+                cs_grad=to_carry[p],
+            )
+            for p, (block, output) in enumerate(zip(per_block, outputs, strict=True))
+        ]
+        to_weights = tf.add_n([g.w_grad for g in back])
+        return (
+            tf.stack([g.x_grad for g in back]),
+            to_weights[:features],
+            to_weights[features:],
+            tf.add_n([g.b_grad for g in back]),
+            tf.stack([g.h_prev_grad for g in back]),
+            tf.stack([g.cs_prev_grad for g in back]),
+            None,
+        )
+
+    return [o.h for o in outputs] + [o.cs for o in outputs], gradient
+
+
+class _Cell(NamedTuple):
+    """One chunk of a recurrence that XLA compiles, forward and backward.
+
+    Attributes:
+        forward: takes inputs [C, R, D], the state before, [R, u], and the weights; gives the state
+            after each step, [C, R, u].
+        backward: takes inputs, the states from the one before to the one after all, [C + 1, R, u],
+            the weights, the gradients of the states after each step, and that of the last one from
+            behind the chunk, [R, u]; gives the gradient of the state before the chunk, that of the
+            inputs, and those of the weights.
+    """
+
+    forward: Callable[[Tensor, Tensor, Weights], Tensor]
+    backward: Callable[[Tensor, Tensor, Weights, Tensor, Tensor], tuple[Tensor, Tensor, Weights]]
+
+
+def _compiled(cell: _Cell) -> Recurrence:
+    """The recurrence of a cell, its chunks in a loop, compiled by XLA for each shape of a block."""
+
+    @tf.function(jit_compile=True, autograph=False)
+    def forward(x: Tensor, weights: Weights, state: Tensor, chunks: Tensor) -> Tensor:
+        x = tf.reshape(x, (-1, CHUNK, *x.shape[1:]))
+        rows, units = state.shape
+        out = tf.TensorArray(tf.float32, x.shape[0], element_shape=(CHUNK, rows, units))
+
+        def body(k: Tensor, state: Tensor, out: Tensor) -> tuple[Tensor, ...]:
+            states = cell.forward(x[k], state, weights)
+            return k + 1, states[-1], out.write(k, states)
+
+        *_, out = tf.while_loop(
+            lambda k, *_: k < chunks, body, (0, state, out), maximum_iterations=x.shape[0]
+        )
+        return tf.reshape(out.stack(), (-1, rows, units))
+
+    @tf.function(jit_compile=True, autograph=False)
+    def backward(
+        x: Tensor,
+        weights: Weights,
+        initial: Tensor,
+        chunks: Tensor,
+        after: Tensor,
+        upstream: Tensor,
+    ) -> tuple[Tensor, Weights, Tensor]:
+        shape = x.shape
+        x, after, upstream = (
+            tf.reshape(values, (-1, CHUNK, *values.shape[1:])) for values in (x, after, upstream)
+        )
+        to_x = tf.TensorArray(tf.float32, x.shape[0], element_shape=x.shape[1:])
+
+        def body(
+            i: Tensor, to_state: Tensor, to_x: Tensor, to_weights: Weights
+        ) -> tuple[Tensor, ...]:
+            k = chunks - 1 - i
+            first = tf.where(k > 0, after[tf.maximum(k - 1, 0)][-1], initial)
+            states = tf.concat([first[tf.newaxis], after[k]], axis=0)
+            to_state, to_inputs, more = cell.backward(x[k], states, weights, upstream[k], to_state)
+            summed = tuple(sum_ + new for sum_, new in zip(to_weights, more, strict=True))
+            return i + 1, to_state, to_x.write(k, to_inputs), summed
+
+        zeros = tuple(tf.zeros(weight.shape) for weight in weights)
+        _, to_state, to_x, to_weights = tf.while_loop(
+            lambda i, *_: i < chunks,
+            body,
+            (0, tf.zeros_like(initial), to_x, zeros),
+            maximum_iterations=x.shape[0],
+        )
+        return tf.reshape(to_x.stack(), shape), to_weights, to_state
+
+    @tf.custom_gradient
+    def compute(
+        inputs: Tensor,
+        kernel: Tensor,
+        recurrent_kernel: Tensor,
+        bias: Tensor,
+        initial: Tensor,
+        steps: Tensor,
+    ) -> tuple[list[Tensor], Callable[..., tuple[Tensor, ...]]]:
+        blocks = range(inputs.shape[0])
+        chunks = -(-steps // CHUNK)
+        weights = kernel, recurrent_kernel, bias
+        states = [forward(inputs[p], weights, initial[p], chunks) for p in blocks]
+
+        def gradient(*upstream: Tensor) -> tuple[Tensor, ...]:
+            back = [
+                backward(inputs[p], weights, initial[p], chunks, states[p], upstream[p])
+                for p in blocks
+            ]
+            to_inputs, to_weights, to_initial = zip(*back, strict=True)
+            summed = (tf.add_n(parts) for parts in zip(*to_weights, strict=True))
+            return tf.stack(to_inputs), *summed, tf.stack(to_initial), None
+
+        return states, gradient
+
+    return Recurrence(lambda *arguments: (compute(*arguments),), is_compiled=True)
+
+
+def _scan(
+    step: Callable[..., tuple[Tensor, Tensor]],
+    state: Tensor,
+    inputs: Sequence[Tensor],
+    *,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Run a step over the first axis of its inputs.
+
+    Args:
+        step: takes the state and one of each input; gives the next state and an output like it.
+        state: [R, u].
+        inputs: [C, R, ...] each.
+        reverse: from the last to the first.
+
+    Returns:
+        The last state, and the outputs [C, R, u] in the order of the inputs.
+    """
+    count = inputs[0].shape[0]
+    out = tf.TensorArray(tf.float32, count, element_shape=state.shape)
+
+    def body(t: Tensor, state: Tensor, out: Tensor) -> tuple[Tensor, ...]:
+        k = count - 1 - t if reverse else t
+        state, output = step(state, *(values[k] for values in inputs))
+        return t + 1, state, out.write(k, output)
+
+    _, state, out = tf.while_loop(
+        lambda t, *_: t < count, body, (0, state, out), maximum_iterations=count
+    )
+    return state, tf.reshape(out.stack(), (count, -1, state.shape[-1]))
+
+
+# XLA fuses what follows a product into one pass only where nothing is cut from the product's
+# middle: in the loops below each gate has a product of its own, which took a third of the time.
+
+
+def _times(values: Tensor, weight: Tensor) -> Tensor:
+    """[C, R, a] times [a, b], as one product."""
+    return tf.reshape(_flat(values) @ weight, (values.shape[0], -1, weight.shape[-1]))
+
+
+def _weight_gradient(values: Tensor, gradients: Sequence[Tensor]) -> Tensor:
+    """The gradient of the weights that values [C, R, a] met, for each gate [C, R, u]."""
+    return tf.concat([tf.matmul(_flat(values), _flat(g), transpose_a=True) for g in gradients], -1)
+
+
+def _input_gradient(gradients: Sequence[Tensor], kernels: Sequence[Tensor]) -> Tensor:
+    """The gradient of what the weights of each gate met."""
+    return tf.add_n([_times(g, tf.transpose(w)) for g, w in zip(gradients, kernels, strict=True)])
+
+
+def _bias_gradient(gradients: Sequence[Tensor]) -> Tensor:
+    return tf.concat([tf.reduce_sum(g, axis=(0, 1)) for g in gradients], -1)
+
+
+def _simple_rnn_forward(x: Tensor, h: Tensor, weights: Weights) -> Tensor:
+    w, u, b = weights
+
+    def step(h: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        h = tf.tanh(z + h @ u)
+        return h, h
+
+    return _scan(step, h, [_times(x, w) + b])[1]
+
+
+def _simple_rnn_backward(
+    x: Tensor, states: Tensor, weights: Weights, upstream: Tensor, to_h: Tensor
+) -> tuple[Tensor, Tensor, Weights]:
+    w, u, _ = weights
+    before, after = states[:-1], states[1:]
+    u_back = tf.transpose(u)
+
+    def step(to_h: Tensor, slope: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
+        to_z = (to_h + upstream) * slope
+        return to_z @ u_back, to_z
+
+    to_h, to_z = _scan(step, to_h, [1.0 - after * after, upstream], reverse=True)
+    to_weights = (
+        _weight_gradient(x, [to_z]),
+        _weight_gradient(before, [to_z]),
+        _bias_gradient([to_z]),
+    )
+    return to_h, _input_gradient([to_z], [w]), to_weights
+
+
+def _gru_forward(x: Tensor, h: Tensor, weights: Weights) -> Tensor:
+    w, u, b = weights
+    u_z, u_r, u_g = tf.split(u, 3, axis=-1)
+    b_g = tf.split(b[1], 3)[2]
+    # The gates' two biases are added where it is cheap.
+    bias = b[0] + tf.concat([b[1][: -b_g.shape[0]], tf.zeros_like(b_g)], 0)
+    x_z, x_r, x_g = (
+        _times(x, w_) + b_
+        for w_, b_ in zip(tf.split(w, 3, axis=-1), tf.split(bias, 3), strict=True)
+    )
+
+    def step(h: Tensor, x_z: Tensor, x_r: Tensor, x_g: Tensor) -> tuple[Tensor, Tensor]:
+        z, r = tf.sigmoid(x_z + h @ u_z), tf.sigmoid(x_r + h @ u_r)
+        g = tf.tanh(x_g + r * (h @ u_g + b_g))
+        h = g + z * (h - g)
+        return h, h
+
+    return _scan(step, h, [x_z, x_r, x_g])[1]
+
+
+def _gru_backward(
+    x: Tensor, states: Tensor, weights: Weights, upstream: Tensor, to_h: Tensor
+) -> tuple[Tensor, Tensor, Weights]:
+    w, u, b = weights
+    before = states[:-1]
+    w_z, w_r, w_g = kernels = tf.split(w, 3, axis=-1)
+    u_z, u_r, u_g = tf.split(u, 3, axis=-1)
+    b_z, b_r, b_g = tf.split(b[0], 3)
+    s_z, s_r, s_g = tf.split(b[1], 3)
+    z = tf.sigmoid(_times(x, w_z) + _times(before, u_z) + (b_z + s_z))
+    r = tf.sigmoid(_times(x, w_r) + _times(before, u_r) + (b_r + s_r))
+    a = _times(before, u_g) + s_g
+    g = tf.tanh(_times(x, w_g) + b_g + r * a)
+    # What turns the gradient of the new state into those of z, r and a before their activations.
+    by_g = (1.0 - z) * (1.0 - g * g)
+    by_z, by_r, by_a = (before - g) * z * (1.0 - z), by_g * a * r * (1.0 - r), by_g * r
+    back_z, back_r, back_g = (tf.transpose(v) for v in (u_z, u_r, u_g))
+
+    def step(
+        to_h: Tensor, by_z: Tensor, by_r: Tensor, by_a: Tensor, z: Tensor, upstream: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        to_new = to_h + upstream
+        to_h = (to_new * by_z) @ back_z + (to_new * by_r) @ back_r + (to_new * by_a) @ back_g
+        return to_h + to_new * z, to_new
+
+    to_h, to_new = _scan(step, to_h, [by_z, by_r, by_a, z, upstream], reverse=True)
+    to_z, to_r = to_new * by_z, to_new * by_r
+    from_x, from_h = [to_z, to_r, to_new * by_g], [to_z, to_r, to_new * by_a]
+    to_weights = (
+        _weight_gradient(x, from_x),
+        _weight_gradient(before, from_h),
+        tf.stack([_bias_gradient(from_x), _bias_gradient(from_h)]),
+    )
+    return to_h, _input_gradient(from_x, kernels), to_weights
+
+
+def _gru_reset_before_forward(x: Tensor, h: Tensor, weights: Weights) -> Tensor:
+    w, u, b = weights
+    u_z, u_r, u_g = tf.split(u, 3, axis=-1)
+    projected = [
+        _times(x, w_) + b_ for w_, b_ in zip(tf.split(w, 3, axis=-1), tf.split(b, 3), strict=True)
+    ]
+
+    def step(h: Tensor, x_z: Tensor, x_r: Tensor, x_g: Tensor) -> tuple[Tensor, Tensor]:
+        z, r = tf.sigmoid(x_z + h @ u_z), tf.sigmoid(x_r + h @ u_r)
+        g = tf.tanh(x_g + (r * h) @ u_g)
+        h = g + z * (h - g)
+        return h, h
+
+    return _scan(step, h, projected)[1]
+
+
+def _gru_reset_before_backward(
+    x: Tensor, states: Tensor, weights: Weights, upstream: Tensor, to_h: Tensor
+) -> tuple[Tensor, Tensor, Weights]:
+    w, u, b = weights
+    before = states[:-1]
+    w_z, w_r, w_g = kernels = tf.split(w, 3, axis=-1)
+    u_z, u_r, u_g = tf.split(u, 3, axis=-1)
+    b_z, b_r, b_g = tf.split(b, 3)
+    z = tf.sigmoid(_times(x, w_z) + _times(before, u_z) + b_z)
+    r = tf.sigmoid(_times(x, w_r) + _times(before, u_r) + b_r)
+    g = tf.tanh(_times(x, w_g) + _times(r * before, u_g) + b_g)
+    by_g = (1.0 - z) * (1.0 - g * g)
+    by_z, by_r = (before - g) * z * (1.0 - z), before * r * (1.0 - r)
+    back_z, back_r, back_g = (tf.transpose(v) for v in (u_z, u_r, u_g))
+
+    def step(
+        to_h: Tensor,
+        by_z: Tensor,
+        by_r: Tensor,
+        by_g: Tensor,
+        z: Tensor,
+        r: Tensor,
+        upstream: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        to_new = to_h + upstream
+        to_reset = (to_new * by_g) @ back_g
+        to_h = (to_new * by_z) @ back_z + (to_reset * by_r) @ back_r
+        return to_h + to_new * z + to_reset * r, to_new
+
+    to_h, to_new = _scan(step, to_h, [by_z, by_r, by_g, z, r, upstream], reverse=True)
+    to_g = to_new * by_g
+    to_z, to_r = to_new * by_z, _times(to_g, back_g) * by_r
+    to_weights = (
+        _weight_gradient(x, [to_z, to_r, to_g]),
+        tf.concat(
+            [_weight_gradient(before, [to_z, to_r]), _weight_gradient(r * before, [to_g])], -1
+        ),
+        _bias_gradient([to_z, to_r, to_g]),
+    )
+    return to_h, _input_gradient([to_z, to_r, to_g], kernels), to_weights
+
+
+lstm = Recurrence(_lstm, is_compiled=False)
+simple_rnn = _compiled(_Cell(_simple_rnn_forward, _simple_rnn_backward))
+gru = _compiled(_Cell(_gru_forward, _gru_backward))
+gru_reset_before = _compiled(_Cell(_gru_reset_before_forward, _gru_reset_before_backward))
