@@ -44,7 +44,7 @@ class Memory:
     Attributes:
         program: Python, TensorFlow and Keras.
         reading: what reading the dataset takes besides, and gives back before training.
-        data: the padded samples of all splits.
+        data: the samples of all splits and their targets.
         weights: parameters, their gradients and the optimizer's variables.
         activations: what a training step keeps for its way back.
     """
@@ -66,13 +66,12 @@ def estimate_memory(
 ) -> Memory:
     """What training a resolved and checked config will need."""
     shape = dataset.facts().input_shape
-    samples = dataset.samples()
-    batch = min(training.batch_size, samples["train"])
+    batch = min(training.batch_size, dataset.samples()["train"])
     parameters = sum(layer.count.total for layer in count_layers(model.layers, shape))
     return Memory(
         program=_PROGRAM,
         reading=dataset.reading_memory(),
-        data=sum(samples.values()) * (prod(shape) * _FLOAT + 8),
+        data=dataset.memory(),
         weights=parameters * _FLOAT * (2 + _slots(training.optimizer)),
         activations=batch * _FLOAT * _kept_per_sample(model.layers, shape),
     )
