@@ -106,7 +106,7 @@ class DatasetSettings(Settings):
         """How many samples the dataset itself has: `train`, and `test` where there is one."""
 
     def reading_memory(self) -> int:
-        """How many bytes `load` takes for a while, besides the samples that it gives."""
+        """How many bytes a first `load` takes for a while, besides the samples that it gives."""
         return 0
 
     def memory(self) -> int:

@@ -153,9 +153,10 @@ class TextSettings(DatasetSettings):
         from rnnbench.data.mapped import load_mapped
 
         arrays = load_mapped(self.word_index, encode_word_index)
-        words, tokens = arrays["words"].tobytes().decode().split("\n"), arrays["tokens"]
+        tokens = arrays["tokens"]
         first, end = tokens.searchsorted([self.skip_top, self.vocabulary_size])
-        return SPECIAL_TOKENS | dict(zip(words[first:end], tokens[first:end].tolist(), strict=True))
+        seen = arrays["words"].tobytes().decode().split("\n")[first:end]
+        return SPECIAL_TOKENS | dict(zip(seen, tokens[first:end].tolist(), strict=True))
 
 
 def words(text: str) -> list[str]:
