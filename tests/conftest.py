@@ -1,6 +1,8 @@
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +24,13 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "real_data: needs the datasets in Keras' cache")
     # Keras reads it at its import; tests that change the directory must not change its meaning.
     os.environ["KERAS_HOME"] = str(KERAS_HOME)
+    # The user's own is left alone, by the processes that tests start too.
+    os.environ["RNNBENCH_CACHE"] = tempfile.mkdtemp(prefix="rnnbench-cache-")
     backend.load()
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(os.environ["RNNBENCH_CACHE"])
 
 
 def pytest_collection_modifyitems(items):

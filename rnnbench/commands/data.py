@@ -26,8 +26,12 @@ app = typer.Typer(name="data", help="Look after datasets.", no_args_is_help=True
 
 @app.command(name="list")
 def list_files(json: Json = False) -> None:
-    """List the datasets' files: whether they are cached, where, their size and hash."""
+    """List the datasets' files: whether they are cached, where, their size and hash.
+
+    The last line is about what later starts map into memory instead of reading these again.
+    """
     from rnnbench.data import DATASETS, settings_of
+    from rnnbench.data.mapped import mapped_directory
 
     rows = [_describe(name, file) for name in DATASETS for file in settings_of(name).files()]
     if json:
@@ -44,6 +48,8 @@ def list_files(json: Json = False) -> None:
         digest = (row["sha256"] or "")[:12]
         table.add_row(row["dataset"], row["file"], row["status"], size, digest, row["path"])
     print_table(table)
+    kept = sum(row["encoded_bytes"] or 0 for row in rows)
+    print_result(f"encoded: {kept / 1e6:.1f} MB in {mapped_directory()}")
 
 
 @app.command()
@@ -134,8 +140,9 @@ def _reserve(picture: Path) -> None:
 
 def _describe(dataset: str, file: CachedFile) -> dict[str, Any]:
     from rnnbench.data.cache import cached_path, read_sha256
+    from rnnbench.data.mapped import mapped_path
 
-    path = cached_path(file)
+    path, encoded = cached_path(file), mapped_path(file)
     there = os.path.isfile(path)
     digest = read_sha256(path) if there else None
     status = "missing" if not there else "cached" if digest == file.sha256 else "damaged"
@@ -147,6 +154,8 @@ def _describe(dataset: str, file: CachedFile) -> dict[str, Any]:
         "bytes": path.stat().st_size if there else None,
         "sha256": digest,
         "url": file.url,
+        "encoded_path": str(encoded),
+        "encoded_bytes": encoded.stat().st_size if os.path.isfile(encoded) else None,
     }
 
 

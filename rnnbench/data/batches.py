@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from rnnbench.data.sequences import TokenSequences
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     from rnnbench.data import Split
+
+    Batch = tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]
+
+# Batches whose samples are sorted by length together: enough for the samples of a batch to be of
+# nearly one length, few enough for the batches to differ from epoch to epoch.
+GROUP = 50
 
 
 class Batches(keras.utils.PyDataset):
@@ -20,41 +30,85 @@ class Batches(keras.utils.PyDataset):
     `fit(shuffle=True)` draws one order and repeats it in every epoch. Here epoch e of seed s has
     the order of `numpy.random.default_rng([s, e])`, which differs by epoch and can be had again.
 
+    Trimmed batches hold token sequences of similar lengths, padded only to the longest of them.
+    With a seed, the samples in their drawn order are cut into groups of `GROUP` batches, each group
+    is sorted by length and cut into batches, and the same generator draws the order of all batches.
+    Without a seed, the whole split is sorted. An array's samples are of one length: they are never
+    trimmed. `fit`, `evaluate` and `predict` take trimmed batches; who needs them without Keras
+    iterates.
+
     Args:
         split: the samples.
-        batch_size: samples in a batch; the last one of an epoch may have fewer.
-        seed: draws the order; None keeps the order of the split.
+        batch_size: samples in a batch; the last one may have fewer, wherever its turn is.
+        seed: draws the order; None keeps that of the split, or if trimmed that of the lengths.
+        trim: whether to trim the batches.
 
     Attributes:
         epoch: the epoch that is served, counted from 0.
         first: the first batch of it that is served; those before have been used.
     """
 
-    def __init__(self, split: Split, batch_size: int, *, seed: int | None = None) -> None:
+    def __init__(
+        self, split: Split, batch_size: int, *, seed: int | None = None, trim: bool = False
+    ) -> None:
         super().__init__()
         self._split = split
         self._batch_size = batch_size
         self._seed = seed
+        self._sequences = split.x if trim and isinstance(split.x, TokenSequences) else None
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int, first: int = 0) -> None:
         """Draw the order of an epoch, counted from 0, and serve it from its batch `first` on."""
         self.epoch = epoch
         self.first = first
-        if self._seed is None:
-            self._order = np.arange(len(self._split))
-        else:
-            self._order = np.random.default_rng([self._seed, epoch]).permutation(len(self._split))
+        self._in_epoch = False  # Keras says nothing at the end of an epoch that is cut off
+        order = np.arange(len(self._split))
+        random = None if self._seed is None else np.random.default_rng([self._seed, epoch])
+        if random is not None:
+            order = random.permutation(len(order))
+        if self._sequences is not None:
+            lengths = self._sequences.cut_lengths[order]
+            size = GROUP * self._batch_size if random is not None else max(1, len(order))
+            order = order[np.lexsort((lengths, np.arange(len(order)) // size))]
+        starts = np.arange(self.steps_per_epoch) * self._batch_size
+        if self._sequences is not None and random is not None:
+            starts = random.permutation(starts)
+        self._chosen = [order[start : start + self._batch_size] for start in starts]
 
     @property
     def steps_per_epoch(self) -> int:
         """How many batches a whole epoch has."""
         return math.ceil(len(self._split) / self._batch_size)
 
+    def restore_order(self, outputs: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """The outputs [samples, …] for all batches of an epoch, in the order of the split."""
+        restored = np.empty_like(outputs)
+        restored[np.concatenate(self._chosen)] = outputs
+        return restored
+
+    def on_epoch_begin(self) -> None:
+        self._in_epoch = True
+
+    def on_epoch_end(self) -> None:
+        self._in_epoch = False
+
     def __len__(self) -> int:
         return self.steps_per_epoch - self.first
 
-    def __getitem__(self, index: int) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
-        start = (self.first + index) * self._batch_size
-        chosen = self._order[start : start + self._batch_size]
-        return self._split.x[chosen], self._split.y[chosen]
+    def __iter__(self) -> Iterator[Batch]:
+        return map(self._take, range(len(self)))
+
+    def __getitem__(self, index: int) -> Batch:
+        x, y = self._take(index)
+        # Before its first epoch Keras looks at two batches and takes the length that both have for
+        # that of all; so the second one it is shown there has another length than the first.
+        is_shown = self._sequences is not None and not self._in_epoch and index == 1
+        if is_shown and x.shape[1] == self._take(0)[0].shape[1]:
+            x = np.pad(x, [(0, 0), (0, 1)])
+        return x, y
+
+    def _take(self, index: int) -> Batch:
+        chosen = self._chosen[self.first + index]
+        x = self._split.x[chosen] if self._sequences is None else self._sequences.trimmed(chosen)
+        return x, self._split.y[chosen]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from rnnbench.data.cache import CachedFile
+    from rnnbench.data.sequences import TokenSequences
 
 Task = Literal["binary", "multiclass", "regression"]
 SplitName = Literal["train", "validation", "test"]
@@ -51,12 +52,12 @@ class Split:
     """Samples and their targets.
 
     Attributes:
-        x: int32 or float32 [samples, timesteps(, features)]; of text before it is padded, an
-            object array [samples] of lists of tokens.
+        x: float32 [samples, timesteps, features], or the token sequences of texts. Either is sliced
+            without a copy, and indexed with int64 [indices] gives these samples as an array.
         y: int64 class indices, or float32 values [samples].
     """
 
-    x: npt.NDArray[np.generic]
+    x: npt.NDArray[np.generic] | TokenSequences
     y: npt.NDArray[np.generic]
 
     def __len__(self) -> int:
@@ -105,8 +106,12 @@ class DatasetSettings(Settings):
         """How many samples the dataset itself has: `train`, and `test` where there is one."""
 
     def reading_memory(self) -> int:
-        """How many bytes `load` takes for a while, besides the arrays that it gives."""
+        """How many bytes a first `load` takes for a while, besides the samples that it gives."""
         return 0
+
+    def memory(self) -> int:
+        """How many bytes the loaded samples and their targets take."""
+        return sum(self.samples().values()) * 4 * (math.prod(self.facts().input_shape) + 1)
 
     def findings(self) -> Iterator[tuple[str, str]]:
         """What cannot work, as (key, message); nothing unless a dataset says so."""
@@ -128,7 +133,7 @@ class DatasetSettings(Settings):
 
     @abstractmethod
     def read(self) -> dict[SplitName, Split]:
-        """Read, encode and split the samples, not yet padded: `x` of text holds lists of tokens.
+        """Read and split the samples.
 
         Downloads what the cache lacks.
 
@@ -138,7 +143,7 @@ class DatasetSettings(Settings):
 
     @abstractmethod
     def load(self) -> Dataset:
-        """The dataset as a model takes it, padded.
+        """The samples, and all that goes with them.
 
         Raises:
             DataError: a file is missing and cannot be downloaded, or is not what it should be.

@@ -4,11 +4,18 @@
 Word Vectors for Sentiment Analysis", ACL 2011), in the encoding of `keras.datasets.imdb`.
 """
 
-from typing import ClassVar, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rnnbench.data.cache import CachedFile
 from rnnbench.data.dataset import Facts, SplitName
-from rnnbench.data.text import TextSettings
+from rnnbench.data.text import SHUFFLE_SEED, TextSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rnnbench.data.encoding import Labels, ReadArray, Texts
 
 
 class Imdb(TextSettings):
@@ -24,6 +31,7 @@ class Imdb(TextSettings):
     )
 
     largest_token: ClassVar = 88_587
+    published_tokens: ClassVar = 11_737_946
 
     type: Literal["imdb"]
 
@@ -34,14 +42,24 @@ class Imdb(TextSettings):
             class_names=("negative", "positive"),
             input_shape=(self.maxlen,),
             input_dtype="int32",
-            vocabulary_size=self.num_words or self.largest_token,
+            vocabulary_size=self.vocabulary_size,
         )
 
     def reading_memory(self) -> int:
-        return 500_000_000  # measured: Keras reads the texts as Python lists
+        return 200_000_000  # measured at its first use: the texts are unpickled as Python lists
 
     def published_samples(self) -> dict[SplitName, int]:
         return {"train": 25_000, "test": 25_000}
+
+    @classmethod
+    def arrange(cls, read_array: ReadArray) -> Iterator[tuple[Texts, Labels]]:
+        import numpy as np
+
+        random = np.random.RandomState(SHUFFLE_SEED)
+        for split in ("train", "test"):
+            labels = read_array(f"y_{split}")
+            order = random.permutation(len(labels))
+            yield read_array(f"x_{split}")[order], labels[order]
 
 
 SETTINGS = Imdb

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnbench.data.text import OOV, START, TextSettings, decode
+from rnnbench.data.sequences import TokenSequences
+from rnnbench.data.text import OOV, PAD, START, TextSettings, decode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     from rnnbench.data.dataset import DatasetSettings, Split, SplitName
 
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
+_ROWS = 1024  # padded at one time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +92,7 @@ def inspect_dataset(settings: DatasetSettings, examples: int) -> Inspection:
         DataError: as for `DatasetSettings.read`.
     """
     raw = settings.read()
-    rows = {name: [row.tobytes() for row in _pad(settings, s)] for name, s in raw.items()}
+    rows = {name: list(_rows(split)) for name, split in raw.items()}
     overlaps = {}
     for first, second in combinations(raw, 2):
         known = set(rows[first])
@@ -100,14 +104,18 @@ def inspect_dataset(settings: DatasetSettings, examples: int) -> Inspection:
     )
 
 
-def _pad(settings: DatasetSettings, split: Split) -> npt.NDArray[np.generic]:
-    return settings.pad(split.x) if isinstance(settings, TextSettings) else split.x
+def _rows(split: Split) -> Iterator[bytes]:
+    """Each sample as the model sees it, without its padding."""
+    for start in range(0, len(split), _ROWS):
+        for row in split.x[np.arange(start, min(start + _ROWS, len(split)))]:
+            yield (row[row != PAD] if isinstance(split.x, TokenSequences) else row).tobytes()
 
 
 def _inspect_split(settings: DatasetSettings, split: Split) -> SplitInspection:
     facts = settings.facts()
-    lengths = np.array([len(sample) for sample in split.x], dtype=np.int64)
     maxlen = facts.input_shape[0]
+    x = split.x
+    lengths = x.lengths if isinstance(x, TokenSequences) else np.full(len(x), maxlen)
     steps, seen = int(lengths.sum()), int(np.minimum(lengths, maxlen).sum())
     classes = targets = oov_rate = None
     if facts.classes:
@@ -116,8 +124,8 @@ def _inspect_split(settings: DatasetSettings, split: Split) -> SplitInspection:
     else:
         y = split.y
         targets = {"min": float(y.min()), "mean": float(y.mean()), "max": float(y.max())}
-    if isinstance(settings, TextSettings):
-        tokens = np.fromiter((t for sample in split.x for t in sample), np.int64, steps)
+    if isinstance(x, TokenSequences):
+        tokens = x.read()
         words = int(np.count_nonzero(tokens != START))
         oov_rate = int(np.count_nonzero(tokens == OOV)) / max(1, words)
     return SplitInspection(
@@ -134,13 +142,11 @@ def _inspect_split(settings: DatasetSettings, split: Split) -> SplitInspection:
 
 def _read_examples(settings: DatasetSettings, split: Split) -> tuple[Example, ...]:
     facts = settings.facts()
+    samples = zip(split.x[np.arange(len(split))], split.y, strict=True)
     if not isinstance(settings, TextSettings):
-        return tuple(
-            Example(float(y), tuple(float(v) for v in np.ravel(x)))
-            for x, y in zip(split.x, split.y, strict=True)
-        )
+        return tuple(Example(float(y), tuple(float(v) for v in np.ravel(x))) for x, y in samples)
     vocabulary = settings.read_vocabulary()
     return tuple(
-        Example(facts.class_names[int(y)], tuple(decode(settings.cut(x), vocabulary)))
-        for x, y in zip(split.x, split.y, strict=True)
+        Example(facts.class_names[int(y)], tuple(decode(x[x != PAD].tolist(), vocabulary)))
+        for x, y in samples
     )

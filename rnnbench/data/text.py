@@ -8,24 +8,25 @@ splitting at spaces; `encode` does the same.
 
 from __future__ import annotations
 
-import json
 import string
+from abc import abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnbench import backend
 from rnnbench.data import cache
 from rnnbench.data.dataset import Dataset, DatasetSettings, Split, SplitName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import numpy as np
-    import numpy.typing as npt
+    from rnnbench.data.encoding import Labels, ReadArray, Texts
+    from rnnbench.data.sequences import TokenSequences
 
 PAD, START, OOV, INDEX_FROM = 0, 1, 2, 3
 SPECIAL_TOKENS = {"<pad>": PAD, "<start>": START, "<oov>": OOV}
+SHUFFLE_SEED = 113  # the default of Keras' `load_data`
 
 _NORMALISED = str.maketrans(
     string.ascii_uppercase + string.punctuation.replace("'", "") + "\t\r\n",
@@ -40,11 +41,13 @@ class TextSettings(DatasetSettings):
         archive: the file that `keras.datasets.<type>.load_data` reads.
         word_index: the JSON file that gives each word's rank.
         largest_token: Keras takes it for `num_words` where none is given, which drops that token.
+        published_tokens: how many the texts of the archive have, each with its start.
     """
 
     archive: ClassVar[cache.CachedFile]
     word_index: ClassVar[cache.CachedFile]
     largest_token: ClassVar[int]
+    published_tokens: ClassVar[int]
 
     num_words: Annotated[
         int | None,
@@ -61,8 +64,13 @@ class TextSettings(DatasetSettings):
         Literal["pre", "post"], Field(description="The side that a long text is cut on.")
     ] = "pre"
 
+    @property
+    def vocabulary_size(self) -> int:
+        """Tokens from this one on are out of the vocabulary."""
+        return self.num_words or self.largest_token
+
     def findings(self) -> Iterator[tuple[str, str]]:
-        size = self.num_words or self.largest_token
+        size = self.vocabulary_size
         if self.skip_top >= size:
             limit = "num_words" if self.num_words else "the largest token,"
             yield (
@@ -71,18 +79,20 @@ class TextSettings(DatasetSettings):
                 "must be smaller",
             )
 
-    def pad(
-        self, sequences: Sequence[Sequence[int]] | npt.NDArray[np.generic]
-    ) -> npt.NDArray[np.int32]:
-        """Token sequences, perhaps in an object array, as one array, int32 [samples, maxlen]."""
-        padded: npt.NDArray[np.int32] = backend.load().utils.pad_sequences(
-            sequences,
-            maxlen=self.maxlen,
-            padding=self.padding,
-            truncating=self.truncating,
-            value=PAD,
-        )
-        return padded
+    def memory(self) -> int:
+        # The whole archive is in memory, whatever the settings take of it. Batches are padded one
+        # by one.
+        return 4 * self.published_tokens + 16 * sum(self.published_samples().values())
+
+    def sequences(self, texts: Sequence[Sequence[int]]) -> TokenSequences:
+        """Token lists, such as `encode` gives, as the samples of these settings."""
+        import numpy as np
+
+        from rnnbench.data.encoding import to_offsets
+        from rnnbench.data.sequences import TokenSequences
+
+        tokens = np.array([token for text in texts for token in text], np.int32)
+        return TokenSequences(tokens, to_offsets(np.array([len(t) for t in texts], np.int64)), self)
 
     def encode(self, text: str, vocabulary: Mapping[str, int]) -> list[int]:
         """The tokens of a text, cut to `maxlen` but not padded.
@@ -104,19 +114,33 @@ class TextSettings(DatasetSettings):
     def files(cls) -> tuple[cache.CachedFile, ...]:
         return cls.archive, cls.word_index
 
+    @classmethod
+    @abstractmethod
+    def arrange(cls, read_array: ReadArray) -> Iterator[tuple[Texts, Labels]]:
+        """Texts and labels of the training set, then of the test set, in the order Keras gives.
+
+        Args:
+            read_array: reads an array of the archive, given its name.
+        """
+
     def read(self) -> dict[SplitName, Split]:
-        cache.locate(self.archive)
-        module = getattr(backend.load().datasets, self.type)
-        train, test = module.load_data(num_words=self.num_words, skip_top=self.skip_top)
-        return self.split(Split(*train), Split(*test))
+        from rnnbench.data.encoding import encode_archive
+        from rnnbench.data.mapped import load_mapped
+        from rnnbench.data.sequences import TokenSequences
+
+        arrays = load_mapped(self.archive, partial(encode_archive, arrange=self.arrange))
+        texts = TokenSequences(arrays["tokens"], arrays["offsets"], self)
+        labels = arrays["labels"]
+        at = int(arrays["samples"][0])
+        return self.split(Split(texts[:at], labels[:at]), Split(texts[at:], labels[at:]))
 
     def load(self) -> Dataset:
-        files = {cache.locate(file): file.sha256 for file in self.files()}
         return Dataset(
             facts=self.facts(),
-            splits={name: Split(self.pad(s.x), s.y) for name, s in self.read().items()},
+            splits=self.read(),
             vocabulary=self.read_vocabulary(),
-            files=files,
+            # Both readers have just checked these hashes.
+            files={cache.cached_path(file): file.sha256 for file in self.files()},
         )
 
     def read_vocabulary(self) -> dict[str, int]:
@@ -125,11 +149,14 @@ class TextSettings(DatasetSettings):
         Raises:
             DataError: the word index is missing and cannot be downloaded, or is not the right one.
         """
-        ranks = json.loads(cache.locate(self.word_index).read_text(encoding="utf-8"))
-        tokens = {word: rank + INDEX_FROM for word, rank in ranks.items()}
-        size = self.facts().vocabulary_size or 0
-        seen = {word: t for word, t in tokens.items() if self.skip_top <= t < size}
-        return SPECIAL_TOKENS | dict(sorted(seen.items(), key=lambda item: item[1]))
+        from rnnbench.data.encoding import encode_word_index
+        from rnnbench.data.mapped import load_mapped
+
+        arrays = load_mapped(self.word_index, encode_word_index)
+        tokens = arrays["tokens"]
+        first, end = tokens.searchsorted([self.skip_top, self.vocabulary_size])
+        seen = arrays["words"].tobytes().decode().split("\n")[first:end]
+        return SPECIAL_TOKENS | dict(zip(seen, tokens[first:end].tolist(), strict=True))
 
 
 def words(text: str) -> list[str]:

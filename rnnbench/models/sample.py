@@ -56,7 +56,9 @@ def read_text(config: RunConfig, text: str, run: RunDirectory | None) -> Sample:
     vocabulary = run.read_vocabulary() if run else settings.read_vocabulary()
     tokens = settings.encode(text, vocabulary)
     fits = _input(config).shape[0] is None and _misfit(config, (len(tokens),)) is None
-    inputs = np.array([tokens], dtype=np.int32) if fits else settings.pad([tokens])
+    inputs = (
+        np.array([tokens], dtype=np.int32) if fits else settings.sequences([tokens])[np.arange(1)]
+    )
     return Sample(inputs, tuple(decode(inputs[0].tolist(), vocabulary)))
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from rnnbench.data import Facts
+    from rnnbench.data.sequences import TokenSequences
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -71,7 +72,7 @@ def predict_texts(
         if not words(text):
             raise DataError(f"received the text {text!r}, which has no words; give at least one")
         encoded.append(settings.encode(text, vocabulary))
-    outputs = predict_inputs(model, settings.pad(encoded), batch_size)
+    outputs = predict_inputs(model, settings.sequences(encoded), batch_size)
     predictions = []
     for text, tokens, output in zip(texts, encoded, outputs, strict=True):
         index, label, probabilities = _classify(output, settings.facts())
@@ -117,17 +118,20 @@ def predict_values(
 
 
 def predict_inputs(
-    model: keras.Model, inputs: npt.NDArray[np.generic], batch_size: int
+    model: keras.Model, inputs: npt.NDArray[np.generic] | TokenSequences, batch_size: int
 ) -> npt.NDArray[np.float32]:
-    """What a model gives for an array of samples.
+    """What a model gives for samples, such as the `x` of a split.
 
     Returns:
         float32 [samples, outputs].
     """
     # Not `model.predict`: for an array it makes a dataset that logs an error of TensorFlow's own
     # where operations are deterministic.
+    indices = np.arange(len(inputs))
     starts = range(0, len(inputs), batch_size)
-    return np.concatenate([model.predict_on_batch(inputs[i : i + batch_size]) for i in starts])
+    return np.concatenate(
+        [model.predict_on_batch(inputs[indices[i : i + batch_size]]) for i in starts]
+    )
 
 
 def parse_values(text: str) -> list[float]:

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import keras
 import pytest
@@ -24,6 +25,19 @@ def test_the_files_and_their_state(rnnbench, in_tmp, standin_data):
     table = rnnbench("data", "list").out
     assert "damaged" in table
     assert str(directory) in table.replace("\n", "")
+
+
+def test_what_is_encoded(rnnbench, in_tmp, standin_data, monkeypatch):
+    monkeypatch.setenv("RNNBENCH_CACHE", str(in_tmp / "cache"))
+    assert rnnbench("data", "list").out.endswith(f"\nencoded: 0.0 MB in {in_tmp / 'cache'}\n")
+    rows = json.loads(rnnbench("data", "list", "--json").out)
+    assert {row["encoded_bytes"] for row in rows} == {None}
+    assert not (in_tmp / "cache").exists()
+    assert rnnbench("data", "inspect", IMDB).code == 0
+    rows = json.loads(rnnbench("data", "list", "--json").out)
+    sizes = {Path(row["encoded_path"]): row["encoded_bytes"] for row in rows[:2]}
+    assert sizes == {path: path.stat().st_size for path in (in_tmp / "cache").iterdir()}
+    assert rows[2]["encoded_bytes"] is None
 
 
 def test_fetch_downloads_what_is_missing_and_checks_it(rnnbench, in_tmp, standin_data, monkeypatch):

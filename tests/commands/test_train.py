@@ -139,13 +139,13 @@ def test_a_dry_run_shows_the_plan_and_does_nothing(rnnbench, in_tmp):
     assert plan["total_params"] == 328_353
     assert [layer["type"] for layer in plan["layers"]] == ["embedding", "lstm", "dense"]
     assert plan["steps_per_epoch"] == 200
-    assert plan["memory"]["data"] == 50_000 * 2_008
+    assert plan["memory"]["data"] == 11_737_946 * 4 + 50_000 * 16
     text = rnnbench("train", "imdb_lstm", "--dry-run", *settings).out
     assert "dataset     imdb: 20,000 train, 5,000 validation, 25,000 test samples of shape" in text
     assert "task        binary: 2 classes, 10,000 tokens" in text
     assert "total parameters: 328,353, all trainable" in text
     assert "steps       200 an epoch, 600 in all" in text
-    assert "memory      about 1," in text
+    assert "memory      about 978 MB: TensorFlow 730 MB, samples 48 MB" in text
     resolved = in_tmp / "imdb_lstm.yaml"
     resolved.write_text(text.split("\ndataset     ")[0])
     assert load_config(resolved).model_dump(mode="json") == plan["config"]

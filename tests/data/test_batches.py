@@ -3,13 +3,28 @@ import numpy as np
 import pytest
 
 from rnnbench.data import Split
-from rnnbench.data.batches import Batches
+from rnnbench.data.batches import GROUP, Batches
+from rnnbench.data.imdb import Imdb
 
 SPLIT = Split(np.arange(10, dtype=np.float32).reshape(10, 1), np.arange(10, dtype=np.float32))
 
 
+# Text i has the target i, and begins with the token i + 4 unless it is cut to 6.
+LENGTHS = [3, 1, 9, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8]
+TEXTS = [[i + 4] * n for i, n in enumerate(LENGTHS)]
+
+
+def _texts(texts=TEXTS, **arguments):
+    settings = Imdb(type="imdb", **({"maxlen": 6, "padding": "post"} | arguments))
+    return Split(settings.sequences(texts), np.arange(len(texts)))
+
+
 def _order(batches):
     return [int(i) for x, _ in batches for i in x[:, 0]]
+
+
+def _served(batches):
+    return [y.tolist() for _, y in batches]
 
 
 def test_without_a_seed_the_order_is_that_of_the_split():
@@ -44,6 +59,81 @@ def test_inputs_and_targets_stay_together():
         assert x[:, 0].tolist() == y.tolist()
 
 
+def test_untrimmed_texts_are_padded_to_maxlen():
+    assert {x.shape[1] for x, _ in Batches(_texts(), 4, seed=5)} == {6}
+    served = [i for batch in _served(Batches(_texts(), 4, seed=5)) for i in batch]
+    assert served == np.random.default_rng([5, 0]).permutation(13).tolist()
+
+
+def test_trimmed_batches_are_sorted_in_groups_and_then_shuffled(monkeypatch):
+    monkeypatch.setattr("rnnbench.data.batches.GROUP", 2)
+    served = Batches(_texts(), 3, seed=5, trim=True)
+    served.start_epoch(4)
+    random = np.random.default_rng([5, 4])
+    order = random.permutation(13).tolist()
+    in_groups = [
+        i for start in (0, 6, 12) for i in sorted(order[start : start + 6], key=_cut_length)
+    ]
+    expected = [in_groups[start : start + 3] for start in random.permutation([0, 3, 6, 9, 12])]
+    assert _served(served) == expected
+    assert sorted(i for batch in expected for i in batch) == list(range(13))
+
+
+def _cut_length(i):
+    return min(LENGTHS[i], 6)
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+def test_a_trimmed_batch_is_as_long_as_its_longest_text(seed):
+    for x, y in Batches(_texts(), 3, seed=seed, trim=True):
+        assert x.shape == (len(y), max(map(_cut_length, y)))
+        assert x[:, 0].tolist() == [i + 4 for i in y]
+
+
+def test_a_trimmed_epoch_can_be_had_again_and_goes_on_behind_its_first_batches():
+    trimmed = Batches(_texts(), 2, seed=5, trim=True)
+    epochs = []
+    for epoch in (0, 1, 0):
+        trimmed.start_epoch(epoch)
+        epochs.append(_served(trimmed))
+    assert epochs[0] == epochs[2] != epochs[1]
+    trimmed.start_epoch(1, first=3)
+    assert (len(trimmed), trimmed.steps_per_epoch) == (4, 7)
+    assert _served(trimmed) == epochs[1][3:]
+    assert _served(Batches(_texts(), 2, seed=6, trim=True)) != epochs[0]
+
+
+def test_more_texts_than_a_group():
+    """The short batch of the last group is the only one, and nothing is lost."""
+    lengths = np.random.default_rng(0).integers(1, 30, GROUP * 4 + 3)
+    split = _texts([[4] * n for n in lengths], maxlen=20)
+    sizes = [len(y) for _, y in Batches(split, 2, seed=1, trim=True)]
+    assert sorted(sizes) == [1] + [2] * (2 * GROUP + 1)
+    served = [i for batch in _served(Batches(split, 2, seed=1, trim=True)) for i in batch]
+    assert sorted(served) == list(range(len(split)))
+
+
+def test_without_a_seed_trimmed_batches_are_sorted_and_their_outputs_put_in_order_again():
+    trimmed = Batches(_texts(), 4, trim=True)
+    served = [i for batch in _served(trimmed) for i in batch]
+    assert served == sorted(range(13), key=_cut_length)
+    outputs = np.array([[10.0 * i] for i in served])
+    assert trimmed.restore_order(outputs).tolist() == [[10.0 * i] for i in range(13)]
+
+
+@pytest.mark.parametrize("trim", [False, True])
+def test_the_outputs_of_a_drawn_order_are_put_in_order_too(trim):
+    drawn = Batches(_texts(), 4, seed=3, trim=trim)
+    outputs = np.concatenate([y for _, y in drawn])
+    assert drawn.restore_order(outputs).tolist() == list(range(13))
+
+
+@pytest.mark.parametrize("seed", [None, 5])
+def test_arrays_are_never_trimmed(seed):
+    trimmed = Batches(SPLIT, 4, seed=seed, trim=True)
+    assert _served(trimmed) == _served(Batches(SPLIT, 4, seed=seed))
+
+
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_fit_serves_every_sample_once_an_epoch_in_the_order_of_that_epoch(epochs):
     """What `fit` really trains on, recorded by the model itself."""
@@ -64,3 +154,85 @@ def test_fit_serves_every_sample_once_an_epoch_in_the_order_of_that_epoch(epochs
     model.fit(batches, epochs=epochs, callbacks=[starter], shuffle=False, verbose=0)
     expected = [i for e in range(epochs) for i in np.random.default_rng([5, e]).permutation(10)]
     assert served[-10 * epochs :] == expected
+
+
+def _model(**options):
+    """How many tokens a text has: padding adds nothing, wherever it is."""
+    inputs = keras.Input((None,), dtype="int32")
+    embedding = keras.layers.Embedding(40, 1, embeddings_initializer="ones", trainable=False)
+    lengths = keras.ops.sum(
+        embedding(inputs)[..., 0] * keras.ops.cast(inputs > 0, "float32"), axis=1, keepdims=True
+    )
+    model = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="ones")(lengths))
+    model.compile("sgd", "mean_squared_error", **options)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("lengths", "seed"),
+    [
+        ([2, 2, 2, 2, 3, 3, 5], None),  # the first two batches are of one length
+        ([2, 2, 3, 3, 3, 3, 5], None),  # the second is one step longer
+        ([4, 4, 4, 4, 4, 4, 5], 0),
+        ([3, 3], None),
+    ],
+)
+def test_keras_takes_batches_of_any_lengths(lengths, seed):
+    split = _texts([[4] * n for n in lengths])
+    model = _model()
+    trimmed = Batches(split, 2, seed=seed, trim=True)
+    starter = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: trimmed.start_epoch(epoch)
+    )
+    outputs = trimmed.restore_order(model.predict(trimmed, verbose=0))
+    assert outputs[:, 0].tolist() == lengths
+    loss = model.evaluate(trimmed, verbose=0)
+    assert loss == pytest.approx(np.mean((np.array(lengths) - split.y) ** 2))
+    model.fit(
+        trimmed,
+        validation_data=Batches(split, 2, trim=True),
+        epochs=2,
+        callbacks=[starter],
+        class_weight={0: 2.0},
+        shuffle=False,
+        verbose=0,
+    )
+    trimmed.start_epoch(2, first=trimmed.steps_per_epoch // 2)
+    model.fit(trimmed, initial_epoch=2, epochs=3, shuffle=False, verbose=0)
+
+
+@pytest.mark.parametrize("trim", [False, True])
+def test_keras_is_served_nothing_but_the_batches(trim):
+    """The longer batch that it is shown before an epoch is not trained on."""
+    served = []
+
+    class Recording(keras.layers.Layer):
+        def call(self, x):
+            if not isinstance(x, keras.KerasTensor):
+                served.append(np.asarray(x).tolist())
+            return keras.ops.cast(x[:, :1], "float32")
+
+    model = keras.Sequential([Recording(), keras.layers.Dense(1)])
+    model.compile("sgd", "mean_squared_error", run_eagerly=True)
+    trimmed = Batches(_texts([[4] * n for n in (2, 2, 2, 2, 3)]), 2, trim=trim)
+    expected = [x.tolist() for x, _ in trimmed]
+    model.fit(trimmed, epochs=2, shuffle=False, verbose=0)
+    assert served[-6:] == 2 * expected
+    served.clear()
+    model.evaluate(trimmed, verbose=0)
+    assert served == expected
+
+
+def test_a_stopped_epoch_does_not_hide_that_lengths_vary():
+    """Keras does not say that an epoch has ended which an error or Ctrl-C has cut off."""
+
+    class Stopping(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    trimmed = Batches(_texts([[4] * n for n in (2, 2, 2, 2, 3)]), 2, trim=True)
+    model = _model()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(trimmed, shuffle=False, callbacks=[Stopping()], verbose=0)
+    trimmed.start_epoch(0)
+    model.fit(trimmed, shuffle=False, verbose=0)

@@ -14,18 +14,15 @@ TEST = [[1, 4, 5], [1, 9], [1, 4], [1, 4, 5]]
 
 @pytest.fixture
 def imdb(monkeypatch):
-    def split(texts, labels):
-        x = np.empty(len(texts), dtype=object)
-        x[:] = texts
-        return Split(x, np.array(labels))
+    def read(settings):
+        return {
+            "train": Split(settings.sequences(TRAIN), np.array([0, 1, 1])),
+            "validation": Split(settings.sequences(VALIDATION), np.array([1])),
+            "test": Split(settings.sequences(TEST), np.array([0, 0, 1, 0])),
+        }
 
-    splits = {
-        "train": split(TRAIN, [0, 1, 1]),
-        "validation": split(VALIDATION, [1]),
-        "test": split(TEST, [0, 0, 1, 0]),
-    }
     vocabulary = {"<pad>": 0, "<start>": 1, "<oov>": 2, "a": 4, "b": 5, "c": 6, "d": 7, "e": 8}
-    monkeypatch.setattr(Imdb, "read", lambda settings: splits)
+    monkeypatch.setattr(Imdb, "read", read)
     monkeypatch.setattr(Imdb, "read_vocabulary", lambda settings: vocabulary)
     return Imdb(type="imdb", maxlen=4)
 

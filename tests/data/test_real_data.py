@@ -2,10 +2,12 @@
 
 from collections import Counter
 
+import keras
 import numpy as np
 import pytest
 
 from rnnbench.data.imdb import Imdb
+from rnnbench.data.mapped import mapped_path
 from rnnbench.data.reuters import Reuters
 from rnnbench.data.text import INDEX_FROM, words
 
@@ -27,7 +29,7 @@ def test_imdb(imdb):
     assert (len(train), len(test)) == (25_000, 25_000)
     assert Counter(train.y.tolist()) == Counter(test.y.tolist()) == {0: 12_500, 1: 12_500}
     assert Imdb(type="imdb", maxlen=500).samples() == {"train": len(train), "test": len(test)}
-    assert np.count_nonzero(train.x) / len(train) == pytest.approx(222.4, abs=0.05)
+    assert train.x.cut_lengths.mean() == pytest.approx(222.4, abs=0.05)
 
 
 def test_reuters(reuters):
@@ -36,17 +38,46 @@ def test_reuters(reuters):
     assert Reuters(type="reuters", maxlen=9).samples() == {"train": len(train), "test": len(test)}
     counts = Counter(train.y.tolist())
     assert (len(counts), counts[3], counts[35]) == (46, 3_159, 10)
-    lengths = np.count_nonzero(train.x, axis=1)
-    assert lengths.max() == 2_376
-    assert lengths.mean() == pytest.approx(145.5, abs=0.05)
+    assert train.x.lengths.max() == 2_376
+    assert train.x.lengths.mean() == pytest.approx(145.5, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("imdb", Imdb), ("reuters", Reuters)], ids=["imdb", "reuters"]
+)
+def test_samples_are_those_of_keras(name, settings):
+    options = {"num_words": 10_000, "skip_top": 20}
+    parts = getattr(keras.datasets, name).load_data(**options)
+    for side in ("pre", "post"):
+        how = {"maxlen": 100, "padding": side, "truncating": side}
+        splits = settings(type=name, **options, **how).read()
+        for (x, y), split in zip(parts, splits.values(), strict=True):
+            assert np.array_equal(split.y, y)
+            expected = keras.utils.pad_sequences(x, **how)
+            assert np.array_equal(split.x[np.arange(len(x))], expected)
+            some = np.flatnonzero(split.x.lengths < 50)
+            timesteps = int(split.x.lengths[some].max())
+            cut = expected[some][:, -timesteps:] if side == "pre" else expected[some][:, :timesteps]
+            assert np.array_equal(split.x.trimmed(some), cut)
 
 
 @pytest.mark.parametrize("name", ["imdb", "reuters"])
 def test_the_largest_token_stays_below_the_vocabulary_size(name, request):
     """Without num_words Keras drops the largest token, so the next one is the largest seen."""
     dataset = request.getfixturevalue(name)
-    largest = max(int(split.x.max()) for split in dataset.splits.values())
+    largest = max(int(split.x.read().max()) for split in dataset.splits.values())
     assert largest == dataset.facts.vocabulary_size - 1
+    published = max(int(split.x.tokens.max()) for split in dataset.splits.values())
+    assert published == dataset.facts.vocabulary_size
+
+
+@pytest.mark.parametrize("name", ["imdb", "reuters"])
+def test_the_memory_that_the_samples_take(name, request):
+    """All splits lie in one file, which has a little more for its head."""
+    x = request.getfixturevalue(name).splits["test"].x
+    assert len(x.tokens) == x.settings.published_tokens
+    arrays = mapped_path(x.settings.archive).stat().st_size
+    assert x.settings.memory() == pytest.approx(arrays, abs=1000)
 
 
 @pytest.mark.parametrize("settings", [Imdb, Reuters])

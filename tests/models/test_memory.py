@@ -13,7 +13,8 @@ def _estimate(name, *settings):
 
 def test_the_parts_by_hand():
     memory = _estimate("imdb_lstm")
-    assert memory.data == 50_000 * (500 * 4 + 8)
+    # A text's tokens, its offset and its label; whatever its maxlen.
+    assert memory.data == 11_737_946 * 4 + 50_000 * 16
     assert memory.weights == 328_353 * 4 * 3  # rmsprop keeps one variable for each weight
     # A vector and its gradient a step from the embedding; eight numbers a unit and step from a
     # masked LSTM; the dense layer's output and its gradient.
@@ -54,13 +55,13 @@ def test_an_optimizer_keeps_what_keras_keeps(setting, slots):
     assert isinstance(model, keras.Model)
 
 
-def test_a_batch_is_no_larger_than_the_training_set_and_a_limit_saves_no_reading():
+def test_a_batch_is_no_larger_than_the_training_set_and_a_limit_saves_no_text():
     assert _estimate("toy_gru", "training.batch_size=6").activations == (
         _estimate("toy_gru", "training.batch_size=600").activations
     )
-    limited = _estimate("imdb_lstm", "dataset.limit=10")
-    assert limited.data == 30 * (500 * 4 + 8)
-    assert limited.reading == _estimate("imdb_lstm").reading
+    whole, limited = _estimate("imdb_lstm"), _estimate("imdb_lstm", "dataset.limit=10")
+    assert (limited.data, limited.reading) == (whole.data, whole.reading)
+    assert _estimate("toy_gru").data == 6 * 4 * (4 + 1)
 
 
 def test_both_directions_cost_twice():
