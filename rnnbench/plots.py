@@ -186,7 +186,7 @@ def draw_times(
         longest = max(spreads[group].high for spreads in times.values())
         axes.annotate(note, (longest, group), (8, 0), textcoords="offset points", va="center")
     axes.set_yticks(groups, labels)
-    axes.invert_yaxis()  # the first one on top
+    axes.set_ylim(len(labels) - 0.5, -0.5)  # the first one on top
     axes.grid(visible=False, axis="y")
     axes.margins(x=0.15)
     axes.set_xlim(left=0)
@@ -232,6 +232,7 @@ def draw_scaling(
     axes.set_yscale("log")
     axes.set_xticks(sorted(set(values)), [f"{value:g}" for value in sorted(set(values))])
     axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel(f"{key} (log scale)")
     axes.set_ylabel("seconds an epoch (log scale)")
     axes.set_title(title)
