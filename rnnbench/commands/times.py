@@ -43,29 +43,28 @@ def _rate(figure: Figure) -> str:
     return _number(figure.median)
 
 
-# Two tables, so that each fits into 80 columns: of training, and of what is around it. Each column
-# has its heading, the figure that it shows, and how that is written.
+# Two tables, so that each fits into 80 columns. A column has its heading, the figure that it shows,
+# and how that is written.
 _Columns = tuple[tuple[str, str, Callable[["Figure"], str]], ...]
-_TRAINING: _Columns = (
+_TIMES: _Columns = (
     ("epoch\ns", "epoch_seconds", _median),
     ("min–max\ns", "epoch_seconds", _spread),
     ("step\nms", "step_milliseconds", _median),
+    ("compile\ns", "compile_seconds", _median),
+)
+_REST: _Columns = (
     ("samples\nper s", "samples_per_second", _rate),
     ("tokens\nper s", "tokens_per_second", _rate),
-)
-_AROUND: _Columns = (
     ("load\ns", "load_seconds", _median),
-    ("compile\ns", "compile_seconds", _median),
-    ("peak\nMB", "peak_megabytes", _median),
     ("evaluate\ns", "evaluate_seconds", _median),
-    ("min–max\ns", "evaluate_seconds", _spread),
+    ("peak\nMB", "peak_megabytes", _median),
 )
 
 
 def print_times(measured: Sequence[Measured]) -> None:
     """What was measured, on stdout."""
-    _print_table(measured, _TRAINING)
-    _print_table(measured, _AROUND)
+    _print_table(measured, _TIMES)
+    _print_table(measured, _REST)
     if measured[0].ratios():
         print_result("times that plain Keras takes, as multiples of rnnbench's:")
         for m in measured:
