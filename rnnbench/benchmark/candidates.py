@@ -26,9 +26,14 @@ class Candidate:
     texts: dict[str, str]
 
     @property
+    def words(self) -> list[str]:
+        """The config's name and each varied value."""
+        return [self.config.name, *(f"{key}={text}" for key, text in self.texts.items())]
+
+    @property
     def label(self) -> str:
         """The config's name and the varied values, on one line."""
-        return " ".join([self.config.name, *(f"{k}={v}" for k, v in self.texts.items())])
+        return " ".join(self.words)
 
 
 def read_candidates(

@@ -72,6 +72,8 @@ def print_times(measured: Sequence[Measured]) -> None:
 
 
 def _print_table(measured: Sequence[Measured], columns: _Columns) -> None:
+    from rich.markup import escape  # a list of one word looks like markup
+
     first = measured[0]
     shown = [column for column in columns if column[1] in first.figures["rnnbench"]]
     has_sides = len(first.figures) > 1
@@ -87,7 +89,7 @@ def _print_table(measured: Sequence[Measured], columns: _Columns) -> None:
         for side, figures in m.figures.items():
             table.add_row(
                 m.candidate.config.name,
-                *m.candidate.texts.values(),
+                *map(escape, m.candidate.texts.values()),
                 *([side] if has_sides else []),
                 *(written(figures[name]) for _, name, written in shown),
             )
@@ -118,7 +120,7 @@ def draw_times(
 
     numbers = _numbers(variations)
     if numbers is None:
-        labels = ["\n".join(m.candidate.label.split(" ")) for m in measured]
+        labels = ["\n".join(m.candidate.words) for m in measured]
         ratios = [m.ratios().get("epoch_seconds") for m in measured]
         notes = ["" if ratio is None else _times(ratio.median) for ratio in ratios]
         title = "time of an epoch" + ("; ×: plain Keras / rnnbench" if any(ratios) else "")

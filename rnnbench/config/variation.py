@@ -76,7 +76,7 @@ def _split(text: str) -> Iterator[str]:
             depth += 1
         elif character in "]}":
             depth -= 1
-        elif character == "," and depth == 0:
+        elif character == "," and depth <= 0:
             yield text[start:i].strip()
             start = i + 1
     yield text[start:].strip()

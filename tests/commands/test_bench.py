@@ -148,6 +148,14 @@ def test_every_combination_is_measured_and_named(rnnbench, literal):
     assert headings.split()[:3] == ["config", "batch_size", "window"]
 
 
+def test_a_value_in_brackets_is_shown_as_typed(rnnbench, literal):
+    vary = ("--vary", "training.metrics=[mae],[mae, mse]")
+    result = rnnbench("bench", "toy.yaml", *vary, "--plot", "speed.svg")
+    assert result.code == 0, result.err
+    rows = [line.split() for line in result.out.splitlines() if line.startswith("  toy")]
+    assert [row[1] for row in rows] == ["[mae]", "[mae,"] * 2
+
+
 def test_tables_and_ratios(rnnbench, literal):
     result = rnnbench("bench", "toy.yaml", "--against", "keras", "--evaluate")
     assert result.code == 0, result.err
