@@ -36,7 +36,7 @@ def load() -> Any:
     """
     threads = requested_threads()
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    _keep_read_only_cache()
+    keep_read_only_cache()
     # Informational lines only; warnings and errors of a running program stay visible.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     with _stderr_held_back():
@@ -58,7 +58,7 @@ def load() -> Any:
     return keras
 
 
-def _keep_read_only_cache() -> None:
+def keep_read_only_cache() -> None:
     """Let Keras read a dataset cache that the user may not write.
 
     Keras leaves such a cache for one of its own in /tmp and downloads everything again; a

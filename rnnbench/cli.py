@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import rnnbench
+from rnnbench.commands.bench import bench
 from rnnbench.commands.configs import configs, init
 from rnnbench.commands.data import app as data_app
 from rnnbench.commands.diff import diff
@@ -38,6 +39,7 @@ for command in (
     runs,
     show,
     reproduce,
+    bench,
     configs,
     init,
     validate,

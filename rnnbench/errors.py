@@ -42,12 +42,12 @@ class TrainingError(RnnbenchError):
 
 
 class InterruptedRunError(RnnbenchError):
-    """The user stopped a training run; what there was has been saved."""
+    """The user stopped the work; what there was of a training run has been saved."""
 
     exit_code = 130
 
 
 class TerminatedRunError(RnnbenchError):
-    """SIGTERM stopped a training run; what there was has been saved."""
+    """SIGTERM stopped the work; what there was of a training run has been saved."""
 
     exit_code = 143

@@ -22,9 +22,6 @@ WORDS = {f"word{rank}": rank for rank in range(1, 51)} | {"isn't": 51, "br": 52}
 
 def install(home, monkeypatch):
     """Write the stand-ins to `home` and make rnnbench and Keras take them for the real files."""
-    from rnnbench import backend
-
-    keras = backend.load()
     directory = home / "datasets"
     directory.mkdir(parents=True)
     random = np.random.default_rng(0)
@@ -33,8 +30,18 @@ def install(home, monkeypatch):
     np.savez(directory / "imdb.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     x, y = _texts(random, 150, 46)
     np.savez(directory / "reuters.npz", x=x, y=y)
-    for dataset, (archive, word_index) in FILES.items():
+    for _, word_index in FILES.values():
         (directory / word_index.name).write_text(json.dumps(WORDS))
+    use(home, monkeypatch)
+    return home
+
+
+def use(home, monkeypatch):
+    """Make rnnbench and Keras take the stand-ins in `home` for the real files."""
+    import keras
+
+    directory = home / "datasets"
+    for dataset, (archive, word_index) in FILES.items():
         monkeypatch.setattr(dataset, "archive", _with_hash(archive, directory))
         monkeypatch.setattr(dataset, "word_index", _with_hash(word_index, directory))
     monkeypatch.setenv("KERAS_HOME", str(home))
@@ -45,7 +52,6 @@ def install(home, monkeypatch):
     for module in (keras.datasets.imdb, keras.datasets.reuters):
         loader = module.load_data
         monkeypatch.setitem(loader.__globals__, "get_file", get_file)
-    return home
 
 
 def _texts(random, samples, classes):

@@ -97,7 +97,7 @@ def test_a_cache_that_is_read_only_is_read(tmp_path, monkeypatch):
     (home / "datasets" / "file").write_text("x")
     monkeypatch.setenv("KERAS_HOME", str(home))
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    backend._keep_read_only_cache()
+    backend.keep_read_only_cache()
     view = os.environ["KERAS_HOME"]
     assert view != str(home)
     assert os.path.realpath(os.path.join(view, "datasets", "file")) == str(

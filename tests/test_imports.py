@@ -13,6 +13,7 @@ ROOMS = [
     {"__main__"},
     {"cli"},
     {"commands"},
+    {"benchmark"},
     {"training"},
     {"models", "plots"},
     {"rundir"},
@@ -82,6 +83,7 @@ def test_models_and_plots_do_not_know_each_other():
         ["diff", "imdb_lstm", "imdb_gru"],
         ["train", "imdb_lstm", "--dry-run"],
         ["data", "list"],
+        ["bench", "toy_gru", "--epochs", "1"],
     ],
     ids=" ".join,
 )

@@ -11,7 +11,8 @@ import typer
 from rnnbench.commands.arguments import ConfigOrRun, Json, Output, find_config_or_run
 from rnnbench.commands.completion import complete_dataset
 from rnnbench.commands.console import new_table, print_json, print_note, print_result, print_table
-from rnnbench.errors import ConfigError, DataError, InputError
+from rnnbench.commands.pictures import reserve_picture
+from rnnbench.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from rnnbench.data.cache import CachedFile
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _SHOWN_CLASSES = 10
 _SHOWN_WORDS = 40
-_PICTURES = (".png", ".svg", ".pdf")
 
 app = typer.Typer(name="data", help="Look after datasets.", no_args_is_help=True)
 
@@ -99,9 +99,7 @@ def inspect(
     dataset = load_config(path).dataset
     if dataset is None:
         raise ConfigError(f"{path}: dataset is missing: this is a model alone")
-    if histogram is not None:
-        _reserve(histogram)
-    try:
+    with reserve_picture("--histogram", histogram):
         from rnnbench.data.inspection import inspect_dataset
 
         print_note(f"reading {dataset.type}")
@@ -112,30 +110,10 @@ def inspect(
 
             lengths = {name: split.lengths.tolist() for name, split in found.splits.items()}
             plots.draw_lengths(lengths, maxlen, f"{dataset.type}: lengths", histogram)
-    except BaseException:
-        if histogram is not None:
-            histogram.unlink()
-        raise
     if json:
         print_json(_as_json(dataset.type, maxlen, found))
     else:
         _print(dataset.type, maxlen, found)
-
-
-def _reserve(picture: Path) -> None:
-    """Make an empty file for a picture, where there is none.
-
-    Raises:
-        InputError: there is one, or it cannot be made.
-    """
-    if picture.suffix.lower() not in _PICTURES:
-        raise InputError(f"--histogram: received {picture}; allowed: {', '.join(_PICTURES)}")
-    try:
-        picture.open("x").close()
-    except FileExistsError:
-        raise InputError(f"--histogram: {picture}: is there already") from None
-    except OSError as error:
-        raise InputError(f"--histogram: {picture}: {error.strerror}") from error
 
 
 def _describe(dataset: str, file: CachedFile) -> dict[str, Any]:

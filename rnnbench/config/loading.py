@@ -77,10 +77,10 @@ class Checked:
 SMOKE = (Override("dataset.limit", 64, "--smoke"), Override("training.epochs", 1, "--smoke"))
 
 
-def parse_override(setting: str) -> Override:
-    """The override that a `--set KEY=VALUE` asks for."""
+def parse_override(setting: str, option_name: str = "--set") -> Override:
+    """The override that a `--set KEY=VALUE`, or another option of that form, asks for."""
     key, equals, _ = setting.partition("=")
-    option = f"--set {setting}"
+    option = f"{option_name} {setting}"
     source = Source(option, option, is_option=True)
     if not equals or not key:
         message = f"received {setting!r}; allowed: KEY=VALUE, such as --set training.epochs=3"

@@ -85,13 +85,18 @@ def require_memory(needed: int, what: str) -> None:
     Raises:
         ConfigError: it needs more than the machine's memory.
     """
-    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    installed = installed_memory()
     if needed > installed:
         raise ConfigError(
             f"{what} needs about {needed / 1e9:,.0f} GB of memory; this machine has "
             f"{installed / 1e9:,.0f} GB. Fewer units or words, a smaller maxlen or batch_size, or "
             "a limit need less"
         )
+
+
+def installed_memory() -> int:
+    """The machine's memory, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _slots(optimizer: AnyOptimizer) -> int:

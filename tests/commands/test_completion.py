@@ -36,6 +36,7 @@ def _complete(line, cwd):
         ("rnnbench data ins", ["inspect"]),
         ("rnnbench train toy_l", ["toy_lstm"]),
         ("rnnbench validate toy_lstm mi", ["mine.yaml"]),
+        ("rnnbench bench toy_lstm toy_g", ["toy_gru"]),
         ("rnnbench init models/emb", ["models/embedding"]),
         ("rnnbench data fetch re", ["reuters"]),
         ("rnnbench evaluate to", ["toy"]),

@@ -1,0 +1,1 @@
+"""How fast configs train: each is measured in a process of its own, in turn with the others."""

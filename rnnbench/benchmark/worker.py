@@ -1,0 +1,43 @@
+"""`python -m rnnbench.benchmark.worker`: one process of a bench, told what to do over its stdin."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+from rnnbench import backend
+from rnnbench.benchmark.protocol import Turns
+from rnnbench.errors import RnnbenchError
+
+
+def main() -> None:
+    """Measure one side of one candidate."""
+    # Ctrl-C reaches every process of the terminal: the bench hears it, and ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    turns = Turns()
+    job = turns.read_job()
+    try:
+        (backend.load if job.side == "rnnbench" else _load_keras)()
+        from rnnbench.benchmark.sides import measure
+
+        measure(job, turns)
+    except RnnbenchError as error:
+        turns.report({"error": str(error), "exit_code": error.exit_code})
+
+
+def _load_keras() -> Any:
+    """Import Keras on TensorFlow as a script does, with the threads that both sides shall use."""
+    threads = backend.requested_threads()
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import keras
+    import tensorflow as tf
+
+    if threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    return keras
+
+
+if __name__ == "__main__":
+    main()

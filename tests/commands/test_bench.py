@@ -1,0 +1,249 @@
+import json
+import os
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from rnnbench.benchmark import measuring
+
+TESTS = Path(__file__).parent.parent
+TOY = """\
+dataset: {type: toy_sequence, validation_split: 0.4}
+model:
+  layers:
+    - {type: gru, units: 2}
+    - {type: dense, units: 1}
+training: {loss: mse, batch_size: 2, epochs: 9}
+"""
+IMDB = """\
+dataset: {type: imdb, num_words: 40, maxlen: 10, validation_split: 0.2, limit: 30}
+model:
+  layers:
+    - {type: embedding, output_dim: 4, mask_zero: true}
+    - {type: lstm, units: 3}
+    - {type: dense, units: 1, activation: sigmoid}
+training: {loss: binary_crossentropy, metrics: [accuracy], batch_size: 8, epochs: 1}
+"""
+FIGURES = {
+    "epoch_seconds",
+    "step_milliseconds",
+    "samples_per_second",
+    "tokens_per_second",
+    "load_seconds",
+    "compile_seconds",
+    "peak_megabytes",
+}
+
+
+@pytest.fixture
+def configs(in_tmp):
+    (in_tmp / "toy.yaml").write_text(TOY)
+    (in_tmp / "imdb.yaml").write_text(IMDB)
+    return in_tmp
+
+
+@pytest.fixture
+def literal(configs, monkeypatch):
+    """Workers that report literal figures; gives the lines of the log of their turns."""
+    command = (sys.executable, str(TESTS / "literal_worker.py"))
+    monkeypatch.setattr(measuring, "_COMMAND", command)
+    return lambda: (configs / "turns.log").read_text().splitlines()
+
+
+def test_a_config_beside_plain_keras(rnnbench, configs):
+    result = rnnbench(
+        *("bench", "toy.yaml", "--against", "keras", "--epochs", "2", "--evaluate", "--json")
+    )
+    assert result.code == 0, result.err
+    document = json.loads(result.out)
+    assert list(document) == ["environment", "epochs", "candidates", "ratios"]
+    assert document["epochs"] == 2
+    assert {"versions", "device", "threads"} <= set(document["environment"])
+    ours, theirs = document["candidates"]
+    assert (ours["implementation"], theirs["implementation"]) == ("rnnbench", "keras")
+    for side in (ours, theirs):
+        assert (side["config"], side["settings"]) == ("toy", {})
+        figures = side["figures"]
+        assert set(figures) == FIGURES | {"evaluate_seconds"}
+        for name, figure in figures.items():
+            once = name in ("load_seconds", "compile_seconds", "peak_megabytes")
+            assert len(figure["values"]) == (1 if once else 2)
+            assert figure["min"] <= figure["median"] <= figure["max"]
+        # Two steps for three samples of four numbers each; then validation.
+        for i in range(2):
+            train = 2 * figures["step_milliseconds"]["values"][i] / 1000
+            assert figures["samples_per_second"]["values"][i] == pytest.approx(3 / train)
+            assert figures["tokens_per_second"]["values"][i] == pytest.approx(12 / train)
+            assert train < figures["epoch_seconds"]["values"][i]
+    (ratio,) = document["ratios"]
+    assert (ratio["config"], ratio["settings"]) == ("toy", {})
+    for name in ("epoch_seconds", "evaluate_seconds"):
+        pairs = zip(theirs["figures"][name]["values"], ours["figures"][name]["values"], strict=True)
+        assert ratio[name]["values"] == [a / b for a, b in pairs]
+
+
+def test_texts_count_their_own_tokens_on_both_sides(rnnbench, configs, standin_data, monkeypatch):
+    command = (sys.executable, str(TESTS / "standin_worker.py"), str(standin_data))
+    monkeypatch.setattr(measuring, "_COMMAND", command)
+    result = rnnbench(*("bench", "imdb.yaml", "--against", "keras", "--epochs", "1", "--json"))
+    assert result.code == 0, result.err
+    with np.load(standin_data / "datasets" / "imdb.npz", allow_pickle=True) as arrays:
+        seed = np.random.RandomState(113)  # as Keras orders them
+        indices = np.arange(100)
+        seed.shuffle(indices)
+        # Each text gets a start token.
+        tokens = sum(min(len(arrays["x_train"][i]) + 1, 10) for i in indices[:30])
+    for side in json.loads(result.out)["candidates"]:
+        samples, counted = (
+            side["figures"][f"{what}_per_second"]["values"][0] for what in ("samples", "tokens")
+        )
+        assert counted / samples == pytest.approx(tokens / 30)
+
+
+def test_the_workers_take_turns(rnnbench, literal):
+    result = rnnbench(
+        *("bench", "toy.yaml", "imdb.yaml", "--against", "keras", "--epochs", "1", "--evaluate")
+    )
+    assert result.code == 0, result.err
+    assert literal() == [
+        f"{name} {side} {what} {turn}"
+        for what in ("epoch", "evaluation")
+        for turn in (0, 1)
+        for name in ("toy", "imdb")
+        for side in ("rnnbench", "keras")
+    ]
+
+
+def test_pairs_stay_together_where_memory_is_small(rnnbench, literal, monkeypatch):
+    monkeypatch.setattr(measuring, "_MEMORY_SHARE", 0)
+    result = rnnbench(*("bench", "toy.yaml", "imdb.yaml", "--against", "keras", "--epochs", "1"))
+    assert result.code == 0, result.err
+    assert literal() == [
+        f"{name} {side} epoch {turn}"
+        for name in ("toy", "imdb")
+        for turn in (0, 1)
+        for side in ("rnnbench", "keras")
+    ]
+
+
+def test_every_combination_is_measured_and_named(rnnbench, literal):
+    arguments = ("bench", "toy.yaml", "--vary", "training.batch_size=1,3", "--epochs", "1")
+    result = rnnbench(*arguments, "--vary", "model.layers.0.type=gru,lstm", "--json")
+    assert result.code == 0, result.err
+    document = json.loads(result.out)
+    assert [c["settings"] for c in document["candidates"]] == [
+        {"training.batch_size": size, "model.layers.0.type": kind}
+        for size in (1, 3)
+        for kind in ("gru", "lstm")
+    ]
+    assert document["ratios"] == []
+    assert "toy batch_size=3 type=lstm, rnnbench: epoch 1 of 1, 4 s\n" in result.err
+    both = rnnbench(*arguments, "--vary", "dataset.window=2,3", "-q")
+    assert both.err == ""
+    headings = next(line for line in both.out.splitlines() if "config" in line)
+    assert headings.split()[:3] == ["config", "batch_size", "window"]
+
+
+def test_a_value_in_brackets_is_shown_as_typed(rnnbench, literal):
+    vary = ("--vary", "training.metrics=[mae],[mae, mse]")
+    result = rnnbench("bench", "toy.yaml", *vary, "--plot", "speed.svg")
+    assert result.code == 0, result.err
+    rows = [line.split() for line in result.out.splitlines() if line.startswith("  toy")]
+    assert [row[1] for row in rows] == ["[mae]", "[mae,"] * 2
+
+
+def test_tables_and_ratios(rnnbench, literal):
+    result = rnnbench("bench", "toy.yaml", "--against", "keras", "--evaluate")
+    assert result.code == 0, result.err
+    lines = [line.strip() for line in result.out.splitlines()]
+    rows = [line.split() for line in lines if line.startswith("toy ")]
+    assert rows == [
+        ["toy", "rnnbench", "5", "4–6", "1,000", "5"],
+        ["toy", "keras", "13", "10–16", "3,000", "0"],
+        ["toy", "rnnbench", "15", "300", "0.5", "0.3", "700"],
+        ["toy", "keras", "5", "100", "0.5", "2.7", "700"],
+    ]
+    assert lines[-1] == "toy: 2.60× per epoch (2.50 to 2.67, 3 pairs), 9.00× in evaluation"
+    assert max(map(len, lines)) < 80
+    alone = rnnbench("bench", "toy.yaml")
+    assert "×" not in alone.out
+
+
+@pytest.mark.parametrize("vary", [(), ("--vary", "training.batch_size=1,2,3")])
+def test_the_picture_is_drawn_where_nothing_is(rnnbench, literal, in_tmp, vary):
+    arguments = ("bench", "toy.yaml", "--against", "keras", "--plot", "speed.png", *vary)
+    assert rnnbench(*arguments).code == 0
+    assert imread(in_tmp / "speed.png").shape[1] == 840
+    again = rnnbench(*arguments)
+    assert (again.code, again.err) == (2, "error: --plot: speed.png: is there already\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "CONFIG is missing: give YAML files or names of shipped configs, such as toy_gru"),
+        (("models/embedding",), "dataset and training missing"),
+        (("toy.yaml", "--vary", "dataset.window"), "received 'dataset.window'; allowed: KEY=V1,V2"),
+        (("toy.yaml", "--vary", "dataset.window=3,0"), "--vary dataset.window=0: dataset.window: "),
+        (("toy.yaml", "--set", "seed=x"), "--set seed=x: seed: "),
+        (("toy.yaml", "--limit", "0"), "--limit 0: dataset.limit: "),
+        (("toy.yaml", "--epochs", "0"), "Invalid value for '--epochs'"),
+        (("toy.yaml", "--against", "torch"), "Invalid value for '--against'"),
+        (("toy.yaml", "--plot", "speed.doc"), "--plot: received speed.doc; allowed: .png, .svg"),
+        (("toy.yaml", "--set", "model.layers.0.units=90000"), "toy: measuring needs about "),
+    ],
+)
+def test_wrong_input_is_said_before_anything_starts(rnnbench, literal, in_tmp, arguments, message):
+    result = rnnbench("bench", *arguments)
+    assert result.code == 2
+    assert message in result.err
+    assert "Traceback" not in result.err
+    assert not (in_tmp / "turns.log").exists()
+
+
+def _worker(monkeypatch, code):
+    monkeypatch.setattr(measuring, "_COMMAND", (sys.executable, "-c", dedent(code)))
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "message"),
+    [
+        ("raise SystemExit('the reason')", 1, "the process ended with code 1\nthe reason"),
+        (
+            """\
+            print('{"error": "no such file", "exit_code": 2}', flush=True)
+            input()
+            """,
+            2,
+            "no such file",
+        ),
+    ],
+)
+def test_a_worker_that_fails_says_why(rnnbench, configs, monkeypatch, code, exit_code, message):
+    _worker(monkeypatch, code)
+    result = rnnbench("bench", "toy.yaml", "-q", "--plot", "speed.png")
+    assert (result.code, result.out) == (exit_code, "")
+    assert result.err == f"error: toy, rnnbench: {message}\n"
+    assert not (configs / "speed.png").exists()
+
+
+@pytest.mark.parametrize(("signal", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_ends_the_workers(rnnbench, configs, monkeypatch, signal, exit_code):
+    _worker(
+        monkeypatch,
+        f"""\
+        import os, pathlib, signal, time
+        pathlib.Path("pid").write_text(str(os.getpid()))
+        os.kill(os.getppid(), signal.{signal})
+        time.sleep(600)
+        """,
+    )
+    result = rnnbench("bench", "toy.yaml", "-q")
+    assert result.code == exit_code
+    assert result.err.startswith("error: interrupted")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((configs / "pid").read_text()), 0)
