@@ -18,12 +18,13 @@ import tensorflow as tf
 
 from rnnbench.config import require_trainable
 from rnnbench.data import cache
-from rnnbench.data.batches import Batches
 from rnnbench.data.dataset import Split
+from rnnbench.data.sequences import TokenSequences
 from rnnbench.data.text import PAD, TextSettings
 from rnnbench.models.builder import build_model, compile_model
 from rnnbench.training.environment import describe_environment
 from rnnbench.training.evaluation import evaluate_split
+from rnnbench.training.preparation import prepare_training
 
 if TYPE_CHECKING:
     from rnnbench.benchmark.protocol import Job, Turns
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Side:
     """A side that is ready to train.
 
     Attributes:
@@ -68,7 +69,7 @@ def measure(job: Job, turns: Turns) -> None:
         {
             "load_seconds": side.load_seconds,
             "samples": len(side.train),
-            "tokens": _count_tokens(dataset, side.train),
+            "tokens": _count_tokens(side.train),
             "environment": describe_environment(),
         },
     )
@@ -83,36 +84,30 @@ def measure(job: Job, turns: Turns) -> None:
     turns.report(report)
 
 
-def prepare_rnnbench(config: RunConfig) -> Prepared:
+def prepare_rnnbench(config: RunConfig) -> Side:
     """What `rnnbench train` does before `fit`."""
     dataset_settings, training = require_trainable(config)
     began = time.perf_counter()
     dataset = dataset_settings.load()
     load_seconds = time.perf_counter() - began
-    keras.utils.set_random_seed(config.seed)
-    model = build_model(config.model, config.name)
-    compile_model(model, training)
-    batches = Batches(dataset.splits["train"], training.batch_size, seed=config.seed)
-    validation = dataset.splits.get("validation")
+    ready = prepare_training(config, dataset)
     test = dataset.splits.get("test", dataset.splits["train"])
-    return Prepared(
-        model=model,
+    return Side(
+        model=ready.model,
         train=dataset.splits["train"],
         load_seconds=load_seconds,
         fit={
-            "x": batches,
-            "validation_data": None
-            if validation is None
-            else Batches(validation, training.batch_size),
+            "x": ready.train,
+            "validation_data": ready.validation,
             "class_weight": training.class_weight,
             "shuffle": False,
         },
-        start_epoch=batches.start_epoch,
-        evaluate=lambda: evaluate_split(model, test, training),
+        start_epoch=ready.train.start_epoch,
+        evaluate=lambda: evaluate_split(ready.model, test, config),
     )
 
 
-def prepare_keras(config: RunConfig) -> Prepared:
+def prepare_keras(config: RunConfig) -> Side:
     """What a script of Keras alone does before `fit`: arrays and stock layers."""
     dataset_settings, training = require_trainable(config)
     began = time.perf_counter()
@@ -123,7 +118,7 @@ def prepare_keras(config: RunConfig) -> Prepared:
     compile_model(model, training)
     train, validation = splits["train"], splits.get("validation")
     test = splits.get("test", train)
-    return Prepared(
+    return Side(
         model=model,
         train=train,
         load_seconds=load_seconds,
@@ -163,9 +158,11 @@ def _load_arrays(settings: DatasetSettings) -> dict[SplitName, Split]:
     }
 
 
-def _count_tokens(settings: DatasetSettings, split: Split) -> int:
+def _count_tokens(split: Split) -> int:
     """The steps of all samples that are no padding."""
-    if isinstance(settings, TextSettings):
+    if isinstance(split.x, TokenSequences):
+        return int(split.x.cut_lengths.sum())
+    if split.x.dtype == np.int32:
         return int(np.count_nonzero(split.x != PAD))
     return int(split.x.shape[0] * split.x.shape[1])
 

@@ -31,17 +31,18 @@ def evaluate(
     from rnnbench.config import require_trainable
 
     found = find_trained_run(run, output)
-    dataset_settings, training = require_trainable(found.read_config())
+    config = found.read_config()
+    dataset_settings, _ = require_trainable(config)
 
     backend.load()
-    from rnnbench.training.evaluation import choose_split, evaluate_split, load_model
+    from rnnbench.training.evaluation import choose_split, evaluate_split, load_fast_model
 
     dataset = dataset_settings.load()
     chosen = choose_split(dataset, split.value if split else None)
     if split is None and chosen != "test":
         print_note(f"{dataset_settings.type} has no test split; evaluating on {chosen}")
     samples = dataset.splits[chosen]
-    metrics = evaluate_split(load_model(found), samples, training)
+    metrics = evaluate_split(load_fast_model(found), samples, config)
     if json:
         print_json(
             {

@@ -46,7 +46,7 @@ def predict(
 
     found = find_trained_run(run, output)
     config = read_config(found.config, only="vocabulary_cut")
-    dataset_settings, training = require_trainable(config)
+    dataset_settings, _ = require_trainable(config)
     takes_text = isinstance(dataset_settings, TextSettings)
     if takes_text and values:
         raise DataError(f"--values: {run} was trained on text; give --text or --file")
@@ -61,20 +61,20 @@ def predict(
 
     sequences = [] if takes_text else [parse_values(line) for line in inputs]
     backend.load()
-    from rnnbench.training.evaluation import load_model
+    from rnnbench.training.evaluation import load_fast_model
 
     if isinstance(dataset_settings, TextSettings):
         texts = predict_texts(
-            load_model(found),
+            load_fast_model(found),
             inputs,
             dataset_settings,
             found.read_vocabulary(),
-            training.batch_size,
+            config,
         )
         _show_texts(texts, dataset_settings.maxlen, json=json)
     else:
-        model, facts = load_model(found), dataset_settings.facts()
-        _show_values(predict_values(model, sequences, facts, training.batch_size), json=json)
+        model, facts = load_fast_model(found), dataset_settings.facts()
+        _show_values(predict_values(model, sequences, facts, config), json=json)
 
 
 def _lines(file: Path) -> list[str]:

@@ -81,7 +81,7 @@ class Batches(keras.utils.PyDataset):
         """How many batches a whole epoch has."""
         return math.ceil(len(self._split) / self._batch_size)
 
-    def restore_order(self, outputs: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def restore_order(self, outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The outputs [samples, …] for all batches of an epoch, in the order of the split."""
         restored = np.empty_like(outputs)
         restored[np.concatenate(self._chosen)] = outputs

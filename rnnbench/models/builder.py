@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from rnnbench.config import layers as l
+from rnnbench.config import require_trainable
 from rnnbench.config.implementation import is_fast, trims_batches
 from rnnbench.config.shapes import layer_type, stack
 from rnnbench.config.training import SGD, Adam, AdamW, RMSprop
@@ -80,24 +81,29 @@ def build_model(model: ModelSettings, name: str) -> keras.Model:
     return _build(model, name, lambda stacked: build_layer(stacked.layer, stacked.name))
 
 
-def build_fast_model(config: RunConfig, training: TrainingSettings) -> keras.Model:
+def build_fast_model(config: RunConfig) -> keras.Model:
     """The model of `build_model`, computed faster where `training.implementation` allows it.
 
     On a GPU, Keras' own layers stay, since cuDNN serves them. A model whose batches are trimmed
     takes sequences of any length.
+
+    Raises:
+        ConfigError: the config describes a model alone.
     """
-    on_cpu = not tf.config.list_physical_devices("GPU")
+    dataset, training = require_trainable(config)
+    batch_size = min(training.batch_size, dataset.samples()["train"])
+    is_wanted = training.implementation != "keras" and not tf.config.list_physical_devices("GPU")
 
     def build(stacked: StackedLayer) -> keras.Layer:
         layer = stacked.layer
-        if isinstance(layer, l.Embedding) and on_cpu and training.implementation != "keras":
+        if isinstance(layer, l.Embedding) and is_wanted:
             return fast_layers.FastEmbedding(**_arguments(layer), name=stacked.name)
         cell = l.recurrent_cell(layer)
         steps = stacked.input_shape[0]
-        if cell is None or not on_cpu or not is_fast(cell, steps, training.implementation):
+        if cell is None or not is_wanted or not is_fast(cell, steps, training.implementation):
             return build_layer(layer, stacked.name)
         fast = _FAST_LAYERS[type(cell)](
-            **_arguments(cell), batch_size=training.batch_size, name=stacked.name
+            **_arguments(cell), batch_size=batch_size, name=stacked.name
         )
         if isinstance(layer, l.Bidirectional):
             return keras.layers.Bidirectional(fast, merge_mode=layer.merge_mode, name=stacked.name)

@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from rnnbench.config import require_trainable
+from rnnbench.config.implementation import trims_batches
 from rnnbench.config.shapes import stack
 from rnnbench.data.batches import Batches
 from rnnbench.errors import RunError, TrainingError
-from rnnbench.models.builder import build_model, compile_model
+from rnnbench.models.builder import build_fast_model, build_model, compile_model
 from rnnbench.rundir import replacing
-from rnnbench.training.state import load_state, restore_model
+from rnnbench.training.state import (
+    load_state,
+    read_variables,
+    restore_model,
+    write_variables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from rnnbench.config import TrainingSettings
+    from rnnbench.config import RunConfig
     from rnnbench.data import Dataset, Split, SplitName
     from rnnbench.rundir import RunDirectory
 
@@ -36,8 +42,24 @@ DIVERGENCE_ADVICE = (
 )
 
 
+def load_fast_model(run: RunDirectory) -> keras.Model:
+    """The trained model of a run, compiled and as fast as its config allows.
+
+    Raises:
+        RunError: as for `load_model`.
+    """
+    stock, config = load_model(run), run.read_config()
+    model = build_fast_model(config)
+    compile_model(model, require_trainable(config)[1])
+    write_variables(model.variables, read_variables(stock.variables))
+    return model
+
+
 def load_model(run: RunDirectory) -> keras.Model:
     """The trained model of a run; of one that is not finished, as of its last saved state.
+
+    Returns:
+        A model of Keras' own layers.
 
     Raises:
         RunError: there is none, its file is damaged or holds code, or it is another run's.
@@ -119,16 +141,27 @@ def _load_unfinished(run: RunDirectory) -> keras.Model:
     return model
 
 
-def save_model(model: keras.Model, path: Path) -> None:
-    """Save a model so that `path` holds the old file or the new one, never a part."""
+def save_model(model: keras.Model, config: RunConfig, path: Path) -> None:
+    """Save a trained model as one of Keras' own layers, with its optimizer.
+
+    At every moment `path` holds the old file or the new one, never a part.
+    """
+    stock = build_model(config.model, config.name)
+    compile_model(stock, require_trainable(config)[1])
+    stock.optimizer.build(stock.trainable_variables)
+    write_variables(stock.variables, read_variables(model.variables))
+    write_variables(stock.optimizer.variables, read_variables(model.optimizer.variables))
     with replacing(path) as aside:
-        model.save(aside)
+        stock.save(aside)
 
 
-def evaluate_split(
-    model: keras.Model, split: Split, training: TrainingSettings
-) -> dict[str, float]:
+def evaluate_split(model: keras.Model, split: Split, config: RunConfig) -> dict[str, float]:
     """Loss and metrics over a split.
+
+    Args:
+        model: of the config, compiled.
+        split: of the config's dataset.
+        config: says in which batches.
 
     Returns:
         By name, in the order of the config, the loss first.
@@ -136,7 +169,9 @@ def evaluate_split(
     Raises:
         TrainingError: one of them is no finite number.
     """
-    results = model.evaluate(Batches(split, training.batch_size), verbose=0, return_dict=True)
+    _, training = require_trainable(config)
+    batches = Batches(split, training.batch_size, trim=trims_batches(config))
+    results = model.evaluate(batches, verbose=0, return_dict=True)
     metrics = {name: float(results[name]) for name in training.figures(validation=False)}
     if not all(math.isfinite(value) for value in metrics.values()):
         raise TrainingError(

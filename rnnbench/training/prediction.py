@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnbench.config import require_trainable
+from rnnbench.config.implementation import trims_batches
+from rnnbench.data import Split
 from rnnbench.data.text import OOV, TextSettings, decode, words
 from rnnbench.errors import DataError
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     import keras
     import numpy.typing as npt
 
+    from rnnbench.config import RunConfig
     from rnnbench.data import Facts
     from rnnbench.data.sequences import TokenSequences
 
@@ -60,7 +64,7 @@ def predict_texts(
     texts: Sequence[str],
     settings: TextSettings,
     vocabulary: Mapping[str, int],
-    batch_size: int,
+    config: RunConfig,
 ) -> list[TextPrediction]:
     """Predict a class for each text, encoded as the training data was.
 
@@ -72,7 +76,7 @@ def predict_texts(
         if not words(text):
             raise DataError(f"received the text {text!r}, which has no words; give at least one")
         encoded.append(settings.encode(text, vocabulary))
-    outputs = predict_inputs(model, settings.sequences(encoded), batch_size)
+    outputs = predict_inputs(model, settings.sequences(encoded), config)
     predictions = []
     for text, tokens, output in zip(texts, encoded, outputs, strict=True):
         index, label, probabilities = _classify(output, settings.facts())
@@ -95,7 +99,7 @@ def predict_texts(
 
 
 def predict_values(
-    model: keras.Model, sequences: Sequence[Sequence[float]], facts: Facts, batch_size: int
+    model: keras.Model, sequences: Sequence[Sequence[float]], facts: Facts, config: RunConfig
 ) -> list[Prediction]:
     """Predict the value that follows each sequence.
 
@@ -110,7 +114,7 @@ def predict_values(
                 f"model takes exactly {timesteps}"
             )
     inputs = np.array(sequences, dtype=np.float32)[..., np.newaxis]
-    outputs = predict_inputs(model, inputs, batch_size)
+    outputs = predict_inputs(model, inputs, config)
     return [
         Prediction(input=list(values), prediction=float(output[0]))
         for values, output in zip(sequences, outputs, strict=True)
@@ -118,20 +122,27 @@ def predict_values(
 
 
 def predict_inputs(
-    model: keras.Model, inputs: npt.NDArray[np.generic] | TokenSequences, batch_size: int
+    model: keras.Model, inputs: npt.NDArray[np.generic] | TokenSequences, config: RunConfig
 ) -> npt.NDArray[np.float32]:
     """What a model gives for samples, such as the `x` of a split.
+
+    Args:
+        model: of the config.
+        inputs: float32 or int32 [samples, timesteps(, features)], or token sequences.
+        config: says in which batches.
 
     Returns:
         float32 [samples, outputs].
     """
+    from rnnbench.data.batches import Batches  # imports Keras; who parses values need not wait
+
+    _, training = require_trainable(config)
+    split = Split(inputs, np.zeros(len(inputs)))
+    batches = Batches(split, training.batch_size, trim=trims_batches(config))
     # Not `model.predict`: for an array it makes a dataset that logs an error of TensorFlow's own
     # where operations are deterministic.
-    indices = np.arange(len(inputs))
-    starts = range(0, len(inputs), batch_size)
-    return np.concatenate(
-        [model.predict_on_batch(inputs[indices[i : i + batch_size]]) for i in starts]
-    )
+    outputs = np.concatenate([model.predict_on_batch(x) for x, _ in batches])
+    return batches.restore_order(outputs)
 
 
 def parse_values(text: str) -> list[float]:

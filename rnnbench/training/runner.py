@@ -14,14 +14,13 @@ import tensorflow as tf
 
 from rnnbench import rundir
 from rnnbench.config import require_trainable
-from rnnbench.data.batches import Batches
 from rnnbench.errors import InterruptedRunError, TerminatedRunError, TrainingError
-from rnnbench.models.builder import build_model, compile_model
 from rnnbench.training.callbacks import Recorder, Saver, Watchers
 from rnnbench.training.environment import describe_environment
 from rnnbench.training.evaluation import DIVERGENCE_ADVICE, evaluate_split, save_model
 from rnnbench.training.interruption import Interruption
 from rnnbench.training.prediction import predict_inputs
+from rnnbench.training.preparation import prepare_training
 from rnnbench.training.state import load_state, restore_model
 
 if TYPE_CHECKING:
@@ -30,7 +29,9 @@ if TYPE_CHECKING:
 
     from rnnbench.config import RunConfig, TrainingSettings
     from rnnbench.data import Dataset, SplitName
+    from rnnbench.data.batches import Batches
     from rnnbench.rundir import RunDirectory
+    from rnnbench.training.preparation import Prepared
     from rnnbench.training.progress import Listener
     from rnnbench.training.state import TrainingState
 
@@ -77,9 +78,10 @@ def train(
     """
     rundir.check_writable(output)
     started = datetime.now(UTC)
-    dataset, model = _prepare(config, listener)
+    prepared = _prepare(config, listener)
     run = rundir.create(output, config.name, config.seed, started)
     with run.locked():
+        dataset, model = prepared.dataset, prepared.model
         manifest = _describe(config, dataset, model, started, command)
         try:
             run.write_config(config)
@@ -92,7 +94,7 @@ def train(
         except BaseException:
             shutil.rmtree(run.path)  # it holds nothing yet that was worked for
             raise
-        return _run(config, dataset, model, run, manifest, None, listener)
+        return _run(config, prepared, run, manifest, None, listener)
 
 
 def resume(
@@ -116,7 +118,7 @@ def resume(
         state = load_state(run)
         if state is not None and _epochs(config) > _epochs(run.read_config()):
             state = replace(state, stopped=False)  # who asks for more epochs gets them
-        dataset, model = _prepare(config, listener)
+        prepared = _prepare(config, listener)
         run.write_config(config)
         manifest |= {"status": "running", "ended": None}
         manifest.pop("error", None)
@@ -127,29 +129,24 @@ def resume(
         run.keep_history(state.epoch if state else 0)
         where = f"epoch {state.epoch + 1}, step {state.step + 1}" if state else "the beginning"
         run.append_log(f"resumed from {where}")
-        return _run(config, dataset, model, run, manifest, state, listener)
+        return _run(config, prepared, run, manifest, state, listener)
 
 
 def _epochs(config: RunConfig) -> int:
     return require_trainable(config)[1].epochs
 
 
-def _prepare(config: RunConfig, listener: Listener) -> tuple[Dataset, keras.Model]:
-    """The data and the compiled model, its weights drawn from the seed."""
-    dataset_settings, training = require_trainable(config)
+def _prepare(config: RunConfig, listener: Listener) -> Prepared:
+    dataset_settings, _ = require_trainable(config)
     listener.stage(f"loading {dataset_settings.type}")
     dataset = dataset_settings.load()
     listener.stage("building the model")
-    keras.utils.set_random_seed(config.seed)
-    model = build_model(config.model, config.name)
-    compile_model(model, training)
-    return dataset, model
+    return prepare_training(config, dataset)
 
 
 def _run(
     config: RunConfig,
-    dataset: Dataset,
-    model: keras.Model,
+    prepared: Prepared,
     run: RunDirectory,
     manifest: dict[str, Any],
     state: TrainingState | None,
@@ -160,9 +157,9 @@ def _run(
     status = "failed"
     with Interruption(listener.stage) as interruption:
         try:
-            _fit(model, dataset, training, config.seed, run, state, listener, interruption)
-            save_model(model, run.model)
-            metrics = _evaluate(model, dataset, training, run, listener)
+            _fit(prepared, training, run, state, listener, interruption)
+            save_model(prepared.model, config, run.model)
+            metrics = _evaluate(prepared, config, run, listener)
             status = "finished"
         except KeyboardInterrupt:
             interruption.ignores = True
@@ -220,18 +217,15 @@ def _describe(
 
 
 def _fit(
-    model: keras.Model,
-    dataset: Dataset,
+    prepared: Prepared,
     training: TrainingSettings,
-    seed: int,
     run: RunDirectory,
     state: TrainingState | None,
     listener: Listener,
     interruption: Interruption,
 ) -> None:
     """Train from the beginning, or from a state: first the rest of an epoch that it has begun."""
-    batches = Batches(dataset.splits["train"], training.batch_size, seed=seed)
-    validation = dataset.splits.get("validation")
+    model, batches, validation = prepared.model, prepared.train, prepared.validation
     watchers = Watchers(training, validation=validation is not None)
     recorder = Recorder(run, batches, training, listener, state)
     saver = Saver(run, training, recorder, watchers, interruption)
@@ -248,9 +242,7 @@ def _fit(
             batches.start_epoch(epoch, step)
             model.fit(
                 batches,
-                validation_data=None
-                if validation is None
-                else Batches(validation, training.batch_size),
+                validation_data=validation,
                 initial_epoch=epoch,
                 # Keras asks once how many batches an epoch has: a part of one is for itself.
                 epochs=epoch + 1 if step else training.epochs,
@@ -283,24 +275,20 @@ def _restore(model: keras.Model, state: TrainingState, run: RunDirectory, batche
 
 
 def _evaluate(
-    model: keras.Model,
-    dataset: Dataset,
-    training: TrainingSettings,
-    run: RunDirectory,
-    listener: Listener,
+    prepared: Prepared, config: RunConfig, run: RunDirectory, listener: Listener
 ) -> dict[SplitName, dict[str, float]]:
     """The final model's metrics over every split; a regression is also drawn."""
+    model, dataset = prepared.model, prepared.dataset
     metrics = {}
     for name, split in dataset.splits.items():
         listener.stage(f"evaluating on {name}")
-        metrics[name] = evaluate_split(model, split, training)
+        metrics[name] = evaluate_split(model, split, config)
     run.write_metrics(metrics)
     if dataset.facts.task == "regression":
         from rnnbench import plots
 
-        batch_size = training.batch_size
         points = {
-            name: (split.y.tolist(), predict_inputs(model, split.x, batch_size)[:, 0].tolist())
+            name: (split.y.tolist(), predict_inputs(model, split.x, config)[:, 0].tolist())
             for name, split in dataset.splits.items()
         }
         title = f"{model.name}: predictions"
