@@ -42,11 +42,12 @@ def predict(
     """Predict with a trained run: a class for each text, the next value for each sequence."""
     from rnnbench import backend
     from rnnbench.config import require_trainable
+    from rnnbench.config.implementation import trims_batches
     from rnnbench.data.text import TextSettings
 
     found = find_trained_run(run, output)
     config = read_config(found.config, only="vocabulary_cut")
-    dataset_settings, _ = require_trainable(config)
+    dataset_settings, training = require_trainable(config)
     takes_text = isinstance(dataset_settings, TextSettings)
     if takes_text and values:
         raise DataError(f"--values: {run} was trained on text; give --text or --file")
@@ -69,12 +70,13 @@ def predict(
             inputs,
             dataset_settings,
             found.read_vocabulary(),
-            config,
+            training.batch_size,
+            trim=trims_batches(config),
         )
         _show_texts(texts, dataset_settings.maxlen, json=json)
     else:
         model, facts = load_fast_model(found), dataset_settings.facts()
-        _show_values(predict_values(model, sequences, facts, config), json=json)
+        _show_values(predict_values(model, sequences, facts, training.batch_size), json=json)
 
 
 def _lines(file: Path) -> list[str]:

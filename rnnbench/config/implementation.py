@@ -43,12 +43,15 @@ def can_be_fast(cell: l.Recurrent) -> bool:
 def trims_batches(config: RunConfig) -> bool:
     """Whether batches of samples of similar length are cut to their longest.
 
-    They are where the config allows more than Keras' own road, and no output depends on padding.
+    They are where the config allows more than Keras' own road, the model takes any length, and no
+    output depends on padding.
     """
     return (
         config.training is not None
         and config.training.implementation != "keras"
         and isinstance(config.dataset, TextSettings)
+        and config.model.input is not None
+        and config.model.input.shape == (None,)
         and _ignores_padding(config.model.layers)
     )
 
@@ -67,9 +70,8 @@ def _ignores_padding(layers: Sequence[Settings]) -> bool:
                 if layer.go_backwards:
                     return False
             case l.Bidirectional():
-                # Where the padding is, Keras gives zeros as the last output of one direction.
                 if not layer.layer.return_sequences:
-                    return False
+                    return True
             case l.GlobalAveragePooling1D():
                 return True
             case l.Dense() | l.Dropout() | l.SpatialDropout1D() | l.LayerNormalization():

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from rnnbench.config import layers as l
 from rnnbench.config import require_trainable
-from rnnbench.config.implementation import is_fast, trims_batches
+from rnnbench.config.implementation import is_fast
 from rnnbench.config.shapes import layer_type, stack
 from rnnbench.config.training import SGD, Adam, AdamW, RMSprop
 from rnnbench.models import fast_layers
@@ -84,8 +84,7 @@ def build_model(model: ModelSettings, name: str) -> keras.Model:
 def build_fast_model(config: RunConfig) -> keras.Model:
     """The model of `build_model`, computed faster where `training.implementation` allows it.
 
-    On a GPU, Keras' own layers stay, since cuDNN serves them. A model whose batches are trimmed
-    takes sequences of any length.
+    On a GPU, Keras' own layers stay, since cuDNN serves them.
 
     Raises:
         ConfigError: the config describes a model alone.
@@ -94,42 +93,40 @@ def build_fast_model(config: RunConfig) -> keras.Model:
     batch_size = min(training.batch_size, dataset.samples()["train"])
     is_wanted = training.implementation != "keras" and not tf.config.list_physical_devices("GPU")
 
+    # The model may take any length; the dataset says which it will be.
+    shape = dataset.facts().input_shape
+    steps = {s.name: s.input_shape[0] for s in stack(config.model.layers, shape)}
+
     def build(stacked: StackedLayer) -> keras.Layer:
         layer = stacked.layer
         if isinstance(layer, l.Embedding) and is_wanted:
             return fast_layers.FastEmbedding(**_arguments(layer), name=stacked.name)
         cell = l.recurrent_cell(layer)
-        steps = stacked.input_shape[0]
-        if cell is None or not is_wanted or not is_fast(cell, steps, training.implementation):
+        is_fast_cell = cell and is_fast(cell, steps[stacked.name], training.implementation)
+        if cell is None or not is_wanted or not is_fast_cell:
             return build_layer(layer, stacked.name)
-        fast = _FAST_LAYERS[type(cell)](
-            **_arguments(cell), batch_size=batch_size, name=stacked.name
-        )
-        if isinstance(layer, l.Bidirectional):
-            return keras.layers.Bidirectional(fast, merge_mode=layer.merge_mode, name=stacked.name)
-        return fast
+        arguments = _arguments(cell) | {"batch_size": batch_size}
+        if layer is cell:
+            return _FAST_LAYERS[type(cell)](**arguments, name=stacked.name)
+        inner = _FAST_LAYERS[type(cell)](**arguments, name=layer_type(cell))
+        return keras.layers.Bidirectional(**_arguments(layer) | {"layer": inner}, name=stacked.name)
 
-    return _build(config.model, config.name, build, any_length=trims_batches(config))
+    return _build(config.model, config.name, build)
 
 
 def _build(
-    model: ModelSettings,
-    name: str,
-    build: Callable[[StackedLayer], keras.Layer],
-    *,
-    any_length: bool = False,
+    model: ModelSettings, name: str, build: Callable[[StackedLayer], keras.Layer]
 ) -> keras.Model:
     if model.input is None:
         raise ValueError("a model is built from a resolved config, which has an input")
-    shape = model.input.shape
     inputs = keras.Input(
-        shape=(None, *shape[1:]) if any_length else shape,
+        shape=model.input.shape,
         batch_size=model.input.batch_size,
         dtype=model.input.dtype,
         name="input",
     )
     outputs = inputs
-    for stacked in stack(model.layers, shape):
+    for stacked in stack(model.layers, model.input.shape):
         outputs = build(stacked)(outputs)
     return keras.Model(inputs, outputs, name=name)
 

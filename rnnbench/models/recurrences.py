@@ -124,10 +124,11 @@ def run(
     step = tf.minimum(tf.range(length), steps - 1)
     slots = tf.reshape(row, (blocks, 1, rows)) * steps + step[tf.newaxis, :, tf.newaxis]
     blocked = _rearrange(_flat(inputs), tf.gather(source, slots), slot(place))
+    units = weights[1].shape[0]
     states = recurrence.compute(
         blocked,
         *weights,
-        *(tf.reshape(tf.gather(state, row), (blocks, rows, -1)) for state in initial_states),
+        *(tf.reshape(tf.gather(state, row), (blocks, rows, units)) for state in initial_states),
         steps,
     )
 
@@ -166,6 +167,17 @@ def next_doubling(number: Tensor, least: int) -> Tensor:
     """The least times a power of two that is no smaller than a number: a few sizes serve all."""
     sizes = [size for doublings in range(32) if (size := least << doublings) < 2**31]
     return tf.gather(sizes, tf.searchsorted(sizes, number[tf.newaxis])[0])
+
+
+def _shape(values: Tensor) -> list[Tensor]:
+    """The sizes of an array, as numbers where they are known."""
+    known = values.shape
+    return [tf.shape(values)[i] if size is None else size for i, size in enumerate(known)]
+
+
+def _cut(values: Tensor) -> Tensor:
+    """[N·C, R, a] as chunks, [N, C, R, a]."""
+    return tf.reshape(values, (-1, CHUNK, *_shape(values)[1:]))
 
 
 def _flat(values: Tensor) -> Tensor:
@@ -283,18 +295,18 @@ def _compiled(cell: _Cell) -> Recurrence:
 
     @tf.function(jit_compile=True, autograph=False)
     def forward(x: Tensor, weights: Weights, state: Tensor, chunks: Tensor) -> Tensor:
-        x = tf.reshape(x, (-1, CHUNK, *x.shape[1:]))
-        rows, units = state.shape
-        out = tf.TensorArray(tf.float32, x.shape[0], element_shape=(CHUNK, rows, units))
+        x = _cut(x)
+        count = tf.shape(x)[0]
+        out = tf.TensorArray(tf.float32, count, element_shape=(CHUNK, *state.shape))
 
         def body(k: Tensor, state: Tensor, out: Tensor) -> tuple[Tensor, ...]:
             states = cell.forward(x[k], state, weights)
             return k + 1, states[-1], out.write(k, states)
 
         *_, out = tf.while_loop(
-            lambda k, *_: k < chunks, body, (0, state, out), maximum_iterations=x.shape[0]
+            lambda k, *_: k < chunks, body, (0, state, out), maximum_iterations=count
         )
-        return tf.reshape(out.stack(), (-1, rows, units))
+        return tf.reshape(out.stack(), (-1, *_shape(state)))
 
     @tf.function(jit_compile=True, autograph=False)
     def backward(
@@ -305,11 +317,10 @@ def _compiled(cell: _Cell) -> Recurrence:
         after: Tensor,
         upstream: Tensor,
     ) -> tuple[Tensor, Weights, Tensor]:
-        shape = x.shape
-        x, after, upstream = (
-            tf.reshape(values, (-1, CHUNK, *values.shape[1:])) for values in (x, after, upstream)
-        )
-        to_x = tf.TensorArray(tf.float32, x.shape[0], element_shape=x.shape[1:])
+        shape = tf.shape(x)
+        x, after, upstream = (_cut(values) for values in (x, after, upstream))
+        count = tf.shape(x)[0]
+        to_x = tf.TensorArray(tf.float32, count, element_shape=x.shape[1:])
 
         def body(
             i: Tensor, to_state: Tensor, to_x: Tensor, to_weights: Weights
@@ -326,7 +337,7 @@ def _compiled(cell: _Cell) -> Recurrence:
             lambda i, *_: i < chunks,
             body,
             (0, tf.zeros_like(initial), to_x, zeros),
-            maximum_iterations=x.shape[0],
+            maximum_iterations=count,
         )
         return tf.reshape(to_x.stack(), shape), to_weights, to_state
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnbench.config import require_trainable
-from rnnbench.config.implementation import trims_batches
 from rnnbench.data import Split
 from rnnbench.data.text import OOV, TextSettings, decode, words
 from rnnbench.errors import DataError
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     import keras
     import numpy.typing as npt
 
-    from rnnbench.config import RunConfig
     from rnnbench.data import Facts
     from rnnbench.data.sequences import TokenSequences
 
@@ -64,7 +61,9 @@ def predict_texts(
     texts: Sequence[str],
     settings: TextSettings,
     vocabulary: Mapping[str, int],
-    config: RunConfig,
+    batch_size: int,
+    *,
+    trim: bool = False,
 ) -> list[TextPrediction]:
     """Predict a class for each text, encoded as the training data was.
 
@@ -76,7 +75,7 @@ def predict_texts(
         if not words(text):
             raise DataError(f"received the text {text!r}, which has no words; give at least one")
         encoded.append(settings.encode(text, vocabulary))
-    outputs = predict_inputs(model, settings.sequences(encoded), config)
+    outputs = predict_inputs(model, settings.sequences(encoded), batch_size, trim=trim)
     predictions = []
     for text, tokens, output in zip(texts, encoded, outputs, strict=True):
         index, label, probabilities = _classify(output, settings.facts())
@@ -99,7 +98,7 @@ def predict_texts(
 
 
 def predict_values(
-    model: keras.Model, sequences: Sequence[Sequence[float]], facts: Facts, config: RunConfig
+    model: keras.Model, sequences: Sequence[Sequence[float]], facts: Facts, batch_size: int
 ) -> list[Prediction]:
     """Predict the value that follows each sequence.
 
@@ -114,7 +113,7 @@ def predict_values(
                 f"model takes exactly {timesteps}"
             )
     inputs = np.array(sequences, dtype=np.float32)[..., np.newaxis]
-    outputs = predict_inputs(model, inputs, config)
+    outputs = predict_inputs(model, inputs, batch_size)
     return [
         Prediction(input=list(values), prediction=float(output[0]))
         for values, output in zip(sequences, outputs, strict=True)
@@ -122,27 +121,29 @@ def predict_values(
 
 
 def predict_inputs(
-    model: keras.Model, inputs: npt.NDArray[np.generic] | TokenSequences, config: RunConfig
+    model: keras.Model,
+    inputs: npt.NDArray[np.generic] | TokenSequences,
+    batch_size: int,
+    *,
+    trim: bool = False,
 ) -> npt.NDArray[np.float32]:
     """What a model gives for samples, such as the `x` of a split.
 
     Args:
-        model: of the config.
-        inputs: float32 or int32 [samples, timesteps(, features)], or token sequences.
-        config: says in which batches.
+        model: takes the samples.
+        inputs: float32 [samples, timesteps, 1], or token sequences.
+        batch_size: samples at a time.
+        trim: whether the model takes batches that are trimmed to their longest sample.
 
     Returns:
         float32 [samples, outputs].
     """
     from rnnbench.data.batches import Batches  # imports Keras; who parses values need not wait
 
-    _, training = require_trainable(config)
-    split = Split(inputs, np.zeros(len(inputs)))
-    batches = Batches(split, training.batch_size, trim=trims_batches(config))
-    # Not `model.predict`: for an array it makes a dataset that logs an error of TensorFlow's own
+    batches = Batches(Split(inputs, np.zeros(len(inputs))), batch_size, trim=trim)
+    # Not the array itself: for that Keras makes a dataset that logs an error of TensorFlow's own
     # where operations are deterministic.
-    outputs = np.concatenate([model.predict_on_batch(x) for x, _ in batches])
-    return batches.restore_order(outputs)
+    return batches.restore_order(model.predict(batches, verbose=0))
 
 
 def parse_values(text: str) -> list[float]:

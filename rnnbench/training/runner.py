@@ -287,8 +287,9 @@ def _evaluate(
     if dataset.facts.task == "regression":
         from rnnbench import plots
 
+        batch_size = require_trainable(config)[1].batch_size
         points = {
-            name: (split.y.tolist(), predict_inputs(model, split.x, config)[:, 0].tolist())
+            name: (split.y.tolist(), predict_inputs(model, split.x, batch_size)[:, 0].tolist())
             for name, split in dataset.splits.items()
         }
         title = f"{model.name}: predictions"

@@ -4,8 +4,10 @@ import pytest
 from paths import CONFIGS
 
 from rnnbench.config import load_config
+from rnnbench.config.implementation import trims_batches
 from rnnbench.config.training import TrainingSettings
-from rnnbench.models.builder import build_model, compile_model
+from rnnbench.models.builder import build_fast_model, build_model, compile_model
+from rnnbench.models.fast_layers import FastEmbedding, FastGRU, FastLSTM, FastSimpleRNN
 from rnnbench.models.parameters import count_layers
 
 PATHS = sorted(CONFIGS.rglob("*.yaml"))
@@ -115,3 +117,59 @@ def test_compile_takes_optimizer_loss_and_metrics():
     assert model.optimizer.clipnorm == 2.0
     results = model.evaluate(np.eye(2), np.array([0, 1]), verbose=0, return_dict=True)
     assert set(results) == {"loss", "accuracy", "auc", "precision", "recall"}
+
+
+FAST = """
+dataset: {type: imdb, num_words: 50, maxlen: 40, padding: PADDING}
+model:
+  layers:
+    - {type: embedding, output_dim: 3, mask_zero: true}
+    - {type: simple_rnn, units: 4, return_sequences: true, dropout: 0.5}
+    - {type: bidirectional, layer: {type: lstm, units: 2, return_sequences: true}}
+    - {type: gru, units: 5}
+    - {type: dense, units: 1, activation: sigmoid}
+training: {loss: binary_crossentropy, epochs: 1, batch_size: 8, implementation: WHICH}
+"""
+
+
+def _fast_config(tmp_path, padding="post", implementation="auto"):
+    path = tmp_path / "fast.yaml"
+    path.write_text(FAST.replace("PADDING", padding).replace("WHICH", implementation))
+    return load_config(path)
+
+
+def test_the_fast_model_has_fast_layers_and_the_variables_of_the_other(tmp_path):
+    config = _fast_config(tmp_path)
+    stock, fast = build_model(config.model, "m"), build_fast_model(config)
+    kinds = [type(layer) for layer in fast.layers[1:]]
+    bidirectional = keras.layers.Bidirectional
+    assert kinds == [FastEmbedding, FastSimpleRNN, bidirectional, FastGRU, keras.layers.Dense]
+    assert isinstance(fast.layers[3].forward_layer, FastLSTM)
+    assert isinstance(fast.layers[3].backward_layer, FastLSTM)
+    assert fast.layers[3].backward_layer.batch_size == 8
+    assert [layer.name for layer in fast.layers] == [layer.name for layer in stock.layers]
+    assert [w.path for w in fast.trainable_weights] == [w.path for w in stock.trainable_weights]
+    assert [v.name for v in fast.variables] == [v.name for v in stock.variables]
+    assert [v.shape for v in fast.variables] == [v.shape for v in stock.variables]
+
+
+def test_the_road_of_keras_has_its_layers_and_its_length(tmp_path):
+    config = _fast_config(tmp_path, implementation="keras")
+    model = build_fast_model(config)
+    assert all(type(layer).__module__.startswith("keras.") for layer in model.layers)
+    assert type(model.layers[3].forward_layer) is keras.layers.LSTM
+
+
+@pytest.mark.parametrize("padding", ["pre", "post"])
+@pytest.mark.parametrize("implementation", ["fast", "keras"])
+def test_padding_changes_no_output_of_a_model_whose_batches_are_trimmed(
+    tmp_path, padding, implementation
+):
+    config = _fast_config(tmp_path, padding)
+    assert trims_batches(config)
+    model = build_fast_model(config) if implementation == "fast" else build_model(config.model, "m")
+    texts = [[1, 7, 9, 4], [1, 3], [1, 5, 6, 7, 8, 9]]
+    trimmed, padded = (
+        keras.utils.pad_sequences(texts, maxlen=steps, padding=padding) for steps in (6, 40)
+    )
+    np.testing.assert_allclose(model(trimmed), model(padded), atol=1e-6)

@@ -75,16 +75,34 @@ def test_a_text_without_words_is_refused():
 
 
 def test_inputs_are_predicted_in_batches():
-    sizes = []
+    class Counting(keras.Model):
+        """Gives each sample, and how many came with it."""
 
-    class Counting:
-        def predict_on_batch(self, x):
-            sizes.append(len(x))
-            return 2 * x
+        def call(self, x):
+            size = keras.ops.cast(keras.ops.shape(x)[:1], x.dtype)
+            return keras.ops.concatenate(
+                [x, keras.ops.tile(size[None], [keras.ops.shape(x)[0], 1])], axis=1
+            )
 
-    outputs = predict_inputs(Counting(), np.arange(5.0)[:, np.newaxis], 2)
-    assert sizes == [2, 2, 1]
-    assert outputs.tolist() == [[0], [2], [4], [6], [8]]
+    outputs = predict_inputs(Counting(), np.arange(5, dtype=np.float32)[:, np.newaxis], 2)
+    assert outputs.tolist() == [[0, 2], [1, 2], [2, 2], [3, 2], [4, 1]]
+
+
+def test_texts_of_different_lengths_keep_their_order():
+    settings = Imdb(type="imdb", num_words=9, maxlen=6)
+
+    class Steps(keras.Model):
+        """Gives the number of steps and of tokens that it sees."""
+
+        def call(self, x):
+            steps = keras.ops.sum(keras.ops.ones_like(x), axis=1, keepdims=True)
+            tokens = keras.ops.sum(keras.ops.cast(x != 0, "int32"), axis=1, keepdims=True)
+            return keras.ops.cast(keras.ops.concatenate([steps, tokens], axis=1), "float32")
+
+    texts = settings.sequences([[1, 4, 5, 6], [1], [1, 7, 8, 4, 5, 6, 7], [1, 4]])
+    trimmed = predict_inputs(Steps(), texts, 2, trim=True)
+    assert trimmed.tolist() == [[6, 4], [2, 1], [6, 6], [2, 2]]
+    assert predict_inputs(Steps(), texts, 2).tolist() == [[6, 4], [6, 1], [6, 6], [6, 2]]
 
 
 def test_values():

@@ -1,0 +1,170 @@
+"""The fast layers against Keras' own, with equal weights: outputs, gradients and training."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from rnnbench.models.fast_layers import FastEmbedding, FastGRU, FastLSTM, FastSimpleRNN
+
+CELLS = {
+    "simple_rnn": (keras.layers.SimpleRNN, FastSimpleRNN, {}),
+    "lstm": (keras.layers.LSTM, FastLSTM, {}),
+    "gru": (keras.layers.GRU, FastGRU, {}),
+    "gru_reset_before": (keras.layers.GRU, FastGRU, {"reset_after": False}),
+}
+FEATURES, UNITS = 3, 4
+
+
+def _mask(kind, batch, steps, random):
+    counts = random.integers(0, steps + 1, (batch, 1))  # 0: a row of padding alone
+    t = np.arange(steps)
+    return {
+        "none": None,
+        "pre": t >= steps - counts,
+        "post": t < counts,
+        "holes": random.random((batch, steps)) < 0.6,
+        "nothing counts": np.zeros((batch, steps), bool),
+    }[kind]
+
+
+def _compare(cell, batch, steps, mask, *, wrap="", batch_size=32, seed=0, **arguments):
+    """Outputs and gradients of both layers, whose loss weighs every output differently."""
+    stock_class, fast_class, more = CELLS[cell]
+    arguments = {"units": UNITS, "bias_initializer": "random_normal", **more, **arguments}
+    stock, fast = stock_class(**arguments), fast_class(batch_size=batch_size, **arguments)
+    if wrap:
+        stock = keras.layers.Bidirectional(stock, merge_mode=wrap)
+        fast = keras.layers.Bidirectional(fast, merge_mode=wrap)
+    random = np.random.default_rng(seed)
+    x = tf.constant(random.normal(size=(batch, steps, FEATURES)), tf.float32)
+    mask = _mask(mask, batch, steps, random)
+    mask = None if mask is None else tf.constant(mask)
+    stock.build(x.shape)
+    fast.build(x.shape)
+    fast.set_weights(stock.get_weights())
+    results = []
+    for layer in (stock, fast):
+
+        @tf.function(autograph=False)
+        def run(x, layer=layer):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = layer(x, mask=mask)
+                weights = tf.cos(tf.range(tf.size(y), dtype=tf.float32))
+                loss = tf.reduce_sum(y * tf.reshape(weights, tf.shape(y)))
+            return y, tape.gradient(loss, [x, *layer.trainable_variables])
+
+        results.append(run(x))
+    (expected, expected_gradients), (received, gradients) = results
+    assert received.shape == expected.shape
+    np.testing.assert_allclose(received, expected, rtol=0, atol=1e-5)
+    assert len(gradients) == len(expected_gradients)
+    for a, b in zip(gradients, expected_gradients, strict=True):
+        assert np.abs(a - b).max() <= 1e-4 * np.abs(b).max()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("mask", ["none", "pre", "post", "holes", "nothing counts"])
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_each_cell_under_each_mask(cell, mask, return_sequences):
+    _compare(cell, 5, 7, mask, return_sequences=return_sequences)
+
+
+@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+@given(
+    cell=st.sampled_from(list(CELLS)),
+    batch=st.integers(1, 70),
+    steps=st.sampled_from([1, 2, 31, 32, 33, 64, 70]),
+    mask=st.sampled_from(["none", "pre", "post", "holes", "nothing counts"]),
+    wrap=st.sampled_from(["", "", "concat", "sum"]),
+    go_backwards=st.booleans(),
+    return_sequences=st.booleans(),
+    use_bias=st.booleans(),
+    batch_size=st.sampled_from([1, 32, 64]),
+    seed=st.integers(0, 9),
+)
+@example(
+    cell="gru",
+    batch=37,
+    steps=70,
+    mask="post",
+    wrap="",
+    go_backwards=True,
+    return_sequences=True,
+    use_bias=True,
+    batch_size=64,
+    seed=0,
+)
+def test_whatever_the_arguments(wrap, go_backwards, **drawn):
+    # Keras refuses a layer that goes backwards inside of one that goes both ways.
+    _compare(wrap=wrap, go_backwards=go_backwards and not wrap, **drawn)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_inputs_are_dropped_as_keras_drops_them(cell):
+    stock_class, fast_class, more = CELLS[cell]
+    x = tf.ones((6, 9, FEATURES))
+    outputs = []
+    for layer in (
+        stock_class(UNITS, dropout=0.5, seed=3, **more),
+        fast_class(batch_size=6, units=UNITS, dropout=0.5, seed=3, **more),
+    ):
+        layer.build(x.shape)
+        layer.set_weights(
+            [np.full(w.shape, 0.25, "float32") for w in layer.trainable_weights]
+            + layer.get_weights()[len(layer.trainable_weights) :]
+        )
+        outputs.append(np.asarray(layer(x, training=True)))
+    np.testing.assert_allclose(outputs[1], outputs[0], atol=1e-6)
+    assert len(np.unique(outputs[0].round(5), axis=0)) > 1  # some rows lost other inputs
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_lengths_unknown_beforehand(cell):
+    """As in trimmed batches: one model, batches of several lengths."""
+    stock_class, fast_class, more = CELLS[cell]
+    models = []
+    for layer in (stock_class(UNITS, **more), fast_class(batch_size=4, units=UNITS, **more)):
+        models.append(keras.Sequential([keras.Input((None, FEATURES)), layer]))
+    models[1].set_weights(models[0].get_weights())
+    for batch, steps in ((4, 3), (4, 130), (1, 20)):
+        x = np.random.default_rng(0).normal(size=(batch, steps, FEATURES)).astype("float32")
+        stock, fast = (model.predict_on_batch(x) for model in models)
+        np.testing.assert_allclose(fast, stock, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam", "adamw"])
+def test_an_embedding_learns_as_keras_one_does(optimizer):
+    random = np.random.default_rng(0)
+    x = random.integers(0, 7, (5, 6))  # tokens come up again and again; 7, 8 and 9 never do
+    y = random.normal(size=(5,)).astype("float32")
+    weights = []
+    for layer in (keras.layers.Embedding, FastEmbedding):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [
+                keras.Input((None,)),
+                layer(10, 3, mask_zero=True),
+                keras.layers.GlobalAveragePooling1D(),
+                keras.layers.Dense(1),
+            ]
+        )
+        model.compile(optimizer, "mse")
+        for _ in range(3):
+            model.train_on_batch(x, y)
+        weights.append(model.get_weights())
+    for stock, fast in zip(*weights, strict=True):
+        np.testing.assert_allclose(fast, stock, atol=1e-6)
+
+
+def test_an_embedding_s_gradient_is_the_sum_of_its_tokens():
+    layer = FastEmbedding(4, 2)
+    layer.build((None, None))
+    with tf.GradientTape() as tape:
+        y = layer(tf.constant([[1, 3, 1]]))
+        loss = tf.reduce_sum(y * tf.constant([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]]))
+    gradient = tape.gradient(loss, layer.embeddings.value)
+    assert np.asarray(gradient).tolist() == [[0, 0], [6, 8], [0, 0], [3, 4]]
