@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rnnbench.config import layers as l
+from rnnbench.config.implementation import FAST_ARGUMENTS
 from rnnbench.config.messages import closest
 from rnnbench.config.problems import KeyPath
 from rnnbench.config.shapes import stack
@@ -43,8 +44,8 @@ REASONS: dict[AdviceName, str] = {
     "stops with an error; under a mask the side changes no result",
     "padding_without_mask": "the padding counts as if it were text",
     "mask_dropped": "the layers above work on the padding as if it were text",
-    "fast_path_lost": "cuDNN runs LSTM and GRU with Keras' defaults alone; otherwise Keras loops "
-    "over the steps on a GPU too",
+    "fast_path_lost": "fast loops, those of cuDNN on a GPU and others on a CPU, compute Keras' "
+    "defaults alone; otherwise Keras loops step by step",
     "return_sequences_left_over": "flatten gives each step weights of its own, and takes no other "
     "length; the last state alone sums the sequence up",
     "return_sequences_missing": "flatten changes nothing about a single vector",
@@ -171,22 +172,14 @@ def _on_recurrence(layers: list[StackedLayer]) -> Iterator[Advice]:
 
 
 def _on_fast_path(recurrent: l.Recurrent, i: int, layer: Settings) -> Iterator[Advice]:
-    """The arguments with which Keras does not use cuDNN."""
-    if not isinstance(recurrent, l.LSTM | l.GRU):
-        return
-    fast: dict[str, object] = {
-        "recurrent_dropout": 0.0,
-        "activation": "tanh",
-        "recurrent_activation": "sigmoid",
-        "unroll": False,
-        "use_bias": True,
-    }
-    if isinstance(recurrent, l.GRU):
-        fast["reset_after"] = True
-    for key, needed in fast.items():
-        received = getattr(recurrent, key)
+    """The arguments with which a layer loops step by step, on a CPU, a GPU or both."""
+    fast = {key: (needed, "fast loops need") for key, needed in FAST_ARGUMENTS.items()}
+    if isinstance(recurrent, l.LSTM | l.GRU):
+        fast["use_bias"] = fast["reset_after"] = (True, "cuDNN needs")
+    for key, (needed, who) in fast.items():
+        received = getattr(recurrent, key, needed)
         if received != needed:
-            message = f"received {_written(received)}; cuDNN needs {_written(needed)}"
+            message = f"received {_written(received)}; {who} {_written(needed)}"
             yield Advice(
                 "fast_path_lost", _path(i, layer, key), message, f"{key}: {_written(needed)}"
             )

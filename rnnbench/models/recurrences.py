@@ -65,10 +65,11 @@ class Outputs(NamedTuple):
     states: list[Tensor]
 
 
-def processors() -> int:
-    """How many blocks can run side by side."""
+def threads() -> int:
+    """How many blocks can run side by side: TensorFlow's threads, else the processors."""
     asked: int = tf.config.threading.get_inter_op_parallelism_threads()
-    return asked or len(os.sched_getaffinity(0))
+    usable = getattr(os, "sched_getaffinity", None)  # not everywhere
+    return asked or (len(usable(0)) if usable else os.cpu_count() or 1)
 
 
 def run(
@@ -98,7 +99,7 @@ def run(
             the last batch of an epoch has the shapes of the others.
     """
     batch, steps = tf.shape(inputs)[0], tf.shape(inputs)[1]
-    blocks = max(1, min(processors(), batch_size // _FEWEST_ROWS))
+    blocks = max(1, min(threads(), batch_size // _FEWEST_ROWS))
     rows = tf.maximum(-(-batch // blocks), -(-batch_size // blocks))
     length = _compiled_length(inputs.shape[1], steps) if recurrence.is_compiled else steps
 

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 import rnnbench
+from rnnbench.models.recurrences import threads
 
 
 def describe_environment() -> dict[str, Any]:
@@ -31,6 +32,7 @@ def describe_environment() -> dict[str, Any]:
         "threads": {
             "intra_op": tf.config.threading.get_intra_op_parallelism_threads(),
             "inter_op": tf.config.threading.get_inter_op_parallelism_threads(),
+            "recurrences": threads(),
         },
         "git": _git_state(),
     }

@@ -55,6 +55,6 @@ def test_plain_keras_is_not_loaded_as_rnnbench_loads_it(monkeypatch):
         f"{job.to_line()}\n\n",
     )
     ready, epoch = map(json.loads, done.stdout.splitlines())
-    assert ready["environment"]["threads"] == {"intra_op": 1, "inter_op": 1}
+    assert ready["environment"]["threads"] == {"intra_op": 1, "inter_op": 1, "recurrences": 1}
     assert epoch["steps"] == 1
     assert 0 < epoch["train_seconds"] <= epoch["seconds"]

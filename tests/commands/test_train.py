@@ -102,7 +102,7 @@ def test_threads_are_set_from_the_environment(rnnbench_process, in_toy, tmp_path
     )
     run = tmp_path / json.loads(result.out)["run_dir"]
     manifest = json.loads((run / "manifest.json").read_text())
-    assert manifest["threads"] == {"intra_op": 1, "inter_op": 1}
+    assert manifest["threads"] == {"intra_op": 1, "inter_op": 1, "recurrences": 1}
     wrong = rnnbench_process("train", in_toy / "toy.yaml", env={"RNNBENCH_THREADS": "many"})
     assert wrong.code == 2
     assert "RNNBENCH_THREADS: received 'many', allowed is a whole number" in wrong.err
