@@ -86,7 +86,7 @@ def measure(job: Job, turns: Turns) -> None:
 
 def prepare_rnnbench(config: RunConfig) -> Side:
     """What `rnnbench train` does before `fit`."""
-    dataset_settings, training = require_trainable(config)
+    dataset_settings, _ = require_trainable(config)
     began = time.perf_counter()
     dataset = dataset_settings.load()
     load_seconds = time.perf_counter() - began
@@ -97,9 +97,8 @@ def prepare_rnnbench(config: RunConfig) -> Side:
         train=dataset.splits["train"],
         load_seconds=load_seconds,
         fit={
-            "x": ready.train,
-            "validation_data": ready.validation,
-            "class_weight": training.class_weight,
+            "x": ready.train.dataset,
+            "validation_data": ready.validation.dataset if ready.validation else None,
             "shuffle": False,
         },
         start_epoch=ready.train.start_epoch,

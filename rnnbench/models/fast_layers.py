@@ -48,11 +48,10 @@ class FastEmbedding(keras.layers.Embedding):
 def _add_up(rows: Tensor, index: Tensor, size: int) -> Tensor:
     """The sum of the rows [N, D] of each index [N], as [size, D]."""
     count = recurrences.next_doubling(tf.shape(index)[0], _FEWEST_TOKENS)
-    fill = [[0, count - tf.shape(index)[0]]]
-    # XLA leaves an index that is out of range out.
-    return _compiled_sum(
-        tf.pad(rows, [*fill, [0, 0]]), tf.pad(index, fill, constant_values=size), size
-    )
+    missing = count - tf.shape(index)[0]
+    # XLA leaves an index that is out of range out. (`tf.pad` would take three times as long.)
+    rows = tf.concat([rows, tf.zeros((missing, rows.shape[-1]))], axis=0)
+    return _compiled_sum(rows, tf.concat([index, tf.fill((missing,), size)], axis=0), size)
 
 
 @tf.function(jit_compile=True, autograph=False)

@@ -171,7 +171,7 @@ def evaluate_split(model: keras.Model, split: Split, config: RunConfig) -> dict[
     """
     _, training = require_trainable(config)
     batches = Batches(split, training.batch_size, trim=trims_batches(config))
-    results = model.evaluate(batches, verbose=0, return_dict=True)
+    results = model.evaluate(batches.dataset, verbose=0, return_dict=True)
     metrics = {name: float(results[name]) for name in training.figures(validation=False)}
     if not all(math.isfinite(value) for value in metrics.values()):
         raise TrainingError(

@@ -138,12 +138,10 @@ def predict_inputs(
     Returns:
         float32 [samples, outputs].
     """
-    from rnnbench.data.batches import Batches  # imports Keras; who parses values need not wait
+    from rnnbench.data.batches import Batches  # imports TensorFlow; who parses values need not wait
 
     batches = Batches(Split(inputs, np.zeros(len(inputs))), batch_size, trim=trim)
-    # Not the array itself: for that Keras makes a dataset that logs an error of TensorFlow's own
-    # where operations are deterministic.
-    return batches.restore_order(model.predict(batches, verbose=0))
+    return batches.restore_order(model.predict(batches.dataset, verbose=0))
 
 
 def parse_values(text: str) -> list[float]:

@@ -49,6 +49,12 @@ def prepare_training(config: RunConfig, dataset: Dataset) -> Prepared:
     return Prepared(
         dataset=dataset,
         model=model,
-        train=Batches(dataset.splits["train"], size, seed=config.seed, trim=trim),
+        train=Batches(
+            dataset.splits["train"],
+            size,
+            seed=config.seed,
+            trim=trim,
+            class_weight=training.class_weight,
+        ),
         validation=None if validation is None else Batches(validation, size, trim=trim),
     )

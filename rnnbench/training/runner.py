@@ -241,12 +241,11 @@ def _fit(
         while epoch < training.epochs and not stopped:
             batches.start_epoch(epoch, step)
             model.fit(
-                batches,
-                validation_data=validation,
+                batches.dataset,
+                validation_data=None if validation is None else validation.dataset,
                 initial_epoch=epoch,
                 # Keras asks once how many batches an epoch has: a part of one is for itself.
                 epochs=epoch + 1 if step else training.epochs,
-                class_weight=training.class_weight,
                 callbacks=[recorder, watchers, saver],
                 shuffle=False,  # the batches have their order
                 verbose=0,
@@ -269,7 +268,7 @@ def _fit(
 def _restore(model: keras.Model, state: TrainingState, run: RunDirectory, batches: Batches) -> None:
     # Keras makes the variables of optimizer and metrics when they are first used.
     model.optimizer.build(model.trainable_variables)
-    x, y = batches[0]
+    x, y = next(iter(batches))
     model.compute_metrics(x, y, model(x, training=False))
     restore_model(run, model, state)
 

@@ -151,7 +151,7 @@ def test_fit_serves_every_sample_once_an_epoch_in_the_order_of_that_epoch(epochs
     )
     model = keras.Sequential([Recording(), keras.layers.Dense(1)])
     model.compile("sgd", "mean_squared_error", run_eagerly=True)
-    model.fit(batches, epochs=epochs, callbacks=[starter], shuffle=False, verbose=0)
+    model.fit(batches.dataset, epochs=epochs, callbacks=[starter], shuffle=False, verbose=0)
     expected = [i for e in range(epochs) for i in np.random.default_rng([5, e]).permutation(10)]
     assert served[-10 * epochs :] == expected
 
@@ -184,26 +184,24 @@ def test_keras_takes_batches_of_any_lengths(lengths, seed):
     starter = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: trimmed.start_epoch(epoch)
     )
-    outputs = trimmed.restore_order(model.predict(trimmed, verbose=0))
+    outputs = trimmed.restore_order(model.predict(trimmed.dataset, verbose=0))
     assert outputs[:, 0].tolist() == lengths
-    loss = model.evaluate(trimmed, verbose=0)
+    loss = model.evaluate(trimmed.dataset, verbose=0)
     assert loss == pytest.approx(np.mean((np.array(lengths) - split.y) ** 2))
     model.fit(
-        trimmed,
-        validation_data=Batches(split, 2, trim=True),
+        trimmed.dataset,
+        validation_data=Batches(split, 2, trim=True).dataset,
         epochs=2,
         callbacks=[starter],
-        class_weight={0: 2.0},
         shuffle=False,
         verbose=0,
     )
     trimmed.start_epoch(2, first=trimmed.steps_per_epoch // 2)
-    model.fit(trimmed, initial_epoch=2, epochs=3, shuffle=False, verbose=0)
+    model.fit(trimmed.dataset, initial_epoch=2, epochs=3, shuffle=False, verbose=0)
 
 
 @pytest.mark.parametrize("trim", [False, True])
 def test_keras_is_served_nothing_but_the_batches(trim):
-    """The longer batch that it is shown before an epoch is not trained on."""
     served = []
 
     class Recording(keras.layers.Layer):
@@ -216,23 +214,20 @@ def test_keras_is_served_nothing_but_the_batches(trim):
     model.compile("sgd", "mean_squared_error", run_eagerly=True)
     trimmed = Batches(_texts([[4] * n for n in (2, 2, 2, 2, 3)]), 2, trim=trim)
     expected = [x.tolist() for x, _ in trimmed]
-    model.fit(trimmed, epochs=2, shuffle=False, verbose=0)
+    model.fit(trimmed.dataset, epochs=2, shuffle=False, verbose=0)
     assert served[-6:] == 2 * expected
     served.clear()
-    model.evaluate(trimmed, verbose=0)
+    model.evaluate(trimmed.dataset, verbose=0)
     assert served == expected
 
 
-def test_a_stopped_epoch_does_not_hide_that_lengths_vary():
-    """Keras does not say that an epoch has ended which an error or Ctrl-C has cut off."""
-
-    class Stopping(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            raise KeyboardInterrupt
-
-    trimmed = Batches(_texts([[4] * n for n in (2, 2, 2, 2, 3)]), 2, trim=True)
-    model = _model()
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(trimmed, shuffle=False, callbacks=[Stopping()], verbose=0)
-    trimmed.start_epoch(0)
-    model.fit(trimmed, shuffle=False, verbose=0)
+def test_samples_weigh_as_their_classes_do():
+    batches = Batches(_texts([[4]] * 4), 3, class_weight={0: 2.0, 2: 0.5})
+    weights = [w.numpy().tolist() for _, _, w in batches.dataset]
+    assert weights == [[2.0, 1.0, 0.5], [1.0]]
+    signature = batches.dataset.element_spec
+    assert [(s.shape.as_list(), s.dtype.name) for s in signature] == [
+        ([None, 6], "int32"),
+        ([None], "int64"),
+        ([None], "float32"),
+    ]
