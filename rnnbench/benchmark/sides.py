@@ -114,7 +114,7 @@ def prepare_keras(config: RunConfig) -> Side:
     load_seconds = time.perf_counter() - began
     keras.utils.set_random_seed(config.seed)
     model = build_model(config.model, config.name)
-    compile_model(model, training)
+    compile_model(model, training, as_saved=True)
     train, validation = splits["train"], splits.get("validation")
     test = splits.get("test", train)
     return Side(

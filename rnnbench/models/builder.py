@@ -18,6 +18,7 @@ from rnnbench.config.implementation import is_fast
 from rnnbench.config.shapes import layer_type, stack
 from rnnbench.config.training import SGD, Adam, AdamW, RMSprop
 from rnnbench.models import fast_layers
+from rnnbench.models.fast_optimizers import FastRMSprop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +92,7 @@ def build_fast_model(config: RunConfig) -> keras.Model:
     """
     dataset, training = require_trainable(config)
     batch_size = min(training.batch_size, dataset.samples()["train"])
-    is_wanted = training.implementation != "keras" and not tf.config.list_physical_devices("GPU")
+    is_wanted = _is_fast_wanted(training)
 
     # The model may take any length; the dataset says which it will be.
     shape = dataset.facts().input_shape
@@ -99,8 +100,6 @@ def build_fast_model(config: RunConfig) -> keras.Model:
 
     def build(stacked: StackedLayer) -> keras.Layer:
         layer = stacked.layer
-        if isinstance(layer, l.Embedding) and is_wanted:
-            return fast_layers.FastEmbedding(**_arguments(layer), name=stacked.name)
         cell = l.recurrent_cell(layer)
         is_fast_cell = cell and is_fast(cell, steps[stacked.name], training.implementation)
         if cell is None or not is_wanted or not is_fast_cell:
@@ -143,11 +142,27 @@ def _arguments(layer: Settings) -> dict[str, Any]:
     return {name: getattr(layer, name) for name in type(layer).model_fields if name != "type"}
 
 
-def compile_model(model: keras.Model, training: TrainingSettings) -> None:
-    """Give a model its optimizer, loss and metrics."""
+def compile_model(
+    model: keras.Model, training: TrainingSettings, *, as_saved: bool = False
+) -> None:
+    """Give a model its optimizer, loss and metrics.
+
+    Args:
+        model: of the config.
+        training: what the config says.
+        as_saved: whether the optimizer must be Keras' own, faster or not.
+    """
     arguments = training.optimizer.model_dump(exclude={"type"})
+    optimizer = _OPTIMIZERS[type(training.optimizer)]
+    if optimizer is keras.optimizers.RMSprop and _is_fast_wanted(training) and not as_saved:
+        optimizer = FastRMSprop
     model.compile(
-        optimizer=_OPTIMIZERS[type(training.optimizer)](**arguments),
+        optimizer=optimizer(**arguments),
         loss=training.loss,
         metrics=[_METRICS[m](name=m) if m in _METRICS else m for m in training.metrics],
     )
+
+
+def _is_fast_wanted(training: TrainingSettings) -> bool:
+    """Whether anything but Keras' own road may be taken; on a GPU, that is the fast one."""
+    return training.implementation != "keras" and not tf.config.list_physical_devices("GPU")

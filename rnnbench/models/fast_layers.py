@@ -1,4 +1,4 @@
-"""Keras' layers, computed faster: the same arguments, weights, outputs and gradients.
+"""Keras' recurrent layers with a faster loop: the same arguments, weights, outputs and gradients.
 
 They serve a model while it is trained and evaluated; what is saved are Keras' own layers.
 """
@@ -13,50 +13,7 @@ import tensorflow as tf
 from rnnbench.models import recurrences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rnnbench.models.recurrences import Outputs, Recurrence, Tensor
-
-
-# The scatter of an embedding's gradient is compiled for this many rows times a power of two.
-_FEWEST_TOKENS = 4096
-
-
-@keras.saving.register_keras_serializable("rnnbench")
-class FastEmbedding(keras.layers.Embedding):
-    """`keras.layers.Embedding` whose gradient is one array, added up by XLA, in order.
-
-    Keras gives the gradient of each token, which every optimizer then adds up: slower, and, unless
-    operations are deterministic, in the order in which threads come.
-    """
-
-    def call(self, inputs: Tensor) -> Tensor:
-        """Look tokens up: [B, T] gives [B, T, output_dim]."""
-        tokens = tf.cast(inputs, tf.int32)
-
-        @tf.custom_gradient
-        def look_up(table: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-            def gradient(upstream: Tensor) -> Tensor:
-                rows = tf.reshape(upstream, (-1, self.output_dim))
-                return _add_up(rows, tf.reshape(tokens, (-1,)), self.input_dim)
-
-            return tf.gather(table, tokens), gradient
-
-        return look_up(tf.convert_to_tensor(self.embeddings))
-
-
-def _add_up(rows: Tensor, index: Tensor, size: int) -> Tensor:
-    """The sum of the rows [N, D] of each index [N], as [size, D]."""
-    count = recurrences.next_doubling(tf.shape(index)[0], _FEWEST_TOKENS)
-    missing = count - tf.shape(index)[0]
-    # XLA leaves an index that is out of range out. (`tf.pad` would take three times as long.)
-    rows = tf.concat([rows, tf.zeros((missing, rows.shape[-1]))], axis=0)
-    return _compiled_sum(rows, tf.concat([index, tf.fill((missing,), size)], axis=0), size)
-
-
-@tf.function(jit_compile=True, autograph=False)
-def _compiled_sum(rows: Tensor, index: Tensor, size: int) -> Tensor:
-    return tf.math.unsorted_segment_sum(rows, index, size)
 
 
 class _FastLoop:

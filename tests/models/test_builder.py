@@ -7,7 +7,7 @@ from rnnbench.config import load_config
 from rnnbench.config.implementation import trims_batches
 from rnnbench.config.training import TrainingSettings
 from rnnbench.models.builder import build_fast_model, build_model, compile_model
-from rnnbench.models.fast_layers import FastEmbedding, FastGRU, FastLSTM, FastSimpleRNN
+from rnnbench.models.fast_layers import FastGRU, FastLSTM, FastSimpleRNN
 from rnnbench.models.parameters import count_layers
 
 PATHS = sorted(CONFIGS.rglob("*.yaml"))
@@ -143,7 +143,8 @@ def test_the_fast_model_has_fast_layers_and_the_variables_of_the_other(tmp_path)
     stock, fast = build_model(config.model, "m"), build_fast_model(config)
     kinds = [type(layer) for layer in fast.layers[1:]]
     bidirectional = keras.layers.Bidirectional
-    assert kinds == [FastEmbedding, FastSimpleRNN, bidirectional, FastGRU, keras.layers.Dense]
+    dense, embedding = keras.layers.Dense, keras.layers.Embedding
+    assert kinds == [embedding, FastSimpleRNN, bidirectional, FastGRU, dense]
     assert isinstance(fast.layers[3].forward_layer, FastLSTM)
     assert isinstance(fast.layers[3].backward_layer, FastLSTM)
     assert fast.layers[3].backward_layer.batch_size == 8

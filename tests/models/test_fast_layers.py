@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from rnnbench.models.fast_layers import FastEmbedding, FastGRU, FastLSTM, FastSimpleRNN
+from rnnbench.models.fast_layers import FastGRU, FastLSTM, FastSimpleRNN
 
 CELLS = {
     "simple_rnn": (keras.layers.SimpleRNN, FastSimpleRNN, {}),
@@ -134,37 +134,3 @@ def test_lengths_unknown_beforehand(cell):
         x = np.random.default_rng(0).normal(size=(batch, steps, FEATURES)).astype("float32")
         stock, fast = (model.predict_on_batch(x) for model in models)
         np.testing.assert_allclose(fast, stock, atol=1e-5)
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam", "adamw"])
-def test_an_embedding_learns_as_keras_one_does(optimizer):
-    random = np.random.default_rng(0)
-    x = random.integers(0, 7, (5, 6))  # tokens come up again and again; 7, 8 and 9 never do
-    y = random.normal(size=(5,)).astype("float32")
-    weights = []
-    for layer in (keras.layers.Embedding, FastEmbedding):
-        keras.utils.set_random_seed(0)
-        model = keras.Sequential(
-            [
-                keras.Input((None,)),
-                layer(10, 3, mask_zero=True),
-                keras.layers.GlobalAveragePooling1D(),
-                keras.layers.Dense(1),
-            ]
-        )
-        model.compile(optimizer, "mse")
-        for _ in range(3):
-            model.train_on_batch(x, y)
-        weights.append(model.get_weights())
-    for stock, fast in zip(*weights, strict=True):
-        np.testing.assert_allclose(fast, stock, atol=1e-6)
-
-
-def test_an_embedding_s_gradient_is_the_sum_of_its_tokens():
-    layer = FastEmbedding(4, 2)
-    layer.build((None, None))
-    with tf.GradientTape() as tape:
-        y = layer(tf.constant([[1, 3, 1]]))
-        loss = tf.reduce_sum(y * tf.constant([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]]))
-    gradient = tape.gradient(loss, layer.embeddings.value)
-    assert np.asarray(gradient).tolist() == [[0, 0], [6, 8], [0, 0], [3, 4]]
