@@ -46,9 +46,7 @@ def load() -> Any:
         import keras
         import tensorflow as tf
 
-        if threads is not None:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        set_threads(threads)
         # Looking for devices logs too: look now, while the noise is held back.
         tf.config.list_logical_devices()
     # Threads add up an embedding's gradient in the order they come in, unless told not to: without
@@ -90,6 +88,15 @@ def keep_read_only_cache() -> None:
 def keras_home() -> Path:
     """The directory that Keras caches in: `$KERAS_HOME`, else `~/.keras`."""
     return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+
+
+def set_threads(threads: int | None) -> None:
+    """Have TensorFlow, which is loaded and has done nothing yet, use so many; None: it chooses."""
+    import tensorflow as tf
+
+    if threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
 def requested_threads() -> int | None:

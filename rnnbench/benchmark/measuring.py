@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from rnnbench.benchmark.candidates import Candidate
 from rnnbench.benchmark.figures import Figure, divide, summarise
 from rnnbench.benchmark.protocol import Job, Side
 from rnnbench.config import require_trainable
-from rnnbench.errors import InputError, InterruptedRunError, RnnbenchError, TerminatedRunError
+from rnnbench.errors import InputError, RnnbenchError
 from rnnbench.models.memory import estimate_memory, installed_memory, require_memory
 from rnnbench.training.interruption import Interruption
 
@@ -115,9 +114,7 @@ def _interruptible(tell: Callable[[str], None]) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
-            terminated = interruption.signal is signal.SIGTERM
-            error_class = TerminatedRunError if terminated else InterruptedRunError
-            raise error_class("interrupted: nothing was measured to the end") from None
+            raise interruption.error("interrupted: nothing was measured to the end") from None
 
 
 def _measure_group(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Side:
+class ReadySide:
     """A side that is ready to train.
 
     Attributes:
@@ -84,7 +84,7 @@ def measure(job: Job, turns: Turns) -> None:
     turns.report(report)
 
 
-def prepare_rnnbench(config: RunConfig) -> Side:
+def prepare_rnnbench(config: RunConfig) -> ReadySide:
     """What `rnnbench train` does before `fit`."""
     dataset_settings, _ = require_trainable(config)
     began = time.perf_counter()
@@ -92,7 +92,7 @@ def prepare_rnnbench(config: RunConfig) -> Side:
     load_seconds = time.perf_counter() - began
     ready = prepare_training(config, dataset)
     test = dataset.splits.get("test", dataset.splits["train"])
-    return Side(
+    return ReadySide(
         model=ready.model,
         train=dataset.splits["train"],
         load_seconds=load_seconds,
@@ -106,7 +106,7 @@ def prepare_rnnbench(config: RunConfig) -> Side:
     )
 
 
-def prepare_keras(config: RunConfig) -> Side:
+def prepare_keras(config: RunConfig) -> ReadySide:
     """What a script of Keras alone does before `fit`: arrays and stock layers."""
     dataset_settings, training = require_trainable(config)
     began = time.perf_counter()
@@ -114,10 +114,10 @@ def prepare_keras(config: RunConfig) -> Side:
     load_seconds = time.perf_counter() - began
     keras.utils.set_random_seed(config.seed)
     model = build_model(config.model, config.name)
-    compile_model(model, training, as_saved=True)
+    compile_model(model, training, stock=True)
     train, validation = splits["train"], splits.get("validation")
     test = splits.get("test", train)
-    return Side(
+    return ReadySide(
         model=model,
         train=train,
         load_seconds=load_seconds,
@@ -135,10 +135,7 @@ def prepare_keras(config: RunConfig) -> Side:
 
 
 def _load_arrays(settings: DatasetSettings) -> dict[SplitName, Split]:
-    """The splits by Keras' own functions; where Keras lacks the dataset, as the dataset gives them.
-
-    The settings' own `load` and `pad` would load Keras as rnnbench does.
-    """
+    """The splits by Keras' own functions; as the dataset has them where Keras lacks it."""
     if not isinstance(settings, TextSettings):
         return settings.load().splits
     module = getattr(keras.datasets, settings.type)

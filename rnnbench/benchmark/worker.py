@@ -31,11 +31,8 @@ def _load_keras() -> Any:
     threads = backend.requested_threads()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import keras
-    import tensorflow as tf
 
-    if threads is not None:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    backend.set_threads(threads)
     return keras
 
 

@@ -92,23 +92,18 @@ def build_fast_model(config: RunConfig) -> keras.Model:
     """
     dataset, training = require_trainable(config)
     batch_size = min(training.batch_size, dataset.samples()["train"])
-    is_wanted = _is_fast_wanted(training)
-
     # The model may take any length; the dataset says which it will be.
     shape = dataset.facts().input_shape
     steps = {s.name: s.input_shape[0] for s in stack(config.model.layers, shape)}
 
     def build(stacked: StackedLayer) -> keras.Layer:
-        layer = stacked.layer
-        cell = l.recurrent_cell(layer)
-        is_fast_cell = cell and is_fast(cell, steps[stacked.name], training.implementation)
-        if cell is None or not is_wanted or not is_fast_cell:
-            return build_layer(layer, stacked.name)
-        arguments = _arguments(cell) | {"batch_size": batch_size}
-        if layer is cell:
-            return _FAST_LAYERS[type(cell)](**arguments, name=stacked.name)
-        inner = _FAST_LAYERS[type(cell)](**arguments, name=layer_type(cell))
-        return keras.layers.Bidirectional(**_arguments(layer) | {"layer": inner}, name=stacked.name)
+        cell = l.recurrent_cell(stacked.layer)
+        fast = (
+            cell is not None
+            and _may_be_fast(training)
+            and is_fast(cell, steps[stacked.name], training.implementation)
+        )
+        return build_layer(stacked.layer, stacked.name, batch_size=batch_size if fast else None)
 
     return _build(config.model, config.name, build)
 
@@ -130,31 +125,41 @@ def _build(
     return keras.Model(inputs, outputs, name=name)
 
 
-def build_layer(layer: Settings, name: str | None = None) -> keras.Layer:
-    """The Keras layer that a layer of a config names, with the same arguments."""
+def build_layer(
+    layer: Settings, name: str | None = None, *, batch_size: int | None = None
+) -> keras.Layer:
+    """The Keras layer that a layer of a config names, with the same arguments.
+
+    Args:
+        layer: of a config.
+        name: of the Keras layer; its type where left out.
+        batch_size: samples in a full batch, for a recurrent layer with a fast loop; None for
+            Keras' own.
+    """
     arguments = _arguments(layer)
     if "layer" in arguments:
-        arguments["layer"] = build_layer(arguments["layer"], layer_type(arguments["layer"]))
-    return _LAYERS[type(layer)](**arguments, name=name or layer_type(layer))
+        arguments["layer"] = build_layer(arguments["layer"], batch_size=batch_size)
+    kind = _LAYERS[type(layer)]
+    if batch_size is not None and isinstance(layer, l.Recurrent):
+        kind, arguments["batch_size"] = _FAST_LAYERS[type(layer)], batch_size
+    return kind(**arguments, name=name or layer_type(layer))
 
 
 def _arguments(layer: Settings) -> dict[str, Any]:
     return {name: getattr(layer, name) for name in type(layer).model_fields if name != "type"}
 
 
-def compile_model(
-    model: keras.Model, training: TrainingSettings, *, as_saved: bool = False
-) -> None:
+def compile_model(model: keras.Model, training: TrainingSettings, *, stock: bool = False) -> None:
     """Give a model its optimizer, loss and metrics.
 
     Args:
         model: of the config.
         training: what the config says.
-        as_saved: whether the optimizer must be Keras' own, faster or not.
+        stock: whether the optimizer must be Keras' own, where another computes the same faster.
     """
     arguments = training.optimizer.model_dump(exclude={"type"})
     optimizer = _OPTIMIZERS[type(training.optimizer)]
-    if optimizer is keras.optimizers.RMSprop and _is_fast_wanted(training) and not as_saved:
+    if optimizer is keras.optimizers.RMSprop and _may_be_fast(training) and not stock:
         optimizer = FastRMSprop
     model.compile(
         optimizer=optimizer(**arguments),
@@ -163,6 +168,6 @@ def compile_model(
     )
 
 
-def _is_fast_wanted(training: TrainingSettings) -> bool:
-    """Whether anything but Keras' own road may be taken; on a GPU, that is the fast one."""
+def _may_be_fast(training: TrainingSettings) -> bool:
+    """Whether other than Keras' own code may compute; on a GPU, cuDNN serves that."""
     return training.implementation != "keras" and not tf.config.list_physical_devices("GPU")

@@ -5,6 +5,7 @@ They serve a model while it is trained and evaluated; what is saved are Keras' o
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -56,9 +57,9 @@ class _FastLoop:
             batch_size=self.batch_size,
         )
 
+    @abstractmethod
     def _recurrence(self) -> tuple[Recurrence, tuple[int, ...]]:
         """The recurrence and the shape of its bias."""
-        raise NotImplementedError
 
 
 @keras.saving.register_keras_serializable("rnnbench")

@@ -209,18 +209,10 @@ def _rearrange(values: Tensor, index: Tensor, back: Tensor, used: Tensor | None 
     return rearrange(values)
 
 
-def _lstm(
-    inputs: Tensor,
-    kernel: Tensor,
-    recurrent_kernel: Tensor,
-    bias: Tensor,
-    hidden: Tensor,
-    carry: Tensor,
-    steps: Tensor,
-) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+def _lstm(inputs: Tensor, *arguments: Tensor) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
     """Long short-term memory; see `rnnbench.models.reference.lstm`."""
     blocks = inputs.shape[0]
-    states = _block_lstm(inputs, kernel, recurrent_kernel, bias, hidden, carry, steps)
+    states = _block_lstm(inputs, *arguments)
     return states[:blocks], states[blocks:]
 
 

@@ -147,7 +147,7 @@ def save_model(model: keras.Model, config: RunConfig, path: Path) -> None:
     At every moment `path` holds the old file or the new one, never a part.
     """
     stock = build_model(config.model, config.name)
-    compile_model(stock, require_trainable(config)[1], as_saved=True)
+    compile_model(stock, require_trainable(config)[1], stock=True)
     stock.optimizer.build(stock.trainable_variables)
     write_variables(stock.variables, read_variables(model.variables))
     write_variables(stock.optimizer.variables, read_variables(model.optimizer.variables))

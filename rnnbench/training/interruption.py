@@ -7,6 +7,8 @@ import threading
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
+from rnnbench.errors import InterruptedRunError, TerminatedRunError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -51,6 +53,11 @@ class Interruption:
         """
         if self.signal is not None:
             raise KeyboardInterrupt
+
+    def error(self, message: str) -> InterruptedRunError | TerminatedRunError:
+        """What to raise when all is in order: by the signal that has come."""
+        terminated = self.signal is signal.SIGTERM
+        return (TerminatedRunError if terminated else InterruptedRunError)(message)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.ignores:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import tensorflow as tf
 
 from rnnbench import rundir
 from rnnbench.config import require_trainable
-from rnnbench.errors import InterruptedRunError, TerminatedRunError, TrainingError
+from rnnbench.errors import TrainingError
 from rnnbench.training.callbacks import Recorder, Saver, Watchers
 from rnnbench.training.environment import describe_environment
 from rnnbench.training.evaluation import DIVERGENCE_ADVICE, evaluate_split, save_model
@@ -165,9 +164,7 @@ def _run(
             interruption.ignores = True
             status = "interrupted"
             _write_last_metrics(run, training)
-            terminated = interruption.signal is signal.SIGTERM
-            error_class = TerminatedRunError if terminated else InterruptedRunError
-            raise error_class(
+            raise interruption.error(
                 f"interrupted after {len(run.read_history())} whole epochs of {training.epochs}. "
                 f"Go on with: rnnbench train --resume {run.path}"
             ) from None
