@@ -14,6 +14,7 @@ ROOMS = [
     {"cli"},
     {"commands"},
     {"benchmark"},
+    {"comparison"},
     {"training"},
     {"models", "plots"},
     {"rundir"},

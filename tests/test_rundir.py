@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from paths import CONFIGS
@@ -140,7 +141,7 @@ def test_check_writable_leaves_nothing_and_names_what_is_in_the_way(tmp_path):
     with pytest.raises(RunError, match=r"file: Not a directory.*-o DIR"):
         rundir.check_writable(tmp_path / "file" / "runs")
     with pytest.raises(RunError, match="runs cannot be written here"):
-        rundir.check_writable(rundir.Path("/proc/runs"))
+        rundir.check_writable(Path("/proc/runs"))
 
 
 def test_create_says_what_is_in_the_way(tmp_path):

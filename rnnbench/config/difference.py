@@ -34,14 +34,18 @@ class Difference:
 
 def differences(a: RunConfig, b: RunConfig) -> list[Difference]:
     """Where two resolved configs differ, in the order of the first; layers are taken by number."""
-    of_a, of_b = (dict(_leaves(config.model_dump(mode="json"), ())) for config in (a, b))
+    of_a, of_b = leaves(a), leaves(b)
     found = []
-    for path in dict.fromkeys([*of_a, *of_b]):
-        in_a, in_b = path in of_a, path in of_b
-        a_says, b_says = of_a.get(path), of_b.get(path)
+    for key in dict.fromkeys([*of_a, *of_b]):
+        a_says, b_says = of_a.get(key), of_b.get(key)
         if a_says != b_says:  # a key that is null and one that is not there say the same
-            found.append(Difference(dotted(path), a_says, b_says, in_a=in_a, in_b=in_b))
+            found.append(Difference(key, a_says, b_says, in_a=key in of_a, in_b=key in of_b))
     return found
+
+
+def leaves(config: RunConfig) -> dict[str, Any]:
+    """Every value of a resolved config that holds no others, by its key."""
+    return {dotted(path): value for path, value in _leaves(config.model_dump(mode="json"), ())}
 
 
 def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:

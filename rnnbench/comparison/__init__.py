@@ -1,0 +1,1 @@
+"""Comparing runs: which of them differ only in their seed, and whether a difference is real."""

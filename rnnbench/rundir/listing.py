@@ -1,0 +1,124 @@
+"""Which runs there are, and which of them a user means."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+
+from rnnbench.errors import RunError
+from rnnbench.rundir.directory import RunDirectory
+from rnnbench.rundir.runs import is_run, runs_of
+from rnnbench.rundir.sweep import SweepDirectory, is_sweep
+
+
+def find(run: str, output: Path) -> RunDirectory:
+    """The run that a user means.
+
+    Args:
+        run: a run directory, or a config's name for its newest run below `output`.
+        output: the directory of all runs.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    path = Path(run)
+    if is_run(path):
+        return RunDirectory(path)
+    try:
+        runs = runs_of(output / run) if _is_name(run) else []
+    except OSError as error:
+        raise RunError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    if runs:
+        return runs[-1]
+    sweep = find_sweep(run, output)
+    if sweep is not None:
+        raise RunError(
+            f"{run}: this is a sweep, not a run; `rnnbench compare {run}` takes it whole. Its "
+            f"runs are in {sweep.path}/*/"
+        )
+    if os.path.exists(path):
+        raise RunError(
+            f"{run}: this is not a run directory: it has no config.yaml and manifest.json. "
+            f"{_known(output)}"
+        )
+    raise RunError(
+        f"{run}: no such run: neither a run directory nor the name of a config with runs in "
+        f"{output}/. {_known(output)}"
+    )
+
+
+def find_sweep(sweep: str, output: Path) -> SweepDirectory | None:
+    """The sweep that a user means, a directory or a name; None where there is none."""
+    named = [output / sweep] if _is_name(sweep) else []
+    return next((SweepDirectory(p) for p in (Path(sweep), *named) if is_sweep(p)), None)
+
+
+def find_all(what: str, output: Path) -> list[RunDirectory]:
+    """All runs that a user means, oldest first; those of a sweep in the order of its plan.
+
+    Args:
+        what: a run directory; a sweep's or a config's name, or a directory, for all runs in it; or
+            a pattern of these, such as `imdb_*`, below the working directory or `output`.
+        output: the directory of all runs.
+
+    Raises:
+        RunError: there are none.
+    """
+    found: list[RunDirectory] = []
+    try:
+        for root in (Path(), output):
+            if found or (root == output and Path(what).is_absolute()):
+                break
+            # A name with brackets in it stands for itself first.
+            paths = [root / what] if os.path.lexists(root / what) else []
+            paths = paths or [root / p for p in sorted(glob.glob(what, root_dir=root))]
+            found = [run for path in paths for run in _runs_at(path)]
+    except OSError as error:
+        raise RunError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    if not found:
+        raise RunError(
+            f"{what}: no runs: neither a run directory nor a sweep's or a config's name with runs "
+            f"in {output}/, nor a pattern of these. {_known(output)}"
+        )
+    return list(dict.fromkeys(found))
+
+
+def _runs_at(path: Path) -> list[RunDirectory]:
+    """A run; or the runs of a sweep, or of a directory of runs."""
+    if is_run(path):
+        return [RunDirectory(path)]
+    return SweepDirectory(path).runs() if is_sweep(path) else runs_of(path)
+
+
+def all_runs(output: Path) -> list[RunDirectory]:
+    """Every run below `output`, by name and, within a name, oldest first.
+
+    Raises:
+        RunError: the directory cannot be read, or the plan of a sweep is damaged.
+    """
+    try:
+        names = sorted(output.iterdir()) if os.path.lexists(output) else []
+        return [run for name in names for run in _runs_at(name)]
+    except OSError as error:
+        raise RunError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+
+def names_with_runs(output: Path) -> list[str]:
+    """The names of configs that have runs below `output`, by the alphabet; sweeps are none."""
+    try:
+        parents = [run.path.parent for run in all_runs(output)]
+    except RunError:
+        return []
+    return list(dict.fromkeys(parent.name for parent in parents if parent.parent == output))
+
+
+def _known(output: Path) -> str:
+    names = names_with_runs(output)
+    if not names:
+        return "There are no runs there yet; `rnnbench train CONFIG` makes one"
+    return f"Names with runs: {', '.join(names)}"
+
+
+def _is_name(text: str) -> bool:
+    return bool(text) and Path(text).name == text

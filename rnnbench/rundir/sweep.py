@@ -1,0 +1,115 @@
+"""A sweep's directory, `runs/<sweep>/`: its plan, its trials' configs, and below them their runs.
+
+It is the output directory of ordinary runs: `runs/<sweep>/<trial>/<run>/`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnbench.errors import RunError
+from rnnbench.rundir.files import as_json_text, locked, read_json, write_text
+from rnnbench.rundir.runs import runs_of
+
+if TYPE_CHECKING:
+    from rnnbench.config import RunConfig
+    from rnnbench.rundir.directory import RunDirectory
+
+_PLAN = "sweep.json"
+
+
+@dataclass(frozen=True)
+class SweepDirectory:
+    """One sweep's directory.
+
+    Attributes:
+        path: `<output>/<name of the sweep>`.
+    """
+
+    path: Path
+
+    @property
+    def plan(self) -> Path:
+        """What is to be trained, and how the sweep was called."""
+        return self.path / _PLAN
+
+    @property
+    def lock_file(self) -> Path:
+        """Locked by the process that leads the sweep."""
+        return self.path / ".lock"
+
+    def config(self, trial: str) -> Path:
+        """The resolved config of a trial, for all its seeds."""
+        return self.path / f"{trial}.yaml"
+
+    def log(self, trial: str, seed: int) -> Path:
+        """What the processes of a trial printed."""
+        return self.path / "logs" / f"{trial}-s{seed}.log"
+
+    def plot(self, name: str) -> Path:
+        """A picture of the comparison."""
+        return self.path / f"{name}.png"
+
+    def make(self) -> None:
+        """Make the directory, where it is not there.
+
+        Raises:
+            RunError: it cannot be made.
+        """
+        try:
+            (self.path / "logs").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: a sweep's directory cannot be made: {error.strerror}"
+            ) from error
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from leading this sweep.
+
+        Raises:
+            RunError: another process leads it, or its directory cannot be written to.
+        """
+        with locked(self.lock_file, "is leading this sweep"):
+            yield
+
+    def read_plan(self) -> dict[str, Any]:
+        """The plan.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        return read_json(self.plan)
+
+    def write_plan(self, plan: Mapping[str, Any]) -> None:
+        """Write or replace the plan."""
+        write_text(self.plan, as_json_text(plan))
+
+    def write_config(self, trial: str, config: RunConfig) -> None:
+        """Write the config of a trial."""
+        from rnnbench.config import dump_config
+
+        write_text(self.config(trial), dump_config(config))
+
+    def runs_of(self, trial: str, seed: int) -> list[RunDirectory]:
+        """The runs of a trial, oldest first."""
+        return runs_of(self.path / trial, seed)
+
+    def runs(self) -> list[RunDirectory]:
+        """All runs, in the order of the plan.
+
+        Raises:
+            RunError: the plan is damaged.
+        """
+        trials = [(str(t["name"]), int(t["seed"])) for t in self.read_plan()["trials"]]
+        return [run for trial in trials for run in self.runs_of(*trial)]
+
+
+def is_sweep(path: Path) -> bool:
+    """Whether a path is a sweep's directory."""
+    return os.path.isfile(path / _PLAN)
