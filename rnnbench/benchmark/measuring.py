@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import Any
 
 from rnnbench import backend
-from rnnbench.benchmark.candidates import Candidate
 from rnnbench.benchmark.figures import Figure, divide, summarise
 from rnnbench.benchmark.protocol import Job, Side
 from rnnbench.config import require_trainable
+from rnnbench.config.candidates import Candidate
 from rnnbench.errors import InputError, RnnbenchError
 from rnnbench.models.memory import estimate_memory, installed_memory, require_memory
 from rnnbench.training.interruption import Interruption

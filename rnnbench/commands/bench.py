@@ -70,15 +70,16 @@ def bench(
             "CONFIG is missing: give YAML files or names of shipped configs, such as toy_gru; "
             "`rnnbench configs` lists those"
         )
-    from rnnbench.benchmark.candidates import read_candidates
     from rnnbench.benchmark.measuring import SIDES, measure
+    from rnnbench.config.candidates import read_candidates
     from rnnbench.config.loading import Override, parse_override
-    from rnnbench.config.variation import parse_variations
+    from rnnbench.config.variation import combine, parse_variations
 
     overrides = [] if limit is None else [Override("dataset.limit", limit, f"--limit {limit}")]
     overrides += [parse_override(setting) for setting in set_ or ()]
     variations = parse_variations(vary or ())
-    candidates = read_candidates(list(map(find_config, configs)), overrides, variations)
+    paths = list(map(find_config, configs))
+    candidates = read_candidates(paths, overrides, combine(variations))
     with reserve_picture("--plot", plot):
         measured = measure(
             candidates,

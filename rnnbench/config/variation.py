@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 OPTION = "--vary"
 
+# Values that are put into a config together.
+Point = tuple[Override, ...]
+
 
 @dataclass(frozen=True)
 class Variation:
@@ -48,7 +51,7 @@ def parse_variations(settings: Sequence[str]) -> list[Variation]:
     return variations
 
 
-def combine(variations: Sequence[Variation]) -> list[tuple[Override, ...]]:
+def combine(variations: Sequence[Variation]) -> list[Point]:
     """Every combination of the values, the last key changing fastest; one, empty, of none."""
     return list(product(*(variation.overrides for variation in variations)))
 
