@@ -60,6 +60,17 @@ Settings = Annotated[
         help="Change one value, such as model.layers.1.units=64. May be given again.",
     ),
 ]
+MatchParams = Annotated[
+    str | None,
+    typer.Option(
+        "--match-params",
+        metavar="TARGET",
+        help="Choose the units of recurrent layers so that each model has about that many "
+        "parameters: a whole number, or the CONFIG or RUN that has them.",
+        show_default=False,
+        autocompletion=complete_config_or_run,
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Take advice for errors.")]
 
 
@@ -124,6 +135,36 @@ def find_config_or_run(config_or_run: str, output: Path | None) -> Path:
             f"{config_or_run!r} is neither a config file nor a run nor a shipped config. "
             f"{error}{hint}"
         ) from None
+
+
+def resolve_target(target: str, output: Path | None, option: str = "--match-params") -> int:
+    """The number of parameters that the user means: a whole number, or a config's or run's own.
+
+    Args:
+        target: what was received.
+        output: the directory of all runs.
+        option: where it was received, for messages.
+
+    Raises:
+        ConfigError: it is none of them, or the config is wrong.
+    """
+    from rnnbench.config import load_config
+    from rnnbench.models.parameters import total_parameters
+
+    try:
+        count = int(target)
+    except ValueError:
+        try:
+            path = find_config_or_run(target, output)
+        except ConfigError as error:
+            raise ConfigError(
+                f"{option}: received {target!r}; allowed: a whole number of parameters, or a "
+                f"CONFIG or RUN that has them. {error}"
+            ) from None
+        return total_parameters(load_config(path).model)
+    if count < 1:
+        raise ConfigError(f"{option}: received {target}; allowed: at least 1 parameter")
+    return count
 
 
 def read_config(

@@ -11,7 +11,6 @@ import typer
 from rnnbench.commands.arguments import Json
 from rnnbench.commands.completion import complete_shipped
 from rnnbench.commands.console import new_table, print_json, print_note, print_result, print_table
-from rnnbench.commands.layers import count_config
 from rnnbench.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -85,6 +84,7 @@ def init(
 
 def _describe(name: str, path: Path) -> dict[str, Any]:
     from rnnbench.config import load_config
+    from rnnbench.models.parameters import total_parameters
     from rnnbench.shipped import read_measured
 
     config = load_config(path)
@@ -93,7 +93,7 @@ def _describe(name: str, path: Path) -> dict[str, Any]:
         "file": str(path),
         "dataset": config.dataset.type if config.dataset else None,
         "cells": _cells(config),
-        "total_params": sum(layer.count.total for layer in count_config(config)),
+        "total_params": total_parameters(config.model),
         "measured": read_measured(path),
     }
 

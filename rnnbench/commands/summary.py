@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnnbench.commands.arguments import Json, Output, find_config_or_run
+from rnnbench.commands.arguments import (
+    Json,
+    MatchParams,
+    Output,
+    find_config_or_run,
+    resolve_target,
+)
 from rnnbench.commands.completion import complete_config_or_run
 from rnnbench.commands.console import new_table, print_json, print_result, print_table
 from rnnbench.commands.layers import count_config, layers_as_json, print_layers
+from rnnbench.errors import InputError
 
 if TYPE_CHECKING:
     from rnnbench.config import RunConfig
@@ -30,51 +38,119 @@ def summary(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show how each layer's parameters are counted.")
     ] = False,
+    match_params: MatchParams = None,
     output: Output = None,
     json: Json = False,
 ) -> None:
     """Show the layers of models with their output shapes and parameters, without TensorFlow."""
+    if match_params is not None and not configs:
+        raise InputError(
+            "--match-params chooses units for the models of CONFIG, which is missing: give YAML "
+            "files, runs or names of shipped configs, such as imdb_simple_rnn"
+        )
     from rnnbench.config import load_config
     from rnnbench.shipped import shipped_configs
 
     paths = [find_config_or_run(name, output) for name in configs or ()]
     loaded = [(path, load_config(path)) for path in paths or shipped_configs().values()]
-    models = [(path, config, count_config(config)) for path, config in loaded]
+    if match_params is None:
+        models = [_Model(path, config, count_config(config)) for path, config in loaded]
+    else:
+        target = resolve_target(match_params, output)
+        models = [_match(path, config, target) for path, config in loaded]
     if json:
-        print_json([_as_json(*model, explain=explain) for model in models])
+        print_json([_as_json(model, explain=explain) for model in models])
     elif configs or explain:
-        for i, (path, config, layers) in enumerate(models):
+        for i, model in enumerate(models):
             if i:
                 print_result("")
-            print_result(f"{path}: {config.name}")
-            print_layers(config, layers, explain=explain)
+            print_result(f"{model.path}: {model.config.name}")
+            print_layers(model.config, model.layers, explain=explain)
+            if model.matching is not None:
+                print_result(f"matched: {model.matching}")
     else:
         _print_overview(models)
 
 
-def _as_json(
-    path: Path, config: RunConfig, layers: list[LayerParameters], *, explain: bool
-) -> dict[str, Any]:
-    document = {"config": str(path)} | layers_as_json(config, layers)
+@dataclass(frozen=True)
+class _Matching:
+    """The units that were chosen for a number of parameters.
+
+    Attributes:
+        target: the number that was wanted.
+        count: the number that the model has.
+        units: by layer.
+        before: the same of the config.
+    """
+
+    target: int
+    count: int
+    units: dict[str, int]
+    before: dict[str, int]
+
+    @property
+    def difference(self) -> float:
+        """By how much of the target the count is above it."""
+        return (self.count - self.target) / self.target
+
+    def __str__(self) -> str:
+        from rnnbench.models.matching import written_units
+
+        cells = ", ".join(
+            f"{written_units(name, units)} ({self.before[name]} in the config)"
+            for name, units in self.units.items()
+        )
+        return f"{cells}, {self.count:,} parameters, {self.difference:+.2%} of {self.target:,}"
+
+
+@dataclass(frozen=True)
+class _Model:
+    """What is shown of a config; `matching` where its units were chosen."""
+
+    path: Path
+    config: RunConfig
+    layers: list[LayerParameters]
+    matching: _Matching | None = None
+
+
+def _match(path: Path, config: RunConfig, target: int) -> _Model:
+    from rnnbench.models.matching import cell_units, match_parameters
+    from rnnbench.models.parameters import total_parameters
+
+    matched = match_parameters(config, target)
+    matching = _Matching(
+        target, total_parameters(matched.model), cell_units(matched), cell_units(config)
+    )
+    return _Model(path, matched, count_config(matched), matching)
+
+
+def _as_json(model: _Model, *, explain: bool) -> dict[str, Any]:
+    document = {"config": str(model.path)} | layers_as_json(model.config, model.layers)
+    if model.matching is not None:
+        document["matched"] = {
+            "target": model.matching.target,
+            "units": model.matching.units,
+            "difference": model.matching.difference,
+        }
     if explain:
-        for row, layer in zip(document["layers"], layers, strict=True):
+        for row, layer in zip(document["layers"], model.layers, strict=True):
             row["formula"] = layer.count.formula
             row["numbers"] = layer.count.numbers
             row["reason"] = layer.count.reason
     return document
 
 
-def _print_overview(models: list[tuple[Path, RunConfig, list[LayerParameters]]]) -> None:
+def _print_overview(models: list[_Model]) -> None:
     table = new_table()
     table.add_column("config")
     table.add_column("dataset")
     table.add_column("layers")
     table.add_column("parameters", justify="right")
-    for path, config, layers in models:
+    for model in models:
         table.add_row(
-            str(path),
-            config.dataset.type if config.dataset else "",
-            ", ".join(layer.stacked.type for layer in layers),
-            f"{sum(layer.count.total for layer in layers):,}",
+            str(model.path),
+            model.config.dataset.type if model.config.dataset else "",
+            ", ".join(layer.stacked.type for layer in model.layers),
+            f"{sum(layer.count.total for layer in model.layers):,}",
         )
     print_table(table)

@@ -14,7 +14,6 @@ from rnnbench.commands.arguments import (
     note_unfinished,
 )
 from rnnbench.commands.console import new_table, print_json, print_note, print_result, print_table
-from rnnbench.commands.layers import count_config
 
 if TYPE_CHECKING:
     from rnnbench.models.trace import LayerTrace
@@ -46,6 +45,7 @@ def trace(
     from rnnbench import backend, rundir
     from rnnbench.config import load_config
     from rnnbench.models.memory import require_memory
+    from rnnbench.models.parameters import total_parameters
     from rnnbench.models.sample import draw_sample, read_text, read_values
     from rnnbench.training.prediction import parse_values
 
@@ -61,8 +61,7 @@ def trace(
     else:
         sample = draw_sample(loaded, steps or _STEPS)
 
-    parameters = sum(layer.count.total for layer in count_config(loaded))
-    require_memory(4 * parameters, f"{loaded.name}: the model")
+    require_memory(4 * total_parameters(loaded.model), f"{loaded.name}: the model")
     if not json:
         print_note("loading TensorFlow")
     backend.load()

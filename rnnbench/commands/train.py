@@ -15,7 +15,7 @@ from rnnbench.commands.arguments import (
     read_config,
 )
 from rnnbench.commands.completion import complete_config, complete_run
-from rnnbench.commands.console import print_json, print_result, written_figures
+from rnnbench.commands.console import print_json, print_note, print_result, written_figures
 from rnnbench.commands.layers import count_config, layers_as_json, print_layers
 from rnnbench.errors import InputError
 
@@ -92,6 +92,9 @@ def train(
     path = find_config(config)
     loaded = read_config(path, overrides, strict=strict)
     require_trainable(loaded)
+    if loaded.sweep is not None:
+        print_note(f"sweep: is for `rnnbench sweep`; this trains {loaded.name} itself")
+        loaded = loaded.model_copy(update={"sweep": None})
     if dry_run:
         _show_plan(loaded, json=json)
         return

@@ -18,7 +18,7 @@ class Candidate:
     """A config with the values of one point.
 
     Attributes:
-        config: resolved and checked; it can be trained.
+        config: resolved and checked; it can be trained, and says of no sweep.
         settings: the keys of the point and their values.
         texts: the same as the user typed them, by the shortest names that tell the keys apart.
     """
@@ -63,7 +63,7 @@ def read_candidates(
         raise ConfigError(render(problems))
     candidates = []
     for point, found in checked:
-        config = found.require()
+        config = found.require().model_copy(update={"sweep": None})
         require_trainable(config)
         settings = {override.key: override.value for override in point}
         texts = {names[override.key]: override.option.partition("=")[2] for override in point}

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from rnnbench.config import layers as l
 from rnnbench.config.problems import KeyPath
 from rnnbench.config.shapes import ShapeError, stack, written
+from rnnbench.config.sweep import MAX_POINTS, Range
 from rnnbench.config.training import REGRESSION_LOSSES
 from rnnbench.data.dataset import validation_start
 
 if TYPE_CHECKING:
     from rnnbench.config.run import InputSettings, RunConfig
     from rnnbench.config.shapes import Shape, StackedLayer
+    from rnnbench.config.sweep import SweepSettings
     from rnnbench.config.training import TrainingSettings
     from rnnbench.data import DatasetSettings, Facts
 
@@ -75,6 +78,8 @@ def findings(config: RunConfig) -> Iterator[Finding]:
             yield from _check_validation_split(config.dataset)
     if config.training is not None:
         yield from _check_training(config.training)
+    if config.sweep is not None:
+        yield from _check_sweep(config.sweep, config.seed)
 
 
 def _check_input(given: InputSettings, facts: Facts | None) -> Iterator[Finding]:
@@ -257,3 +262,36 @@ def _check_class_weight(training: TrainingSettings, facts: Facts) -> Iterator[Fi
             yield (*path, index), f"received class {index}; classes are 0 to {facts.classes - 1}"
         elif weight < 0:
             yield (*path, index), f"received {weight}; a weight is at least 0"
+
+
+def _check_sweep(sweep: SweepSettings, seed: int) -> Iterator[Finding]:
+    """A sweep has trials, of other keys than its own, and ranges that numbers can be drawn from."""
+    path: KeyPath = ("sweep",)
+    grid, random, trials = sweep.grid or {}, sweep.random, sweep.trials or ()
+    if not grid and random is None and not trials and sweep.seeds == 1:
+        yield path, "names no trials: give grid, random or trials, or seeds above 1"
+    if seed + sweep.seeds > 2**32:
+        message = f"received {sweep.seeds}; after the seed {seed} there are {2**32 - 1 - seed} more"
+        yield (*path, "seeds"), message
+    if math.prod(map(len, grid.values())) > MAX_POINTS:
+        combinations = math.prod(map(len, grid.values()))
+        yield (*path, "grid"), f"received {combinations} combinations; allowed: {MAX_POINTS}"
+    drawn = random.values if random is not None else {}
+    keys: list[KeyPath] = [
+        *(("grid", key) for key in grid),
+        *(("random", "values", key) for key in drawn),
+        *(("trials", i, key) for i, trial in enumerate(trials) for key in trial),
+    ]
+    for key in keys:
+        if str(key[-1]).partition(".")[0] == "sweep":
+            yield (*path, *key), "received a key of the sweep itself; its points cannot change it"
+    for name, values in drawn.items():
+        if isinstance(values, Range):
+            yield from _check_range(values, (*path, "random", "values", name))
+
+
+def _check_range(values: Range, path: KeyPath) -> Iterator[Finding]:
+    if values.low >= values.high:
+        yield path, f"received low {values.low} and high {values.high}; low is less than high"
+    if values.log and values.low <= 0:
+        yield (*path, "low"), f"received {values.low}; a logarithmic scale starts above 0"

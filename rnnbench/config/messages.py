@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from rnnbench.config.problems import printable
 from rnnbench.settings import Settings
@@ -34,10 +34,13 @@ _BOUNDS = {
     "greater_than_equal": "at least {ge}",
     "greater_than": "more than {gt}",
     "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
     "string_pattern_mismatch": "text that matches {pattern}",
     "too_long": "a list of at most {max_length}",
-    "too_short": "a list of at least {min_length}",
+    "too_short": "a {what} of at least {min_length}",
 }
+# What pydantic puts into a location and is no key: that a key itself is meant, and our own tags.
+_MARKS = ("[key]", "[list]", "[range]")
 
 
 @dataclass(frozen=True)
@@ -122,13 +125,18 @@ def _walk(
     settings: type[Settings] | None = root
     field: FieldInfo | None = None
     for part in location:
+        if part in _MARKS:
+            continue
         choices = _settings_in(annotation)
-        if part == "[key]" or (len(choices) > 1 and _tag(data) == part):
+        if len(choices) > 1 and _tag(data) == part:
             # pydantic puts the chosen type of a union into the location; no key has that name.
             annotation = next((c for c in choices if part in _tags(c)), None)
             continue
         path += (part,)
-        if isinstance(part, str) or isinstance(data, dict):
+        values = _values_in(annotation)
+        if values is not None:
+            annotation, settings, field = values, None, None
+        elif isinstance(part, str) or isinstance(data, dict):
             settings = choices[0] if len(choices) == 1 else None
             field = settings.model_fields.get(str(part)) if settings else None
             annotation = field.annotation if field else None
@@ -144,6 +152,14 @@ def _settings_in(annotation: Any) -> list[type[Settings]]:
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return [annotation]
     return [found for argument in get_args(annotation) for found in _settings_in(argument)]
+
+
+def _values_in(annotation: Any) -> Any:
+    """The type of the values where a type annotation is that of a mapping; else None."""
+    for choice in (annotation, *get_args(annotation)):
+        if get_origin(choice) is dict:
+            return get_args(choice)[1]
+    return None
 
 
 def _tags(settings: type[Settings]) -> tuple[str, ...]:
@@ -179,7 +195,8 @@ def _message(details: ErrorDetails, settings: type[Settings] | None) -> tuple[st
             message = f"received {_written(received)}; allowed: {', '.join(allowed)}"
             return message, closest(received, allowed)
         case _ if kind in _BOUNDS:
-            bound = _BOUNDS[kind].format(**context)
+            what = "mapping" if isinstance(received, dict) else "list"
+            bound = _BOUNDS[kind].format(what=what, **context)
             return f"received {_written(received)}; allowed: {bound}", None
         case "model_attributes_type" if isinstance(received, str):
             message = f"received {received!r}; allowed: a mapping, such as {{type: {received}}}"

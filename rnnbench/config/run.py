@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from rnnbench.config.advice import AdviceName
 from rnnbench.config.layers import Layer
+from rnnbench.config.sweep import SweepSettings
 from rnnbench.config.training import TrainingSettings
 from rnnbench.data import AnyDataset
 from rnnbench.settings import Settings
@@ -67,6 +68,9 @@ class RunConfig(Settings):
     dataset: Annotated[AnyDataset | None, Field(description="What to learn from.")] = None
     model: Annotated[ModelSettings, Field(description="What learns.")]
     training: Annotated[TrainingSettings | None, Field(description="How it learns.")] = None
+    sweep: Annotated[SweepSettings | None, Field(description="The trials of `rnnbench sweep`.")] = (
+        None
+    )
     silence: Annotated[
         tuple[AdviceName, ...],
         Field(strict=False, description="Names of advice that is known and not wanted."),

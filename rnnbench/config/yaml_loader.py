@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -106,6 +107,19 @@ def _replace_resolvers() -> None:
 
 
 _replace_resolvers()
+
+
+def write_value(value: object) -> str:
+    """A value as YAML on one line, as an option has it."""
+    text = yaml.dump(
+        value,
+        Dumper=_Dumper,
+        default_flow_style=True,
+        sort_keys=False,
+        allow_unicode=True,
+        width=math.inf,
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def write_yaml(data: object) -> str:

@@ -15,6 +15,7 @@ from rnnbench.config.shapes import StackedLayer, stack
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rnnbench.config.run import ModelSettings
     from rnnbench.config.shapes import Shape
     from rnnbench.settings import Settings
 
@@ -55,6 +56,12 @@ def count_layers(layers: Sequence[Settings], input_shape: Shape) -> list[LayerPa
         LayerParameters(stacked, count_parameters(stacked.layer, stacked.input_shape))
         for stacked in stack(layers, input_shape)
     ]
+
+
+def total_parameters(model: ModelSettings) -> int:
+    """The parameters of a resolved model."""
+    shape = model.input.shape if model.input else ()
+    return sum(layer.count.total for layer in count_layers(model.layers, shape))
 
 
 def count_parameters(layer: Settings, input_shape: Shape) -> ParameterCount:

@@ -130,3 +130,59 @@ def test_several_configs_are_shown_one_after_the_other(rnnbench):
     text = rnnbench("summary", CONFIGS / "toy_gru.yaml", CONFIGS / "toy_lstm.yaml").out
     assert text.index("toy_gru.yaml: toy_gru") < text.index("toy_lstm.yaml: toy_lstm")
     assert "(None, 4, 300)" in text
+
+
+def test_units_are_chosen_for_the_parameters_of_another_config(rnnbench):
+    names = ("imdb_simple_rnn", "imdb_lstm", "imdb_gru")
+    arguments = ("summary", *names, "--match-params")
+    text = rnnbench(*arguments, "imdb_lstm").out
+    assert [line for line in text.splitlines() if line.startswith(("total", "matched"))] == [
+        "total parameters: 328,361, all trainable",
+        "matched: simple_rnn 76 units (32 in the config), 328,361 parameters, +0.00% of 328,353",
+        "total parameters: 328,353, all trainable",
+        "matched: lstm 32 units (32 in the config), 328,353 parameters, +0.00% of 328,353",
+        "total parameters: 328,247, all trainable",
+        "matched: gru 38 units (32 in the config), 328,247 parameters, -0.03% of 328,353",
+    ]
+    documents = json.loads(rnnbench(*arguments, "328_353", "--json").out)
+    assert [document["matched"] for document in documents] == [
+        {"target": 328_353, "units": {"simple_rnn": 76}, "difference": 8 / 328_353},
+        {"target": 328_353, "units": {"lstm": 32}, "difference": 0.0},
+        {"target": 328_353, "units": {"gru": 38}, "difference": -106 / 328_353},
+    ]
+    assert [document["total_params"] for document in documents] == [328_361, 328_353, 328_247]
+    assert documents[0]["layers"][1]["output_shape"] == [None, 76]
+
+
+def test_a_run_can_be_the_target_and_be_matched(rnnbench, in_toy):
+    (of_run,) = json.loads(rnnbench("summary", "toy", "--json").out)
+    (matched,) = json.loads(rnnbench("summary", "toy", "--match-params", "toy", "--json").out)
+    target = of_run["total_params"]
+    assert matched.pop("matched") == {"target": target, "units": {"gru": 4}, "difference": 0.0}
+    assert matched == of_run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--match-params", "5"), "--match-params chooses units for the models of CONFIG, which "),
+        (("toy_gru", "--match-params", "0"), "--match-params: received 0; allowed: at least 1"),
+        (("toy_gru", "--match-params", "-5"), "--match-params: received -5; allowed: at least 1"),
+        (
+            ("toy_gru", "--match-params", "imdb_lsmt"),
+            "--match-params: received 'imdb_lsmt'; allowed: a whole number of parameters, or a "
+            "CONFIG or RUN that has them. 'imdb_lsmt' is neither a config file nor a run",
+        ),
+        (("imdb_lstm", "--match-params", "1e6"), "--match-params: received '1e6'; allowed: a "),
+        (("embedding", "--match-params", "9"), "embedding: parameters are matched by the units "),
+        (
+            ("imdb_gru", "imdb_lstm", "--match-params", "toy_simple_rnn"),
+            "imdb_gru: no units bring it within 1% of 271,201 parameters: the nearest count found "
+            "is 320,107, with gru 1 unit; the smallest possible is 320,107",
+        ),
+    ],
+)
+def test_what_cannot_be_matched_is_refused(rnnbench, in_tmp, arguments, message):
+    result = rnnbench("summary", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"error: {message}")

@@ -80,6 +80,18 @@ def test_options_change_the_config_that_is_written(rnnbench, in_tmp):
     assert not (in_tmp / "runs").exists()
 
 
+def test_a_config_with_a_sweep_is_trained_itself(rnnbench, in_toy, tmp_path):
+    path = tmp_path / "swept.yaml"
+    path.write_text((in_toy / "toy.yaml").read_text() + "sweep: {seeds: 3}\n")
+    result = rnnbench("train", path, "-q", "-o", tmp_path / "runs")
+    assert result.code == 0, result.err
+    assert result.err == "sweep: is for `rnnbench sweep`; this trains swept itself\n"
+    (run,) = (tmp_path / "runs" / "swept").iterdir()
+    config = load_config(run / "config.yaml")
+    assert config.sweep is None
+    assert config.model == load_config(in_toy / "toy.yaml").model
+
+
 def test_smoke_is_small_and_an_option_beside_it_wins(rnnbench, in_tmp):
     (in_tmp / "toy.yaml").write_text((CONFIGS / "toy_gru.yaml").read_text())
     small = ["--set", "model.layers.0.units=2", "--set", "model.layers.1.units=2", "--json"]

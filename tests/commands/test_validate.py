@@ -41,7 +41,7 @@ def test_problems_of_several_files_come_at_once(rnnbench, corpus):
         "broken/tab.yaml: 1 problem",
         f"{CONFIGS / 'imdb_lstm.yaml'}: valid",
         "broken/unknown_key.yaml:9:1: sede: unknown key; allowed here: name, seed, dataset, model, "
-        "training, silence",
+        "training, sweep, silence",
         "  8 | training: {loss: mse, batch_size: 6, epochs: 2}",
         "  9 | sede: 1",
         "    | ^^^^",
@@ -71,7 +71,8 @@ def test_json_is_a_list_of_all_of_it(rnnbench, corpus):
         "line": 9,
         "column": 1,
         "path": "sede",
-        "message": "unknown key; allowed here: name, seed, dataset, model, training, silence",
+        "message": "unknown key; allowed here: name, seed, dataset, model, training, sweep, "
+        "silence",
         "suggestion": "seed",
     }
     assert advice["advice"] == "softmax_of_one_unit"
@@ -122,3 +123,28 @@ def test_it_loads_no_heavy_module(tmp_path):
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+SWEEP = """\
+dataset: {type: toy_sequence}
+model: {layers: [{type: gru, units: 2}, {type: dense, units: 1}]}
+training: {loss: mse, batch_size: 6, epochs: 2}
+sweep:
+  grid: {model.layers.0.units: [4, 0], training.batch_size: [2, 9]}
+  trials: [{training.loss: msee}]
+"""
+
+
+def test_each_point_of_a_sweep_is_checked_and_what_is_said_of_many_said_once(rnnbench, in_tmp):
+    (in_tmp / "toy.yaml").write_text(SWEEP)
+    result = rnnbench("validate", "toy.yaml")
+    assert result.code == 2
+    lines = [line for line in result.out.splitlines() if not line.startswith("  ")]
+    assert [line.partition(": received")[0] for line in lines] == [
+        "sweep.trials.0 training.loss=msee: training.loss",
+        "sweep.grid model.layers.0.units=0: model.layers.0.units",
+        "sweep.grid training.batch_size=9: advice: training.batch_size",
+        "toy.yaml: 2 problems, 1 piece of advice",
+    ]
+    (in_tmp / "toy.yaml").write_text(SWEEP.replace("4, 0", "4, 5").replace("msee", "mae"))
+    assert rnnbench("validate", "toy.yaml").out.endswith("toy.yaml: valid, 1 piece of advice\n")

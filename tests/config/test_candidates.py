@@ -68,10 +68,10 @@ def test_what_is_wrong_with_any_of_them_is_said_once(toy):
     lines = [line for line in str(refused.value).splitlines() if not line.startswith("  ")]
     assert lines == [
         "2 problems",
-        "--vary model.layers.0.units=0: model.layers.0.units: received 0; allowed: at least 1",
         "--vary training.loss=msee: training.loss: received 'msee'; allowed: binary_crossentropy, "
         "binary_focal_crossentropy, sparse_categorical_crossentropy, mean_squared_error, "
         "mean_absolute_error, mse, mae, huber, log_cosh",
+        "--vary model.layers.0.units=0: model.layers.0.units: received 0; allowed: at least 1",
     ]
 
 

@@ -1,0 +1,159 @@
+"""The units with which a model comes as near as possible to a wanted number of parameters.
+
+A cell with gates has three or four times the weights of a plain recurrence of the same units, so
+that at equal units a comparison of cells is also one of model sizes. Chung et al., "Empirical
+Evaluation of Gated Recurrent Neural Networks on Sequence Modeling", 2014, therefore chose the units
+of each cell so that all models had about the same number of parameters, and so is it done here.
+
+Every count grows with the units of any cell. One cell has thus one nearest count, found by
+bisection. Of several cells the units are multiplied by one factor and rounded, and the nearest
+count over all factors is taken; the units change where the factor passes k + 1/2 units of a cell.
+Only where that is too far from what is wanted, as it may be for a few units, single cells get
+units more or less, as few as will do.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from rnnbench.config.layers import Bidirectional, recurrent_cell
+from rnnbench.config.shapes import stack
+from rnnbench.errors import ConfigError
+from rnnbench.models.parameters import total_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rnnbench.config.run import ModelSettings, RunConfig
+    from rnnbench.settings import Settings
+
+# A count may differ from the wanted one by so much of it.
+_TOLERANCE = Fraction(1, 100)
+# After so many units the search ends: the ratio of the cells would be lost.
+_MOST_TRIED = 100
+_HALF = Fraction(1, 2)
+
+_Units = tuple[int, ...]
+
+
+def match_parameters(config: RunConfig, target: int) -> RunConfig:
+    """The config with other units in its recurrent cells, those of the nearest parameter count.
+
+    Nothing else changes, and nothing that was checked depends on these units.
+
+    Args:
+        config: resolved and checked.
+        target: the wanted number of parameters of the whole model.
+
+    Raises:
+        ConfigError: there is no recurrent cell, or no count is within 1% of the target.
+    """
+    units = tuple(cell_units(config).values())
+    if not units:
+        raise ConfigError(
+            f"{config.name}: parameters are matched by the units of its recurrent layers, and it "
+            "has none. Give a config with simple_rnn, lstm or gru"
+        )
+    search = _Search(config.model, target)
+    nearest = min(_scaled(units, search), key=search.distance)
+    ring = tried = {nearest}
+    while not search.is_met(nearest) and len(tried) < _MOST_TRIED:
+        ring = {neighbour for units in ring for neighbour in _neighbours(units)} - tried
+        tried = tried | ring
+        nearest = min(nearest, *ring, key=search.distance)
+    if not search.is_met(nearest):
+        raise ConfigError(_unreachable(config, search, nearest))
+    return config.model_copy(update={"model": search.resized(nearest)})
+
+
+def cell_units(config: RunConfig) -> dict[str, int]:
+    """The units of each recurrent cell, by its layer's name, from the input up."""
+    shape = config.model.input.shape if config.model.input else ()
+    cells = {s.name: recurrent_cell(s.layer) for s in stack(config.model.layers, shape)}
+    return {name: cell.units for name, cell in cells.items() if cell is not None}
+
+
+def written_units(name: str, units: int) -> str:
+    """The units of a layer in words."""
+    return f"{name} {units} unit{'' if units == 1 else 's'}"
+
+
+class _Search:
+    """A model's parameter counts by the units of its cells, beside the wanted one."""
+
+    def __init__(self, model: ModelSettings, target: int) -> None:
+        self.target = target
+        self._model = model
+
+    def resized(self, units: _Units) -> ModelSettings:
+        """The model with these units in its cells."""
+        left = iter(units)
+        layers = tuple(
+            layer if recurrent_cell(layer) is None else _resize(layer, next(left))
+            for layer in self._model.layers
+        )
+        return self._model.model_copy(update={"layers": layers})
+
+    def count(self, units: _Units) -> int:
+        """The parameters of the model with these units."""
+        return total_parameters(self.resized(units))
+
+    def distance(self, units: _Units) -> tuple[int, int]:
+        """How far the count is from the wanted one; of two as far, the lower is nearer."""
+        count = self.count(units)
+        return abs(count - self.target), count
+
+    def is_met(self, units: _Units) -> bool:
+        """Whether the count is near enough."""
+        return self.distance(units)[0] <= _TOLERANCE * self.target
+
+
+def _resize(layer: Settings, units: int) -> Settings:
+    if isinstance(layer, Bidirectional):
+        return layer.model_copy(update={"layer": _resize(layer.layer, units)})
+    return layer.model_copy(update={"units": units})
+
+
+def _scaled(units: _Units, search: _Search) -> Iterator[_Units]:
+    """The units under the factors on both sides of the target, and all between these."""
+    largest = max(units)
+
+    def is_below(units_of_largest: int) -> bool:
+        return search.count(_scale(units, Fraction(units_of_largest, largest))) <= search.target
+
+    low, high = 1, 2
+    while is_below(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if is_below(middle) else (low, middle)
+    # At the factor low / largest all cells have at least one unit, at the next one they pass the
+    # target; between them each cell changes twice at most.
+    yield _scale(units, Fraction(low, largest))
+    for n in units:
+        whole = n * low // largest
+        for k in (whole, whole + 1):
+            yield _scale(units, (k + _HALF) / n)
+
+
+def _scale(units: _Units, factor: Fraction) -> _Units:
+    return tuple(max(1, math.floor(n * factor + _HALF)) for n in units)
+
+
+def _neighbours(units: _Units) -> Iterator[_Units]:
+    """The units with one more or one less in a single cell."""
+    for i, n in enumerate(units):
+        for other in (n - 1, n + 1):
+            if other >= 1:
+                yield (*units[:i], other, *units[i + 1 :])
+
+
+def _unreachable(config: RunConfig, search: _Search, nearest: _Units) -> str:
+    chosen = ", ".join(map(written_units, cell_units(config), nearest))
+    count, smallest = search.count(nearest), search.count((1,) * len(nearest))
+    return (
+        f"{config.name}: no units bring it within 1% of {search.target:,} parameters: the nearest "
+        f"count found is {count:,}, with {chosen}; the smallest possible is {smallest:,}"
+    )
