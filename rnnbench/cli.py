@@ -11,6 +11,7 @@ import typer
 
 import rnnbench
 from rnnbench.commands.bench import bench
+from rnnbench.commands.compare import compare
 from rnnbench.commands.configs import configs, init
 from rnnbench.commands.data import app as data_app
 from rnnbench.commands.diff import diff
@@ -38,6 +39,7 @@ for command in (
     predict,
     runs,
     show,
+    compare,
     reproduce,
     bench,
     configs,

@@ -47,11 +47,18 @@ def new_table() -> Table:
     return Table(box=box.SIMPLE_HEAD)
 
 
+def width() -> int:
+    """How many characters a line of a table on stdout may have."""
+    from rich.console import Console
+
+    return Console().width if sys.stdout.isatty() else _WIDE
+
+
 def print_table(table: Table) -> None:
     """A table on stdout."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+    Console(width=width()).print(table)
 
 
 def print_note(text: str) -> None:

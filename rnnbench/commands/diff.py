@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
-from typing import Any
-
 from rnnbench.commands.arguments import ConfigOrRun, Json, Output, find_config_or_run
 from rnnbench.commands.console import new_table, print_json, print_result, print_table
 
@@ -12,7 +9,7 @@ from rnnbench.commands.console import new_table, print_json, print_result, print
 def diff(a: ConfigOrRun, b: ConfigOrRun, output: Output = None, json: Json = False) -> None:
     """Show what differs between two configs or runs, key by key, every default filled in."""
     from rnnbench.config import load_config
-    from rnnbench.config.difference import differences
+    from rnnbench.config.difference import differences, written
 
     paths = [find_config_or_run(name, output) for name in (a, b)]
     found = differences(*(load_config(path) for path in paths))
@@ -34,11 +31,6 @@ def diff(a: ConfigOrRun, b: ConfigOrRun, output: Output = None, json: Json = Fal
     table.add_column(Text(str(paths[0])), overflow="fold")
     table.add_column(Text(str(paths[1])), overflow="fold")
     for d in found:
-        shown = [_written(d.a) if d.in_a else "—", _written(d.b) if d.in_b else "—"]
+        shown = [written(d.a) if d.in_a else "—", written(d.b) if d.in_b else "—"]
         table.add_row(*map(Text, (d.key, *shown)))
     print_table(table)
-
-
-def _written(value: Any) -> str:
-    """A value as a config may have it."""
-    return value if isinstance(value, str) else json_module.dumps(value)

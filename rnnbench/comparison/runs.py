@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.config import require_trainable
+from rnnbench.config.difference import leaves, written
 from rnnbench.errors import ConfigError, InputError, RunError
 from rnnbench.training.overview import read_overview
 
 if TYPE_CHECKING:
     from rnnbench.config import RunConfig
     from rnnbench.rundir import RunDirectory
+
+# Keys that change nothing about what a model learns.
+_WITHOUT_EFFECT = ("name", "seed", "silence", "sweep", "training.checkpoint_every")
+# Keys of a dataset that only say how many samples each split has, which is compared itself.
+_ONLY_SIZES = {"type", "validation_split", "limit"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,11 @@ class FinishedRun:
         return "test" if "test" in self.metrics else "train"
 
     @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What its config says about what the model learns, by key; the seed is not among it."""
+        return {k: v for k, v in leaves(self.config).items() if not _is_without_effect(k)}
+
+    @cached_property
     def figures(self) -> dict[str, float]:
         """The figures that are compared, the first metric first.
 
@@ -64,7 +76,7 @@ class FinishedRun:
         names = [*training.metrics, "loss"]
         seconds = [row["seconds"] for row in self.history]
         return {
-            **{f"{self.split}.{name}": self.metrics[self.split][name] for name in names},
+            **{f"{self.split}.{name}": float(self.metrics[self.split][name]) for name in names},
             "epochs": len(self.history),
             "best_epoch": self.best_epoch,
             "epoch_seconds": statistics.median(seconds[1:] or seconds),
@@ -72,15 +84,22 @@ class FinishedRun:
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """What tells whether another run learnt from, and was tested on, the same samples."""
+        """What tells whether another run learnt from, and was tested on, the same samples.
+
+        The words that are kept and the padding are how a model sees a text, and do not count.
+        """
         dataset, _ = require_trainable(self.config)
         recorded = self.manifest["dataset"]
-        samples = {f"{split} samples": size for split, size in recorded["samples"].items()}
         if recorded["files"]:
-            # The words that are kept and the padding are how a model sees the same samples.
-            files = {"sha256": sorted(recorded["files"].values())}
-            return {"dataset": dataset.type} | files | samples
-        return {"dataset": dataset.type} | dataset.model_dump(mode="json") | samples
+            of = {"files": ", ".join(sorted(digest for digest in recorded["files"].values()))}
+        else:
+            of = dataset.model_dump(mode="json", exclude=_ONLY_SIZES)
+        samples = {f"{split} samples": size for split, size in recorded["samples"].items()}
+        return {"dataset": dataset.type} | of | samples
+
+
+def _is_without_effect(key: str) -> bool:
+    return any(key == without or key.startswith(f"{without}.") for without in _WITHOUT_EFFECT)
 
 
 def read_finished(runs: Sequence[RunDirectory]) -> tuple[list[FinishedRun], list[str]]:
@@ -91,34 +110,59 @@ def read_finished(runs: Sequence[RunDirectory]) -> tuple[list[FinishedRun], list
     Raises:
         RunError: no run is left.
     """
-    finished: dict[str, FinishedRun] = {}
+    newest: dict[str, tuple[str, FinishedRun]] = {}
     left_out = []
     for run in runs:
-        overview = read_overview(run)
-        if overview.status != "finished" or overview.best_epoch is None:
-            left_out.append(f"{run.path}: {overview.status}")
-            continue
         try:
-            read = FinishedRun(
-                run=run,
-                config=run.read_config(),
-                manifest=run.read_manifest(),
-                metrics=run.read_metrics(),
-                history=run.read_history(),
-                best_epoch=overview.best_epoch,
-            )
-            require_trainable(read.config)
-            identity = read.config.model_copy(update={"name": "same"}).model_dump_json()
-            before = finished.pop(identity, None)
+            read = _read(run)
         except (RunError, ConfigError) as error:
             left_out.append(str(error))
             continue
-        if before is not None:
-            left_out.append(f"{before.run.path}: {run.path} has the same config and seed")
-        finished[identity] = read
-    if not finished:
+        identity = repr((read.seed, sorted(read.settings.items())))
+        started = str(read.manifest.get("started"))
+        if identity not in newest:
+            newest[identity] = started, read
+            continue
+        other_started, other = newest[identity]
+        older, newer = (other, read) if started >= other_started else (read, other)
+        left_out.append(f"{older.run.path}: {newer.run.path} is newer, of the same config and seed")
+        newest[identity] = max(started, other_started), newer
+    if not newest:
         raise RunError("\n".join(["no finished runs to compare:", *left_out]))
-    return list(finished.values()), left_out
+    return [run for _, run in newest.values()], left_out
+
+
+def _read(run: RunDirectory) -> FinishedRun:
+    """A run from its files, each figure looked at.
+
+    Raises:
+        RunError: it has not finished, or its files are damaged.
+        ConfigError: so is its config.
+    """
+    overview = read_overview(run)
+    if overview.status != "finished":
+        raise RunError(f"{run.path}: {overview.status}")
+    config = run.read_config()
+    require_trainable(config)
+    try:
+        read = FinishedRun(
+            run=run,
+            config=config,
+            manifest=run.read_manifest(),
+            metrics=run.read_metrics(),
+            history=run.read_history(),
+            best_epoch=overview.best_epoch or 0,
+        )
+        _ = read.parameters, read.data
+        figures = read.figures
+    except (KeyError, TypeError, ValueError, AttributeError, statistics.StatisticsError) as error:
+        raise RunError(
+            f"{run.path}: damaged: its files lack what a finished run has: {error!r}"
+        ) from error
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            raise RunError(f"{run.path}: {name} is {value}, which is no finite number")
+    return read
 
 
 def require_same_data(runs: Sequence[FinishedRun]) -> None:
@@ -129,18 +173,21 @@ def require_same_data(runs: Sequence[FinishedRun]) -> None:
     """
     first = runs[0]
     for run in runs[1:]:
-        keys = dict.fromkeys([*first.data, *run.data])
-        differing = [key for key in keys if first.data.get(key) != run.data.get(key)]
+        differing = list(_differing_data(first.data, run.data))
         if differing:
-            said = "; ".join(
-                f"{key} {_short(first.data.get(key))} and {_short(run.data.get(key))}"
-                for key in differing
-            )
             raise InputError(
-                f"{first.run.path} and {run.run.path} have other data: {said}. Their figures "
-                "are not of one thing; --different-data compares them nevertheless"
+                f"{first.run.path} and {run.run.path} have other data: {'; '.join(differing)}. "
+                "Their figures are not of one thing; --different-data compares them nevertheless"
             )
+
+
+def _differing_data(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
+    keys = dict.fromkeys([*a, *b])
+    # Of another dataset all is different.
+    for key in ["dataset"] if a["dataset"] != b["dataset"] else keys:
+        if a.get(key) != b.get(key):
+            yield f"{key} {_short(a.get(key))} and {_short(b.get(key))}"
 
 
 def _short(value: object) -> str:
-    return "none" if value is None else f"{value}"[:60]
+    return "none" if value is None else written(value)[:60]

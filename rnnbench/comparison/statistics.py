@@ -6,6 +6,7 @@ distribution, and wants more than a handful of seeds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +18,8 @@ Interval = Literal["t", "bootstrap"]
 CONFIDENCE = 0.95
 _RESAMPLES = 9_999
 _PERMUTATIONS = 9_999
+# Values whose spread is smaller, beside their size, differ by nothing but rounding.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class Estimate:
     low: float | None
     high: float | None
 
+    @property
+    def half_width(self) -> float | None:
+        """Half of the interval; None of a single value."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
     def as_json(self) -> dict[str, Any]:
         """The figures as JSON values."""
         return {
@@ -54,11 +62,9 @@ class PairedDifference:
     """How two groups differ over the seeds that both have, seed by seed.
 
     Attributes:
-        seeds: that both have, in order.
+        seeds: that both have, in order; at least one.
         estimate: of the differences, first minus second, one for each seed.
-        p_value: of the paired test that there is no difference: Student's t-test, or beside a
-            bootstrap the permutation test that swaps the two groups within seeds. None where
-            fewer than two seeds are common, or the t-test has no spread to measure by.
+        p_value: of the paired test that there is no difference; see `p_value`.
     """
 
     seeds: tuple[int, ...]
@@ -70,7 +76,7 @@ def estimate(values: Sequence[float], interval: Interval = "t") -> Estimate:
     """The mean of some values, with the 95% interval of the mean they were drawn from.
 
     Args:
-        values: at least one, float[n].
+        values: finite, at least one.
         interval: `t`: mean ± t(0.975, n - 1)·std/√n. `bootstrap`: bias-corrected and accelerated
             (Efron, "Better Bootstrap Confidence Intervals", 1987), 9,999 resamples drawn from a
             fixed seed.
@@ -80,11 +86,11 @@ def estimate(values: Sequence[float], interval: Interval = "t") -> Estimate:
     mean = float(np.mean(values))
     if len(values) < 2:
         return Estimate(tuple(values), mean, None, None, None)
+    if not _spread(values):  # both methods would divide by it
+        return Estimate(tuple(values), mean, 0.0, mean, mean)
     std = float(np.std(values, ddof=1))
-    if len(set(values)) == 1:
-        low = high = mean  # no spread: both methods would divide by it
-    elif interval == "t":
-        error = std / len(values) ** 0.5
+    if interval == "t":
+        error = std / math.sqrt(len(values))
         low, high = map(float, stats.t.interval(CONFIDENCE, len(values) - 1, mean, error))
     else:
         found = stats.bootstrap(
@@ -94,48 +100,64 @@ def estimate(values: Sequence[float], interval: Interval = "t") -> Estimate:
     return Estimate(tuple(values), mean, std, low, high)
 
 
-def compare_pairs(
-    a: Mapping[int, float], b: Mapping[int, float], interval: Interval = "t"
-) -> PairedDifference | None:
-    """What the seeds that two groups have in common say about their difference.
+def pair(a: Mapping[int, float], b: Mapping[int, float]) -> dict[int, float]:
+    """The differences, first minus second, of the seeds that two groups have in common, by seed.
 
     A seed draws the same order of the samples in both, so that differences seed by seed spread less
-    than the values do.
+    than the values do. Differences that differ by no more than rounding are made equal.
 
     Args:
         a: a figure of the first group, by seed.
         b: the same figure of the second.
-        interval: how the interval is found; see `estimate`.
+    """
+    found = {seed: a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())}
+    size = max((abs(x) for seed in found for x in (a[seed], b[seed])), default=0.0)
+    if found and max(found.values()) - min(found.values()) <= _ROUNDING * size:
+        mean = float(np.mean(list(found.values())))
+        found = dict.fromkeys(found, 0.0 if abs(mean) <= _ROUNDING * size else mean)
+    return found
+
+
+def p_value(differences: Sequence[float], interval: Interval = "t") -> float | None:
+    """How likely such differences, or larger ones, are where there is none.
+
+    Args:
+        differences: of pairs; see `pair`.
+        interval: `t`: Student's paired t-test. `bootstrap`: the permutation test that swaps the two
+            sides of pairs, in every way, or in 9,999 drawn from a fixed seed where those are fewer.
 
     Returns:
-        None where no seed is common.
+        Of both directions. None of fewer than two differences; and by the t-test where all are
+        equal, which leaves it no spread to measure by.
     """
     from scipy import stats
 
-    seeds = sorted(a.keys() & b.keys())
-    if not seeds:
+    if len(differences) < 2:
         return None
-    first, second = [a[seed] for seed in seeds], [b[seed] for seed in seeds]
-    # Differences of equal sizes would not be equal to the last bit: the spread of none is none.
-    differences = [round(x - y, 12) for x, y in zip(first, second, strict=True)]
-    p_value = None
-    if len(seeds) > 1 and interval == "bootstrap":
-        p_value = float(
-            stats.permutation_test(
-                (first, second),
-                _mean_difference,
-                permutation_type="samples",
-                n_resamples=_PERMUTATIONS,
-                rng=0,
-            ).pvalue
+    if interval == "bootstrap":
+        # To swap the sides of a pair is to turn the sign of its difference.
+        swapped = stats.permutation_test(
+            (np.asarray(differences),),
+            np.mean,
+            permutation_type="samples",
+            n_resamples=_PERMUTATIONS,
+            rng=0,
         )
-    elif len(set(differences)) > 1:
-        p_value = float(stats.ttest_rel(first, second).pvalue)
-    return PairedDifference(tuple(seeds), estimate(differences, interval), p_value)
+        return float(swapped.pvalue)
+    if not _spread(differences):
+        return None
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
 
 
-def _mean_difference(first: Any, second: Any, axis: int) -> Any:
-    return np.mean(first, axis=axis) - np.mean(second, axis=axis)
+def _spread(values: Sequence[float]) -> float:
+    """From the smallest to the largest; 0 where it is no more than rounding."""
+    spread = max(values) - min(values)
+    return 0.0 if spread <= _ROUNDING * max(map(abs, values)) else spread
+
+
+def smallest_p_value(n: int) -> float:
+    """The smallest that the permutation test can give for so many pairs."""
+    return min(1.0, 2.0 ** (1 - n))
 
 
 def adjust_holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,11 @@ def differences(a: RunConfig, b: RunConfig) -> list[Difference]:
 def leaves(config: RunConfig) -> dict[str, Any]:
     """Every value of a resolved config that holds no others, by its key."""
     return {dotted(path): value for path, value in _leaves(config.model_dump(mode="json"), ())}
+
+
+def written(value: Any) -> str:
+    """A value as a config may have it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:

@@ -157,11 +157,18 @@ class RunDirectory:
             writer.writerow(row)
 
     def read_history(self) -> list[dict[str, float]]:
-        """The lines of the history, oldest first."""
+        """The lines of the history, oldest first.
+
+        Raises:
+            RunError: the file is damaged.
+        """
         if not self.history.exists():
             return []
-        with self.history.open(newline="", encoding="utf-8") as stream:
-            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(stream)]
+        try:
+            with self.history.open(newline="", encoding="utf-8") as stream:
+                return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(stream)]
+        except (ValueError, TypeError, csv.Error) as error:  # a line may be cut short, or no text
+            raise RunError(f"{self.history}: damaged: {error}") from error
 
     def append_log(self, text: str) -> None:
         """Add a line to the log, with the time in UTC."""

@@ -106,7 +106,12 @@ class SweepDirectory:
         Raises:
             RunError: the plan is damaged.
         """
-        trials = [(str(t["name"]), int(t["seed"])) for t in self.read_plan()["trials"]]
+        try:
+            trials = [(str(t["name"]), int(t["seed"])) for t in self.read_plan()["trials"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"{self.plan}: damaged: it lists no trials, with a name and a seed each: {error!r}"
+            ) from error
         return [run for trial in trials for run in self.runs_of(*trial)]
 
 

@@ -85,10 +85,13 @@ def read_overview(run: RunDirectory) -> Overview:
         manifest, metrics = run.read_manifest(), run.read_metrics()
     except RunError:
         manifest, metrics = {}, {}
-    history = run.read_history()
+    try:
+        history = run.read_history()
+    except RunError:
+        history = []
     best = epoch = None
-    if history:
-        watched = f"val_{metric}" if f"val_{metric}" in history[0] else metric
+    watched = f"val_{metric}" if history and f"val_{metric}" in history[0] else metric
+    if history and watched in history[0]:
         epoch = best_epoch(history, watched)
         best = next(row[watched] for row in history if row["epoch"] == epoch)
     started, status = manifest.get("started"), run.status()

@@ -1,0 +1,100 @@
+"""`rnnbench compare`: groups of runs over their seeds, and whether they differ."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rnnbench.commands.arguments import Json, Output
+from rnnbench.commands.completion import complete_run
+from rnnbench.commands.console import print_json, print_note, print_result
+from rnnbench.commands.differences import print_comparison
+from rnnbench.errors import InputError
+
+if TYPE_CHECKING:
+    from rnnbench.rundir import RunDirectory
+
+
+class Interval(StrEnum):
+    """How an interval can be found."""
+
+    t = "t"
+    bootstrap = "bootstrap"
+
+
+Runs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="RUN|SWEEP|GLOB…",
+        help="Run directories; names of sweeps or configs, for all their runs; or patterns, such "
+        "as 'imdb_*'.",
+        show_default=False,
+        autocompletion=complete_run,
+    ),
+]
+
+
+def compare(
+    runs: Runs = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The one that counts, such as test.loss. Default: the first."
+        ),
+    ] = None,
+    interval: Annotated[
+        Interval, typer.Option(help="Student's, or one that assumes no normal distribution.")
+    ] = Interval.t,
+    different_data: Annotated[
+        bool, typer.Option("--different-data", help="Compare runs of other datasets or splits.")
+    ] = False,
+    output: Output = None,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print it as Markdown.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print it as LaTeX.")] = False,
+) -> None:
+    """Compare runs that differ only in their seed with others: means, intervals, differences."""
+    from rnnbench.comparison.compare import compare as compare_runs
+
+    if json + csv + markdown + latex > 1:
+        raise InputError("--json, --csv, --markdown and --latex: received several; allowed: one")
+    comparison = compare_runs(
+        find_runs(runs, output),
+        metric=metric,
+        interval=interval.value,
+        different_data=different_data,
+    )
+    for reason in comparison.left_out:
+        print_note(f"left out: {reason}")
+    if json:
+        print_json(comparison.as_json())
+    elif csv or markdown or latex:
+        from rnnbench.comparison import tables
+
+        write = tables.as_csv if csv else tables.as_markdown if markdown else tables.as_latex
+        print_result(write(comparison))
+    else:
+        print_comparison(comparison)
+
+
+def find_runs(runs: list[str] | None, output: Path | None) -> list[RunDirectory]:
+    """All runs that a user means.
+
+    Raises:
+        InputError: none is named.
+        RunError: a name has no runs.
+    """
+    from rnnbench import rundir
+
+    if not runs:
+        raise InputError(
+            "RUN is missing: give run directories, names of sweeps or configs, or patterns; "
+            "`rnnbench runs` lists what there is"
+        )
+    output = output or rundir.default_output()
+    found = [run for what in runs for run in rundir.find_all(what, output)]
+    return list({run.path.resolve(): run for run in found}.values())

@@ -1,0 +1,84 @@
+"""Run directories without a training: their files, by the writers of real ones."""
+
+from datetime import UTC, datetime, timedelta
+
+from paths import CONFIGS
+
+from rnnbench import rundir
+from rnnbench.config import load_config
+from rnnbench.config.loading import Override
+
+STARTED = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
+
+
+def make_run(
+    output,
+    config="imdb_lstm",
+    changes=None,
+    *,
+    seed=0,
+    figures=None,
+    history=None,
+    parameters=1000,
+    status="finished",
+    minutes=0,
+):
+    """Write the directory of a run.
+
+    Args:
+        output: the directory of all runs.
+        config: name of a shipped config.
+        changes: what it says otherwise, by key; it has 3 epochs unless this says other.
+        seed: of the run.
+        figures: loss and metrics of the final model on every split; 0.5 where left out.
+        history: a row for each epoch; where left out, each epoch is better than the one before and
+            takes 2 seconds, the first one 3.
+        parameters: of the model.
+        status: how the run stands; only a finished one has metrics.
+        minutes: how long after `STARTED` it was started.
+    """
+    changes = {"training.epochs": 3, "seed": seed} | (changes or {})
+    overrides = [Override(key, value, f"--set {key}") for key, value in changes.items()]
+    config = load_config(CONFIGS / f"{config}.yaml", overrides)
+    started = STARTED + timedelta(minutes=minutes)
+    run = rundir.create(output, config.name, seed, started)
+    run.write_config(config)
+    samples = config.dataset.samples()
+    files = {f"/cache/{file.name}": f"sha256:{file.sha256}" for file in config.dataset.files()}
+    run.write_manifest(
+        {
+            "status": status,
+            "started": started.isoformat(timespec="seconds"),
+            "seed": seed,
+            "parameters": parameters,
+            "dataset": {"samples": samples, "files": files},
+            "seconds": 7.0,
+        }
+    )
+    final = dict.fromkeys(config.training.figures(validation=False), 0.5) | (figures or {})
+    for row in _rows(config, final) if history is None else history:
+        run.append_history(row)
+    if status == "finished":
+        run.write_metrics(dict.fromkeys(samples, final))
+    return run
+
+
+def _rows(config, final):
+    names = config.training.figures(validation="validation" in config.dataset.samples())
+    epochs = config.training.epochs
+    for epoch in range(1, epochs + 1):
+        done = epoch / epochs
+        figures = {}
+        for name in names:
+            value = final[name.removeprefix("val_")]
+            figures[name] = value / done if name.endswith("loss") else value * done
+        seconds = 3.0 if epoch == 1 else 2.0
+        yield {"epoch": epoch, **figures, "learning_rate": 0.001, "seconds": seconds}
+
+
+def make_seeds(output, values, config="imdb_lstm", changes=None, *, figure="accuracy", **options):
+    """A run for each value of a figure of the final model, with seeds from 0 on."""
+    return [
+        make_run(output, config, changes, seed=seed, figures={figure: value}, **options)
+        for seed, value in enumerate(values)
+    ]
