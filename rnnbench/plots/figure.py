@@ -34,12 +34,30 @@ def new_figure(height: float = 4.4) -> tuple[Figure, Axes]:
     Args:
         height: in inches.
     """
+    figure, (axes,) = new_panels(1, 1, height)
+    return figure, axes
+
+
+def new_panels(count: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    """An empty figure with several pairs of axes, row by row, that share their scales.
+
+    Args:
+        count: how many.
+        columns: how many stand side by side.
+        height: in inches.
+    """
     figure = Figure(figsize=(7.0, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.grid(visible=True, alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    panels: list[Axes] = []
+    for i in range(count):
+        shared = panels[0] if panels else None
+        axes = figure.add_subplot(
+            -(-count // columns), columns, i + 1, sharex=shared, sharey=shared
+        )
+        axes.grid(visible=True, alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        panels.append(axes)
+    return figure, panels
 
 
 def save(figure: Figure, path: Path) -> None:
