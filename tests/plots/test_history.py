@@ -1,30 +1,15 @@
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from rnnbench.config.training import best_epoch
-from rnnbench.plots import Spread, draw_history, draw_predictions, draw_scaling, draw_times
+from rnnbench.plots import draw_history
 
 HISTORY = [
     {"epoch": 1, "loss": 0.9, "accuracy": 0.5, "val_loss": 0.8, "val_accuracy": 0.6},
     {"epoch": 2, "loss": 0.5, "accuracy": 0.8, "val_loss": 0.6, "val_accuracy": 0.7},
     {"epoch": 3, "loss": 0.3, "accuracy": 0.9, "val_loss": 0.7, "val_accuracy": 0.7},
 ]
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that are saved, to look at what is in them."""
-    figures = []
-    save = Figure.savefig
-
-    def savefig(figure, *arguments, **options):
-        figures.append(figure)
-        save(figure, *arguments, **options)
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
-    return figures
 
 
 def _lines(axes):
@@ -74,44 +59,6 @@ def test_the_best_epoch_is_the_first_with_the_best_value():
     assert best_epoch(HISTORY, "val_loss") == 2
     assert best_epoch(HISTORY, "val_accuracy") == 2
     assert best_epoch(HISTORY, "accuracy") == 3
-
-
-def test_predictions_beside_the_line_where_they_equal_the_target(tmp_path, drawn):
-    points = {"train": ([4.0, 5.0], [4.5, 4.75]), "validation": ([6.0], [7.0])}
-    draw_predictions(points, "t", tmp_path / "predictions.png")
-    assert _lines(drawn[0].axes[0]) == {
-        "prediction = target": [[4.0, 4.0], [7.0, 7.0]],
-        "training": [[4.0, 4.5], [5.0, 4.75]],
-        "validation": [[6.0, 7.0]],
-    }
-
-
-def test_times_as_bars_with_their_ratio(tmp_path, drawn):
-    times = {
-        "one": [Spread(0.5, 1, 2), Spread(3, 3, 3)],
-        "other": [Spread(2, 3, 4), Spread(6, 7, 8)],
-    }
-    draw_times(["a", "b"], times, ["3×", "2×"], "t", tmp_path / "times.svg")
-    axes = drawn[0].axes[0]
-    assert [bar.get_width() for bar in axes.patches] == [1, 3, 3, 7]
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "b"]
-    assert [(note.get_text(), note.xy) for note in axes.texts] == [("3×", (4, 0)), ("2×", (8, 1))]
-    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["one", "other"]
-    whiskers = [w.get_segments() for w in axes.collections]
-    assert [[segment[:, 0].tolist() for segment in group] for group in whiskers] == [
-        [[0.5, 2], [3, 3]],
-        [[2, 4], [6, 8]],
-    ]
-
-
-def test_times_against_a_number_on_logarithmic_scales(tmp_path, drawn):
-    times = {"one": [Spread(2, 2, 3), Spread(1, 1, 1), Spread(4, 5, 6)]}
-    draw_scaling("units", [8, 4, 16], [("a", times)], "t", tmp_path / "times.png")
-    axes = drawn[0].axes[0]
-    assert axes.lines[0].get_xydata().tolist() == [[4, 1], [8, 2], [16, 5]]
-    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
-    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["4", "8", "16"]
-    assert axes.get_legend().get_texts()[0].get_text() == "a, one"
 
 
 def test_a_picture_is_a_png_with_something_on_it(tmp_path):
