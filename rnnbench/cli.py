@@ -21,6 +21,7 @@ from rnnbench.commands.reproduce import reproduce
 from rnnbench.commands.runs import runs, show
 from rnnbench.commands.schema import schema
 from rnnbench.commands.summary import summary
+from rnnbench.commands.sweep import sweep
 from rnnbench.commands.trace import trace
 from rnnbench.commands.train import train
 from rnnbench.commands.validate import validate
@@ -41,6 +42,7 @@ for command in (
     show,
     compare,
     reproduce,
+    sweep,
     bench,
     configs,
     init,

@@ -13,7 +13,7 @@ ROOMS = [
     {"__main__"},
     {"cli"},
     {"commands"},
-    {"benchmark"},
+    {"benchmark", "sweeping"},
     {"comparison"},
     {"training"},
     {"models", "plots"},

@@ -71,6 +71,8 @@ MatchParams = Annotated[
         autocompletion=complete_config_or_run,
     ),
 ]
+# The keys that options stand for.
+_KEYS = {"seed": "seed", "epochs": "training.epochs", "limit": "dataset.limit"}
 Strict = Annotated[bool, typer.Option("--strict", help="Take advice for errors.")]
 
 
@@ -96,6 +98,20 @@ def note_unfinished(run: RunDirectory) -> None:
     run.require_trained()
     if not run.model.exists():
         print_note(f"{run.model} is not there; using the last saved state, {run.state}")
+
+
+def make_overrides(set_: Sequence[str] | None, **options: object) -> list[Override]:
+    """What options put into a config, in the order of their force: `--set` comes last.
+
+    Args:
+        set_: each `--set KEY=VALUE`.
+        options: values of `--seed`, `--epochs` and `--limit`; None where one is not given.
+    """
+    from rnnbench.config.loading import Override, parse_override
+
+    given = {name: value for name, value in options.items() if value is not None}
+    overrides = [Override(_KEYS[name], v, f"--{name} {v}") for name, v in given.items()]
+    return overrides + [parse_override(setting) for setting in set_ or ()]
 
 
 def find_config(config: str) -> Path:

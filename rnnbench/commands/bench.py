@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnnbench.commands.arguments import Json, Settings, find_config
+from rnnbench.commands.arguments import Json, Settings, find_config, make_overrides
 from rnnbench.commands.completion import complete_config
 from rnnbench.commands.console import print_json, print_note
 from rnnbench.commands.pictures import reserve_picture
@@ -72,14 +72,11 @@ def bench(
         )
     from rnnbench.benchmark.measuring import SIDES, measure
     from rnnbench.config.candidates import read_candidates
-    from rnnbench.config.loading import Override, parse_override
     from rnnbench.config.variation import combine, parse_variations
 
-    overrides = [] if limit is None else [Override("dataset.limit", limit, f"--limit {limit}")]
-    overrides += [parse_override(setting) for setting in set_ or ()]
     variations = parse_variations(vary or ())
     paths = list(map(find_config, configs))
-    candidates = read_candidates(paths, overrides, combine(variations))
+    candidates = read_candidates(paths, make_overrides(set_, limit=limit), combine(variations))
     with reserve_picture("--plot", plot):
         measured = measure(
             candidates,

@@ -22,6 +22,7 @@ from rnnbench.errors import InputError
 
 if TYPE_CHECKING:
     from rnnbench.config import RunConfig
+    from rnnbench.models.matching import Matching
     from rnnbench.models.parameters import LayerParameters
 
 
@@ -73,55 +74,20 @@ def summary(
 
 
 @dataclass(frozen=True)
-class _Matching:
-    """The units that were chosen for a number of parameters.
-
-    Attributes:
-        target: the number that was wanted.
-        count: the number that the model has.
-        units: by layer.
-        before: the same of the config.
-    """
-
-    target: int
-    count: int
-    units: dict[str, int]
-    before: dict[str, int]
-
-    @property
-    def difference(self) -> float:
-        """By how much of the target the count is above it."""
-        return (self.count - self.target) / self.target
-
-    def __str__(self) -> str:
-        from rnnbench.models.matching import written_units
-
-        cells = ", ".join(
-            f"{written_units(name, units)} ({self.before[name]} in the config)"
-            for name, units in self.units.items()
-        )
-        return f"{cells}, {self.count:,} parameters, {self.difference:+.2%} of {self.target:,}"
-
-
-@dataclass(frozen=True)
 class _Model:
     """What is shown of a config; `matching` where its units were chosen."""
 
     path: Path
     config: RunConfig
     layers: list[LayerParameters]
-    matching: _Matching | None = None
+    matching: Matching | None = None
 
 
 def _match(path: Path, config: RunConfig, target: int) -> _Model:
-    from rnnbench.models.matching import cell_units, match_parameters
-    from rnnbench.models.parameters import total_parameters
+    from rnnbench.models.matching import match_parameters
 
-    matched = match_parameters(config, target)
-    matching = _Matching(
-        target, total_parameters(matched.model), cell_units(matched), cell_units(config)
-    )
-    return _Model(path, matched, count_config(matched), matching)
+    matching = match_parameters(config, target)
+    return _Model(path, matching.config, count_config(matching.config), matching)
 
 
 def _as_json(model: _Model, *, explain: bool) -> dict[str, Any]:

@@ -15,6 +15,7 @@ units more or less, as few as will do.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,40 @@ _HALF = Fraction(1, 2)
 _Units = tuple[int, ...]
 
 
-def match_parameters(config: RunConfig, target: int) -> RunConfig:
+@dataclass(frozen=True)
+class Matching:
+    """The units that were chosen for a number of parameters.
+
+    Attributes:
+        config: with these units.
+        target: the number that was wanted.
+        before: the units of each recurrent cell in the config as it was given, by layer.
+    """
+
+    config: RunConfig
+    target: int
+    before: dict[str, int]
+
+    @property
+    def units(self) -> dict[str, int]:
+        """The chosen units, by layer."""
+        return cell_units(self.config)
+
+    @property
+    def difference(self) -> float:
+        """By how much of the target the count is above it."""
+        return (total_parameters(self.config.model) - self.target) / self.target
+
+    def __str__(self) -> str:
+        cells = ", ".join(
+            f"{written_units(name, units)} ({self.before[name]} in the config)"
+            for name, units in self.units.items()
+        )
+        count = total_parameters(self.config.model)
+        return f"{cells}, {count:,} parameters, {self.difference:+.2%} of {self.target:,}"
+
+
+def match_parameters(config: RunConfig, target: int) -> Matching:
     """The config with other units in its recurrent cells, those of the nearest parameter count.
 
     Nothing else changes, and nothing that was checked depends on these units.
@@ -65,7 +99,8 @@ def match_parameters(config: RunConfig, target: int) -> RunConfig:
         nearest = min(nearest, *ring, key=search.distance)
     if not search.is_met(nearest):
         raise ConfigError(_unreachable(config, search, nearest))
-    return config.model_copy(update={"model": search.resized(nearest)})
+    matched = config.model_copy(update={"model": search.resized(nearest)})
+    return Matching(matched, target, cell_units(config))
 
 
 def cell_units(config: RunConfig) -> dict[str, int]:

@@ -212,13 +212,17 @@ class RunDirectory:
             return False
         return False
 
+    def has_state(self) -> bool:
+        """Whether there is a state to go on from."""
+        return self.state.exists() or self.previous_state.exists()
+
     def require_trained(self) -> None:
         """Refuse a run that has neither a model nor a state.
 
         Raises:
             RunError: so it is.
         """
-        if not any(p.exists() for p in (self.model, self.state, self.previous_state)):
+        if not self.model.exists() and not self.has_state():
             raise RunError(
                 f"{self.path}: no trained model: nothing was saved yet (status: {self.status()})"
             )

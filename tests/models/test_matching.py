@@ -60,7 +60,7 @@ def test_one_cell_gets_the_nearest_count_of_all(cell, data):
     nearest = min(counts, key=lambda count: (abs(count - target), count))
     config = _config(cell, HEAD, units=start)
     if abs(nearest - target) * 100 <= target:
-        matched = match_parameters(config, target)
+        matched = match_parameters(config, target).config
         assert list(cell_units(matched).values()) == [counts[nearest]]
         assert total_parameters(matched.model) == nearest
     else:
@@ -72,7 +72,7 @@ def test_one_cell_gets_the_nearest_count_of_all(cell, data):
 def test_of_two_counts_as_near_the_lower_is_taken(target, units):
     layers = ({"type": "simple_rnn"}, {"type": "dense", "units": 2})
     assert [_total(*layers, units=n) for n in (100, 101)] == [10_702, 10_910]
-    assert cell_units(match_parameters(_config(*layers), target)) == {"simple_rnn": units}
+    assert cell_units(match_parameters(_config(*layers), target).config) == {"simple_rnn": units}
 
 
 def _every_scale(config, target):
@@ -110,7 +110,7 @@ def test_a_stack_is_scaled_by_one_factor_to_the_nearest_count(cells, target):
     counts = _every_scale(config, target)
     nearest = min(counts, key=lambda units: (abs(counts[units] - target), counts[units]))
     try:
-        matched = match_parameters(config, target)
+        matched = match_parameters(config, target).config
     except ConfigError:
         assert abs(counts[nearest] - target) * 100 > target
         return
@@ -128,7 +128,7 @@ def test_a_stack_is_scaled_by_one_factor_to_the_nearest_count(cells, target):
 )
 def test_a_stack_of_many_units_always_comes_within_one_percent(cells, target):
     config = _config(*(_with_units(cell, units) for cell, units in cells), HEAD)
-    matched = match_parameters(config, target)
+    matched = match_parameters(config, target).config
     assert abs(total_parameters(matched.model) - target) * 100 <= target
     pairs = zip(cell_units(config).values(), cell_units(matched).values(), strict=True)
     factors = [after / before for before, after in pairs]
@@ -147,7 +147,7 @@ def test_a_stack_of_many_units_always_comes_within_one_percent(cells, target):
 )
 def test_where_the_scale_is_too_coarse_the_fewest_units_are_changed(units, target, chosen):
     config = _config(*({"type": "lstm", "units": n} for n in units), HEAD)
-    assert tuple(cell_units(match_parameters(config, target)).values()) == chosen
+    assert tuple(cell_units(match_parameters(config, target).config).values()) == chosen
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_where_the_scale_is_too_coarse_the_fewest_units_are_changed(units, targe
 )
 def test_what_is_shipped(name, target, units, total):
     config = load_config(CONFIGS / f"{name}.yaml")
-    matched = match_parameters(config, target)
+    matched = match_parameters(config, target).config
     assert cell_units(matched) == units
     assert total_parameters(matched.model) == total
     others = {"model": config.model}
@@ -181,7 +181,7 @@ def test_what_is_shipped(name, target, units, total):
 )
 def test_keras_counts_the_same(layers):
     shape = (None,) if layers[0] is EMBEDDING else (10, 4)
-    matched = match_parameters(_config(*layers, shape=shape), 50_000)
+    matched = match_parameters(_config(*layers, shape=shape), 50_000).config
     assert build_model(matched.model, "c").count_params() == total_parameters(matched.model)
 
 

@@ -1,0 +1,38 @@
+import pytest
+
+from rnnbench.config.candidates import read_candidates
+from rnnbench.config.variation import combine, parse_variations
+from rnnbench.rundir import SweepDirectory
+from rnnbench.sweeping.plan import lay_down, make_trials
+
+TOY = """\
+dataset: {type: toy_sequence}
+model:
+  layers:
+    - {type: gru, units: 4}
+    - {type: dense, units: 1}
+training: {optimizer: {type: adam}, loss: mse, batch_size: 6, epochs: 3}
+"""
+
+
+@pytest.fixture
+def candidates(tmp_path):
+    """What `sweep toy.yaml --vary …` varies."""
+    (tmp_path / "toy.yaml").write_text(TOY)
+
+    def read(*vary):
+        return read_candidates([tmp_path / "toy.yaml"], [], combine(parse_variations(vary)))
+
+    return read
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    return SweepDirectory(tmp_path / "runs" / "toy-sweep")
+
+
+@pytest.fixture
+def plan(candidates, sweep):
+    """The plan of two trials, laid down."""
+    trials = make_trials(candidates("model.layers.0.type=simple_rnn,gru"), 1)
+    return lay_down(sweep, trials, 1, ["rnnbench", "sweep", "toy.yaml"])
