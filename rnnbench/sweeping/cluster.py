@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from rnnbench.config import dump_config
 from rnnbench.errors import InputError
 from rnnbench.rundir import SweepDirectory
-from rnnbench.sweeping.engine import Ended, describe_end, end_stdin, start_worker
+from rnnbench.sweeping.engine import Ended, describe_end, end, start_worker
 
 if TYPE_CHECKING:
     from rnnbench.sweeping.plan import Trial
@@ -184,10 +184,8 @@ def _wait_for_worker(
         while process.poll() is None:
             time.sleep(_POLL_SECONDS)
     finally:
-        # Ray cancels by raising here.
-        end_stdin(process)
-        process.wait()
-    return process.returncode
+        code = end(process)  # Ray cancels by raising in the loop
+    return code
 
 
 def _pack(sweep: SweepDirectory, name: str) -> bytes:

@@ -83,7 +83,7 @@ class LocalEngine:
     def __exit__(self, *error: object) -> None:
         for process in self._running:
             process.kill()
-            process.wait()
+            end(process)
 
     def has_room(self) -> bool:
         return len(self._running) < self._jobs
@@ -101,7 +101,7 @@ class LocalEngine:
 
     def stop(self) -> None:
         for process in self._running:
-            end_stdin(process)
+            tell_to_stop(process)
         for process in self._running:
             process.wait()
 
@@ -135,10 +135,16 @@ def start_worker(
     )
 
 
-def end_stdin(process: subprocess.Popen[bytes]) -> None:
-    """Tell a worker to stop."""
+def tell_to_stop(process: subprocess.Popen[bytes]) -> None:
+    """Let a worker save its state and end."""
     if process.stdin is not None:
         process.stdin.close()
+
+
+def end(process: subprocess.Popen[bytes]) -> int:
+    """Tell a worker to stop, wait until it has, and give its exit code."""
+    tell_to_stop(process)
+    return process.wait()
 
 
 def describe_end(trial: Trial, code: int) -> Ended:

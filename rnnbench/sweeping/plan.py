@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -114,8 +115,12 @@ def make_trials(chosen: Sequence[Chosen]) -> list[Trial]:
 def _name(candidate: Candidate) -> str:
     """The config's name and what is set, as the name of a config may be."""
     words = [candidate.config.name, *(f"{k}-{text}" for k, text in candidate.texts.items())]
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(words)).rstrip("-")
-    return name[:_LONGEST_NAME]
+    whole = "-".join(words)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", re.sub(r"[][{}'\" ]", "", whole))
+    if len(name) > _LONGEST_NAME:
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+        name = f"{name[: _LONGEST_NAME - 9]}-{digest}"
+    return name
 
 
 def lay_down(

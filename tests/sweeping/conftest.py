@@ -3,7 +3,7 @@ import pytest
 from rnnbench.config.candidates import read_candidates
 from rnnbench.config.variation import combine, parse_variations
 from rnnbench.rundir import SweepDirectory
-from rnnbench.sweeping.plan import lay_down, make_trials
+from rnnbench.sweeping.plan import Chosen, lay_down, make_trials
 
 TOY = """\
 dataset: {type: toy_sequence}
@@ -32,7 +32,11 @@ def sweep(tmp_path):
 
 
 @pytest.fixture
-def plan(candidates, sweep):
-    """The plan of two trials, laid down."""
-    trials = make_trials(candidates("model.layers.0.type=simple_rnn,gru"), 1)
-    return lay_down(sweep, trials, 1, ["rnnbench", "sweep", "toy.yaml"])
+def make_plan(candidates, sweep):
+    """A plan that is laid down."""
+
+    def make(*vary, seeds=1):
+        trials = make_trials([Chosen(candidates(*vary), seeds)])
+        return lay_down(sweep, trials, 1, ["rnnbench", "sweep", "toy.yaml"])
+
+    return make
