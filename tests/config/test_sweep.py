@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from rnnbench.config import check_config, dump_config, load_config
 from rnnbench.config.candidates import read_candidates
 from rnnbench.config.points import points
+from rnnbench.config.problems import LINE_BREAKS
 from rnnbench.config.sweep import SweepSettings
 
 TOY = """\
@@ -157,7 +159,12 @@ def test_the_largest_bounds_are_drawn_from():
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.text("ab 1:#'\"\n\r\t\x85\u2028-"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab1-"), inner, max_size=3),
     max_leaves=8,
 )
@@ -169,6 +176,7 @@ def test_any_value_is_read_again_from_its_place(value):
     ((override,),) = points(SweepSettings.model_validate({"trials": [{"k": value}]}))
     assert override.problems == []
     assert override.value == value
+    assert len(re.split(f"[{LINE_BREAKS}]", override.option)) == 1
 
 
 def test_it_survives_being_dumped(load, in_tmp):
