@@ -11,6 +11,7 @@ from rnnbench import rundir
 from rnnbench.cli import app
 from rnnbench.config import load_config
 from rnnbench.config.advice import REASONS
+from rnnbench.config.points import points
 from rnnbench.data import DATASETS
 
 README = (REPOSITORY / "README.md").read_text()
@@ -95,6 +96,21 @@ def test_the_config_is_one_that_works(tmp_path):
     loaded = load_config(path)
     assert loaded.name == "my_lstm"
     assert loaded.model.layers[1].layer.return_sequences is True
+
+
+def test_the_sweep_is_one_of_that_config(rnnbench, tmp_path):
+    (config,) = re.findall(r"```yaml\n(name:.*?)```", README, re.DOTALL)
+    (sweep,) = re.findall(r"```yaml\n(sweep:.*?)```", README, re.DOTALL)
+    path = tmp_path / "readme.yaml"
+    path.write_text(config + sweep)
+    assert len(points(load_config(path).sweep)) == 3 + 10 + 1
+    assert rnnbench("validate", path).code == 0
+
+
+def test_the_matched_units_shown_are_what_summary_says(rnnbench):
+    shown = re.search(r"```\n\$ rnnbench (summary .*) \| grep matched\n(.*?)```", README, re.DOTALL)
+    lines = rnnbench(*shown[1].split()).out.splitlines(keepends=True)
+    assert shown[2] == "".join(line for line in lines if line.startswith("matched"))
 
 
 def test_every_dataset_and_layer_is_named():

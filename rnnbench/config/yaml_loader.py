@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from rnnbench.config.problems import LINE_BREAKS
+
 # A config has a few hundred nodes and a few levels. What has more has been blown up, by nested
 # aliases or otherwise, and would take minutes to read.
 MAX_NODES = 3_000
@@ -86,6 +88,18 @@ class _Dumper(yaml.SafeDumper):
     """The safe dumper, which quotes what the loader would read as a number."""
 
 
+class _LineDumper(_Dumper):
+    """Keeps on one line what has several, with escapes in double quotes."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = '"' if set(text) & set(LINE_BREAKS) else None
+    return dumper.represent_scalar(TAG + "str", text, style=style)
+
+
+_LineDumper.add_representer(str, _represent_text)
+
+
 def _replace_resolvers() -> None:
     """Give loader and dumper the numbers of YAML 1.2, with `_` between digits as in Python."""
     kept = {
@@ -113,7 +127,7 @@ def write_value(value: object) -> str:
     """A value as YAML on one line, as an option has it."""
     text = yaml.dump(
         value,
-        Dumper=_Dumper,
+        Dumper=_LineDumper,
         default_flow_style=True,
         sort_keys=False,
         allow_unicode=True,

@@ -3,7 +3,7 @@
 A cell with gates has three or four times the weights of a plain recurrence of the same units, so
 that at equal units a comparison of cells is also one of model sizes. Chung et al., "Empirical
 Evaluation of Gated Recurrent Neural Networks on Sequence Modeling", 2014, therefore chose the units
-of each cell so that all models had about the same number of parameters, and so is it done here.
+of each cell so that all models had about the same number of parameters; so does this.
 
 Every count grows with the units of any cell. One cell has thus one nearest count, found by
 bisection. Of several cells the units are multiplied by one factor and rounded, and the nearest
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # A count may differ from the wanted one by so much of it.
 _TOLERANCE = Fraction(1, 100)
-# After so many units the search ends: the ratio of the cells would be lost.
+# After so many units the search ends: the cells would lose their ratio.
 _MOST_TRIED = 100
 _HALF = Fraction(1, 2)
 

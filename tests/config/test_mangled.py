@@ -22,6 +22,7 @@ TOKENS = [
     *"{}[]:,-?&*!|>'\"%@`#\n\t ~<=.",
     *("\n  ", "\n    - ", ": ", "---\n", "...\n", "<<: ", "&a ", "*a", "!!", "\x00", "\ufeff"),
     *("null", "true", ".nan", "1e-3", "-1", "99999999999999999999", "é", "名"),
+    *("sweep", "grid", "random", "values", "count", "trials", "low", "high", "match_params"),
     *("name", "seed", "dataset", "model", "layers", "training", "type", "units", "loss", "silence"),
     *("imdb", "toy_sequence", "lstm", "gru", "dense", "embedding", "bidirectional", "layer"),
 ]
@@ -116,7 +117,8 @@ def test_any_value_of_any_key(path, value, text, words):
 
     key = ".".join(words) or "model.layers.1"
     written = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n")
-    for name in (key, "training", "model.layers.1", "dataset.num_words", "training.metrics"):
+    sections = ("training", "model.layers.1", "sweep", "sweep.random.values")
+    for name in (key, *sections, "dataset.num_words", "training.metrics", "sweep.grid"):
         _check(path, text, parse_override(f"{name}={written.strip()}"))
 
 

@@ -1,12 +1,16 @@
+import re
 import subprocess
 import sys
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rnnbench.config import check_config, dump_config, load_config
 from rnnbench.config.candidates import read_candidates
 from rnnbench.config.points import points
+from rnnbench.config.problems import LINE_BREAKS
 from rnnbench.config.sweep import SweepSettings
 
 TOY = """\
@@ -152,6 +156,27 @@ def test_each_of_a_list_is_drawn_as_it_stands():
 def test_the_largest_bounds_are_drawn_from():
     for values in ({"low": -(10**15), "high": 10**15}, {"low": -1e15, "high": 1e15}):
         assert all(-1e15 <= value <= 1e15 for value in _drawn(values, 10))
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.text("ab 1:#'\"\n\r\t\x85\u2028-"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab1-"), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(VALUES)
+def test_any_value_is_read_again_from_its_place(value):
+    ((override,),) = points(SweepSettings.model_validate({"trials": [{"k": value}]}))
+    assert override.problems == []
+    assert override.value == value
+    assert len(re.split(f"[{LINE_BREAKS}]", override.option)) == 1
 
 
 def test_it_survives_being_dumped(load, in_tmp):
