@@ -97,7 +97,7 @@ class LocalEngine:
 
     def take_ended(self) -> list[Ended]:
         ended = [process for process in self._running if process.poll() is not None]
-        return [describe_end(self._running.pop(process), process.returncode) for process in ended]
+        return [describe_end(self._running.pop(process), end(process)) for process in ended]
 
     def stop(self) -> None:
         for process in self._running:
