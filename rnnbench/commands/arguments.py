@@ -60,6 +60,23 @@ Settings = Annotated[
         help="Change one value, such as model.layers.1.units=64. May be given again.",
     ),
 ]
+Expect = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--expect",
+        metavar="EXPECTATION",
+        help='Exit with code 3 unless it is so, such as "test.accuracy>=0.85". May be given again.',
+    ),
+]
+Junit = Annotated[
+    Path | None,
+    typer.Option(
+        "--junit",
+        metavar="FILE",
+        help="Write what came of it, and of each --expect, as JUnit XML.",
+        show_default=False,
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Take advice for errors.")]
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnbench.commands.arguments import (
+    Expect,
     Json,
+    Junit,
     Output,
     Settings,
     Strict,
@@ -16,6 +18,7 @@ from rnnbench.commands.arguments import (
 )
 from rnnbench.commands.completion import complete_config, complete_run
 from rnnbench.commands.console import print_json, print_result, written_figures
+from rnnbench.commands.gates import Gates
 from rnnbench.commands.layers import count_config, layers_as_json, print_layers
 from rnnbench.errors import InputError
 
@@ -59,24 +62,28 @@ def train(
         typer.Option("--dry-run", help="Show what would be trained; write nothing, load nothing."),
     ] = False,
     strict: Strict = False,
+    expect: Expect = None,
+    junit: Junit = None,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
 ) -> None:
     """Train a config's model, evaluate it and write everything to a new run directory."""
     from rnnbench import rundir
-    from rnnbench.config import require_trainable
     from rnnbench.config.loading import SMOKE, Override, parse_override
 
+    gates = Gates(expect, junit)
     if resume is not None:
         if config is not None or set_ or seed is not None or limit is not None or smoke or dry_run:
             raise InputError(
                 "--resume goes on with the run's own config: give no CONFIG, and no option that "
                 "changes it but --epochs"
             )
-        _resume(resume, epochs, output, json=json, quiet=quiet)
+        _resume(resume, epochs, output, gates, json=json, quiet=quiet)
         return
     if config is None:
         raise InputError("CONFIG is missing; or give --resume RUN")
+    if dry_run and junit is not None:
+        raise InputError(f"--junit {junit}: --dry-run writes nothing: give one of both")
     overrides = []
     for option, key, value in (
         ("--seed", "seed", seed),
@@ -91,7 +98,7 @@ def train(
         overrides.extend(override for override in SMOKE if override.key not in given)
     path = find_config(config)
     loaded = read_config(path, overrides, strict=strict)
-    require_trainable(loaded)
+    _require_computed(gates, loaded)
     if dry_run:
         _show_plan(loaded, json=json)
         return
@@ -101,14 +108,24 @@ def train(
 
     from rnnbench.commands.progress import prepare_training, typed_command
 
-    listener = prepare_training(quiet=quiet)
-    from rnnbench.training.runner import train as run_training
+    with gates.reporting("train", loaded.name):
+        listener = prepare_training(quiet=quiet)
+        from rnnbench.training.runner import train as run_training
 
-    result = run_training(loaded, output, command=typed_command(), listener=listener)
-    _show_result(result, json=json)
+        result = run_training(loaded, output, command=typed_command(), listener=listener)
+        gates.check(result.metrics)
+    _show_result(result, gates, json=json)
 
 
-def _resume(run: str, epochs: int | None, output: Path | None, *, json: bool, quiet: bool) -> None:
+def _resume(
+    run: str,
+    epochs: int | None,
+    output: Path | None,
+    gates: Gates,
+    *,
+    json: bool,
+    quiet: bool,
+) -> None:
     from rnnbench import rundir
     from rnnbench.config.loading import Override, load_config
 
@@ -123,14 +140,24 @@ def _resume(run: str, epochs: int | None, output: Path | None, *, json: bool, qu
             )
         overrides.append(Override("training.epochs", epochs, f"--epochs {epochs}"))
     config = load_config(found.config, overrides)
+    _require_computed(gates, config)
     _require_memory(config)
     from rnnbench.commands.progress import prepare_training, typed_command
 
-    listener = prepare_training(quiet=quiet)
-    from rnnbench.training.runner import resume as resume_training
+    with gates.reporting("train", config.name):
+        listener = prepare_training(quiet=quiet)
+        from rnnbench.training.runner import resume as resume_training
 
-    result = resume_training(found, config, command=typed_command(), listener=listener)
-    _show_result(result, json=json)
+        result = resume_training(found, config, command=typed_command(), listener=listener)
+        gates.check(result.metrics)
+    _show_result(result, gates, json=json)
+
+
+def _require_computed(gates: Gates, config: RunConfig) -> None:
+    from rnnbench.config import require_trainable
+
+    dataset, training = require_trainable(config)
+    gates.require_computed(dataset.samples(), training.figures(validation=False))
 
 
 def _require_memory(config: RunConfig) -> None:
@@ -141,7 +168,7 @@ def _require_memory(config: RunConfig) -> None:
     require_memory(estimate.peak, f"{config.name}: training")
 
 
-def _show_result(result: TrainResult, *, json: bool) -> None:
+def _show_result(result: TrainResult, gates: Gates, *, json: bool) -> None:
     if json:
         print_json(
             {
@@ -149,12 +176,14 @@ def _show_result(result: TrainResult, *, json: bool) -> None:
                 "status": result.status,
                 "epochs": result.epochs,
                 "metrics": result.metrics,
+                **gates.as_json(),
             }
         )
-        return
-    for split, metrics in result.metrics.items():
-        print_result(f"{split:<10}  {written_figures(metrics)}")
-    print_result(f"run         {result.run.path}")
+    else:
+        for split, metrics in result.metrics.items():
+            print_result(f"{split:<10}  {written_figures(metrics)}")
+        print_result(f"run         {result.run.path}")
+    gates.require_passed()
 
 
 def _show_plan(config: RunConfig, *, json: bool) -> None:
