@@ -64,6 +64,12 @@ def train(
     strict: Strict = False,
     expect: Expect = None,
     junit: Junit = None,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard", help="Write the history for TensorBoard too, epoch by epoch."
+        ),
+    ] = False,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
 ) -> None:
@@ -72,13 +78,17 @@ def train(
     from rnnbench.config.loading import SMOKE, Override, parse_override
 
     gates = Gates(expect, junit)
+    if tensorboard:
+        from rnnbench.training.events import require_tensorboard
+
+        require_tensorboard()
     if resume is not None:
         if config is not None or set_ or seed is not None or limit is not None or smoke or dry_run:
             raise InputError(
                 "--resume goes on with the run's own config: give no CONFIG, and no option that "
                 "changes it but --epochs"
             )
-        _resume(resume, epochs, output, gates, json=json, quiet=quiet)
+        _resume(resume, epochs, output, gates, tensorboard=tensorboard, json=json, quiet=quiet)
         return
     if config is None:
         raise InputError("CONFIG is missing; or give --resume RUN")
@@ -112,7 +122,9 @@ def train(
         listener = prepare_training(quiet=quiet)
         from rnnbench.training.runner import train as run_training
 
-        result = run_training(loaded, output, command=typed_command(), listener=listener)
+        result = run_training(
+            loaded, output, command=typed_command(), listener=listener, tensorboard=tensorboard
+        )
         gates.check(result.metrics)
     _show_result(result, gates, json=json)
 
@@ -123,6 +135,7 @@ def _resume(
     output: Path | None,
     gates: Gates,
     *,
+    tensorboard: bool,
     json: bool,
     quiet: bool,
 ) -> None:
@@ -148,7 +161,9 @@ def _resume(
         listener = prepare_training(quiet=quiet)
         from rnnbench.training.runner import resume as resume_training
 
-        result = resume_training(found, config, command=typed_command(), listener=listener)
+        result = resume_training(
+            found, config, command=typed_command(), listener=listener, tensorboard=tensorboard
+        )
         gates.check(result.metrics)
     _show_result(result, gates, json=json)
 

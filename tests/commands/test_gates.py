@@ -134,8 +134,9 @@ def test_nothing_heavy_is_loaded_to_refuse(tmp_path):
     code = (
         "import sys\n"
         "from rnnbench.cli import main\n"
+        "sys.modules['tensorboard'] = None\n"
         f"toy = ['rnnbench', 'train', {str(CONFIGS / 'toy_gru.yaml')!r}]\n"
-        "for wrong in (['--expect', 'test.loss<1'], ['--junit', 'no/x']):\n"
+        "for wrong in (['--expect', 'test.loss<1'], ['--junit', 'no/x'], ['--tensorboard']):\n"
         "    sys.argv = [*toy, *wrong]\n"
         "    try:\n        main()\n"
         "    except SystemExit as stopped:\n        assert stopped.code == 2\n"
@@ -145,6 +146,7 @@ def test_nothing_heavy_is_loaded_to_refuse(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert "pip install 'rnnbench[tensorboard]'" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
