@@ -25,7 +25,7 @@ from rnnbench.commands.sweep import sweep
 from rnnbench.commands.trace import trace
 from rnnbench.commands.train import train
 from rnnbench.commands.validate import validate
-from rnnbench.errors import RnnbenchError
+from rnnbench.errors import ExpectationError, RnnbenchError
 
 app = typer.Typer(
     name="rnnbench",
@@ -86,20 +86,22 @@ def main() -> None:
             app(arguments, prog_name="rnnbench")
         finally:
             sys.stdout.flush()  # what cannot be written is an error, not a line at the exit
-    except RnnbenchError as error:
+    except ExpectationError as error:  # each of its lines says what was expected
         _fail(str(error), error.exit_code, debug=debug)
+    except RnnbenchError as error:
+        _fail(f"error: {error}", error.exit_code, debug=debug)
     except OSError as error:
         # A full disk, a closed pipe, a directory that went away. Python tries to write the rest
         # at its exit, and must not fail again.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _fail(str(error), RnnbenchError.exit_code, debug=debug)
+        _fail(f"error: {error}", RnnbenchError.exit_code, debug=debug)
 
 
 def _fail(message: str, exit_code: int, *, debug: bool) -> None:
     if debug:
         traceback.print_exc()
-    print(f"error: {message}", file=sys.stderr)
+    print(message, file=sys.stderr)
     sys.exit(exit_code)
 
 

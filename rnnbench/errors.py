@@ -6,6 +6,7 @@ RnnbenchError               exit code 1: the work failed
 │   ├── DataError           a dataset's files, or a text or values to predict
 │   └── RunError            a run directory: missing, unfinished, unwritable
 ├── TrainingError           exit code 1: training could not go on
+├── ExpectationError        exit code 3: the work is done, and a figure is not as expected
 ├── InterruptedRunError     exit code 130: the user stopped it
 └── TerminatedRunError      exit code 143: the system asked it to stop
 
@@ -39,6 +40,12 @@ class RunError(InputError):
 
 class TrainingError(RnnbenchError):
     """Training could not go on."""
+
+
+class ExpectationError(RnnbenchError):
+    """Figures are not as the user expects them. The message has a line for each."""
+
+    exit_code = 3
 
 
 class InterruptedRunError(RnnbenchError):

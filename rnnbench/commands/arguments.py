@@ -73,6 +73,23 @@ MatchParams = Annotated[
 ]
 # The keys that options stand for.
 _KEYS = {"seed": "seed", "epochs": "training.epochs", "limit": "dataset.limit"}
+Expect = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--expect",
+        metavar="EXPECTATION",
+        help='Exit with code 3 unless it is so, such as "test.accuracy>=0.85". May be given again.',
+    ),
+]
+Junit = Annotated[
+    Path | None,
+    typer.Option(
+        "--junit",
+        metavar="FILE",
+        help="Write what came of it, and of each --expect, as JUnit XML.",
+        show_default=False,
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Take advice for errors.")]
 
 

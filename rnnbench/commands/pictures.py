@@ -1,10 +1,11 @@
-"""The file that the user names for a picture: never one that is there already."""
+"""The file that the user names for a picture."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rnnbench.commands.files import reserve_file
 from rnnbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,19 +26,7 @@ def reserve_picture(option: str, picture: Path | None) -> Iterator[None]:
     Raises:
         InputError: it is there already, is no PNG, SVG or PDF, or cannot be made.
     """
-    if picture is None:
-        yield
-        return
-    if picture.suffix.lower() not in _SUFFIXES:
+    if picture is not None and picture.suffix.lower() not in _SUFFIXES:
         raise InputError(f"{option}: received {picture}; allowed: {', '.join(_SUFFIXES)}")
-    try:
-        picture.open("x").close()
-    except FileExistsError:
-        raise InputError(f"{option}: {picture}: is there already") from None
-    except OSError as error:
-        raise InputError(f"{option}: {picture}: {error.strerror}") from error
-    try:
+    with reserve_file(option, picture):
         yield
-    except BaseException:
-        picture.unlink()
-        raise

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnbench.commands.arguments import (
+    Expect,
     Json,
+    Junit,
     Output,
     Settings,
     Strict,
     find_config,
+    make_overrides,
     read_config,
 )
 from rnnbench.commands.completion import complete_config, complete_run
 from rnnbench.commands.console import print_json, print_note, print_result, written_figures
+from rnnbench.commands.gates import Gates
 from rnnbench.commands.layers import count_config, layers_as_json, print_layers
 from rnnbench.errors import InputError
 
@@ -59,39 +63,45 @@ def train(
         typer.Option("--dry-run", help="Show what would be trained; write nothing, load nothing."),
     ] = False,
     strict: Strict = False,
+    expect: Expect = None,
+    junit: Junit = None,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard", help="Write the history for TensorBoard too, epoch by epoch."
+        ),
+    ] = False,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
 ) -> None:
     """Train a config's model, evaluate it and write everything to a new run directory."""
     from rnnbench import rundir
-    from rnnbench.config import require_trainable
-    from rnnbench.config.loading import SMOKE, Override, parse_override
+    from rnnbench.config.loading import SMOKE
 
+    gates = Gates(expect, junit)
+    if tensorboard:
+        from rnnbench.training.events import require_tensorboard
+
+        require_tensorboard()
     if resume is not None:
         if config is not None or set_ or seed is not None or limit is not None or smoke or dry_run:
             raise InputError(
                 "--resume goes on with the run's own config: give no CONFIG, and no option that "
                 "changes it but --epochs"
             )
-        _resume(resume, epochs, output, json=json, quiet=quiet)
+        _resume(resume, epochs, output, gates, tensorboard=tensorboard, json=json, quiet=quiet)
         return
     if config is None:
         raise InputError("CONFIG is missing; or give --resume RUN")
-    overrides = []
-    for option, key, value in (
-        ("--seed", "seed", seed),
-        ("--epochs", "training.epochs", epochs),
-        ("--limit", "dataset.limit", limit),
-    ):
-        if value is not None:
-            overrides.append(Override(key, value, f"{option} {value}"))
-    overrides.extend(parse_override(setting) for setting in set_ or ())
+    if dry_run and junit is not None:
+        raise InputError(f"--junit {junit}: --dry-run writes nothing: give one of both")
+    overrides = make_overrides(set_, seed=seed, epochs=epochs, limit=limit)
     if smoke:
         given = {override.key for override in overrides}
         overrides.extend(override for override in SMOKE if override.key not in given)
     path = find_config(config)
     loaded = read_config(path, overrides, strict=strict)
-    require_trainable(loaded)
+    _require_computed(gates, loaded)
     if loaded.sweep is not None:
         print_note(f"sweep: is for `rnnbench sweep`; this trains {loaded.name} itself")
         loaded = loaded.model_copy(update={"sweep": None})
@@ -104,19 +114,31 @@ def train(
 
     from rnnbench.commands.progress import prepare_training, typed_command
 
-    listener = prepare_training(quiet=quiet)
-    from rnnbench.training.runner import train as run_training
+    with gates.reporting("train", loaded.name):
+        listener = prepare_training(quiet=quiet)
+        from rnnbench.training.runner import train as run_training
 
-    result = run_training(loaded, output, command=typed_command(), listener=listener)
-    _show_result(result, json=json)
+        result = run_training(
+            loaded, output, command=typed_command(), listener=listener, tensorboard=tensorboard
+        )
+        gates.check(result.metrics)
+    _show_result(result, gates, json=json)
 
 
-def _resume(run: str, epochs: int | None, output: Path | None, *, json: bool, quiet: bool) -> None:
+def _resume(
+    run: str,
+    epochs: int | None,
+    output: Path | None,
+    gates: Gates,
+    *,
+    tensorboard: bool,
+    json: bool,
+    quiet: bool,
+) -> None:
     from rnnbench import rundir
-    from rnnbench.config.loading import Override, load_config
+    from rnnbench.config import load_config
 
     found = rundir.find(run, output or rundir.default_output())
-    overrides = []
     if epochs is not None:
         done = len(found.read_history())
         if epochs < done:
@@ -124,16 +146,27 @@ def _resume(run: str, epochs: int | None, output: Path | None, *, json: bool, qu
                 f"--epochs {epochs}: {found.path} has {done} epochs already; allowed: at least "
                 f"{done}"
             )
-        overrides.append(Override("training.epochs", epochs, f"--epochs {epochs}"))
-    config = load_config(found.config, overrides)
+    config = load_config(found.config, make_overrides((), epochs=epochs))
+    _require_computed(gates, config)
     _require_memory(config)
     from rnnbench.commands.progress import prepare_training, typed_command
 
-    listener = prepare_training(quiet=quiet)
-    from rnnbench.training.runner import resume as resume_training
+    with gates.reporting("train", config.name):
+        listener = prepare_training(quiet=quiet)
+        from rnnbench.training.runner import resume as resume_training
 
-    result = resume_training(found, config, command=typed_command(), listener=listener)
-    _show_result(result, json=json)
+        result = resume_training(
+            found, config, command=typed_command(), listener=listener, tensorboard=tensorboard
+        )
+        gates.check(result.metrics)
+    _show_result(result, gates, json=json)
+
+
+def _require_computed(gates: Gates, config: RunConfig) -> None:
+    from rnnbench.config import require_trainable
+
+    dataset, training = require_trainable(config)
+    gates.require_computed(dataset.samples(), training.figures(validation=False))
 
 
 def _require_memory(config: RunConfig) -> None:
@@ -144,7 +177,7 @@ def _require_memory(config: RunConfig) -> None:
     require_memory(estimate.peak, f"{config.name}: training")
 
 
-def _show_result(result: TrainResult, *, json: bool) -> None:
+def _show_result(result: TrainResult, gates: Gates, *, json: bool) -> None:
     if json:
         print_json(
             {
@@ -152,12 +185,14 @@ def _show_result(result: TrainResult, *, json: bool) -> None:
                 "status": result.status,
                 "epochs": result.epochs,
                 "metrics": result.metrics,
+                **gates.as_json(),
             }
         )
-        return
-    for split, metrics in result.metrics.items():
-        print_result(f"{split:<10}  {written_figures(metrics)}")
-    print_result(f"run         {result.run.path}")
+    else:
+        for split, metrics in result.metrics.items():
+            print_result(f"{split:<10}  {written_figures(metrics)}")
+        print_result(f"run         {result.run.path}")
+    gates.require_passed()
 
 
 def _show_plan(config: RunConfig, *, json: bool) -> None:

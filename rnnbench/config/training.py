@@ -11,7 +11,8 @@ from rnnbench.settings import Settings
 _ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
 
 
-def _long_name(name: str) -> str:
+def long_name(name: str) -> str:
+    """The name that a run's files have for a loss or a metric."""
     return _ALIASES.get(name, name)
 
 
@@ -27,7 +28,7 @@ Loss = Annotated[
         "huber",
         "log_cosh",
     ],
-    AfterValidator(_long_name),
+    AfterValidator(long_name),
 ]
 Metric = Annotated[
     Literal[
@@ -41,7 +42,7 @@ Metric = Annotated[
         "mse",
         "mae",
     ],
-    AfterValidator(_long_name),
+    AfterValidator(long_name),
 ]
 
 Implementation = Literal["auto", "keras", "fast"]

@@ -78,6 +78,11 @@ class RunDirectory:
         return self.path / "vocabulary.json"
 
     @property
+    def tensorboard(self) -> Path:
+        """The history as event files, if they were asked for."""
+        return self.path / "tensorboard"
+
+    @property
     def log(self) -> Path:
         """What training reported."""
         return self.path / "train.log"

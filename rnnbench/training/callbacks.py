@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rnnbench.config import TrainingSettings
     from rnnbench.data.batches import Batches
     from rnnbench.rundir import RunDirectory
+    from rnnbench.training.events import EventFiles
     from rnnbench.training.interruption import Interruption
     from rnnbench.training.progress import Listener
 
@@ -38,6 +39,7 @@ class Recorder(keras.callbacks.Callback):
 
     Args:
         state: where the training goes on; an epoch that it has begun goes on behind its steps.
+        events: what also gets the lines of the history, if anything.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Recorder(keras.callbacks.Callback):
         training: TrainingSettings,
         listener: Listener,
         state: TrainingState | None,
+        events: EventFiles | None,
     ) -> None:
         super().__init__()
         self._run = run
@@ -55,6 +58,7 @@ class Recorder(keras.callbacks.Callback):
         self._order = training.figures(validation=True)
         self._listener = listener
         self._state = state
+        self._events = events
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if epoch != self._batches.epoch:
@@ -95,6 +99,8 @@ class Recorder(keras.callbacks.Callback):
             "seconds": round(self.seconds, 3),
         }
         self._run.append_history(row)
+        if self._events is not None:
+            self._events.append(row)
         self._run.append_log(epoch_line(row, self._epochs))
         self._listener.epoch(row)
         if not all(math.isfinite(value) for value in figures.values()):

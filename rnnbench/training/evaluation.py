@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rnnbench.config import RunConfig
-    from rnnbench.data import Dataset, Split, SplitName
+    from rnnbench.data import Split
     from rnnbench.rundir import RunDirectory
 
 
@@ -178,18 +178,3 @@ def evaluate_split(model: keras.Model, split: Split, config: RunConfig) -> dict[
             f"the model's figures are not finite numbers: {metrics}. {DIVERGENCE_ADVICE}"
         )
     return metrics
-
-
-def choose_split(dataset: Dataset, wanted: SplitName | None) -> SplitName:
-    """The split to evaluate: the one asked for, else `test`, else `train` where there is no test.
-
-    Raises:
-        RunError: the dataset has no such split.
-    """
-    if wanted is None:
-        return "test" if "test" in dataset.splits else "train"
-    if wanted not in dataset.splits:
-        raise RunError(
-            f"--split: received {wanted}; this run's dataset has {', '.join(dataset.splits)}"
-        )
-    return wanted

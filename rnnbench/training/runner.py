@@ -17,6 +17,7 @@ from rnnbench.errors import TrainingError
 from rnnbench.training.callbacks import Recorder, Saver, Watchers
 from rnnbench.training.environment import describe_environment
 from rnnbench.training.evaluation import DIVERGENCE_ADVICE, evaluate_split, save_model
+from rnnbench.training.events import EventFiles
 from rnnbench.training.interruption import Interruption
 from rnnbench.training.prediction import predict_inputs
 from rnnbench.training.preparation import prepare_training
@@ -53,7 +54,12 @@ class TrainResult:
 
 
 def train(
-    config: RunConfig, output: Path, *, command: Sequence[str], listener: Listener
+    config: RunConfig,
+    output: Path,
+    *,
+    command: Sequence[str],
+    listener: Listener,
+    tensorboard: bool = False,
 ) -> TrainResult:
     """Train a config's model and write its run directory.
 
@@ -65,6 +71,7 @@ def train(
         output: the directory of all runs.
         command: what the user typed, for the manifest.
         listener: hears of the progress.
+        tensorboard: whether the history is also written as event files.
 
     Raises:
         ConfigError: the config describes a model alone.
@@ -93,11 +100,16 @@ def train(
         except BaseException:
             shutil.rmtree(run.path)  # it holds nothing yet that was worked for
             raise
-        return _run(config, prepared, run, manifest, None, listener)
+        return _run(config, prepared, run, manifest, None, listener, tensorboard=tensorboard)
 
 
 def resume(
-    run: RunDirectory, config: RunConfig, *, command: Sequence[str], listener: Listener
+    run: RunDirectory,
+    config: RunConfig,
+    *,
+    command: Sequence[str],
+    listener: Listener,
+    tensorboard: bool = False,
 ) -> TrainResult:
     """Go on with a run where its last saved state is, to the last bit as if it had not stopped.
 
@@ -106,6 +118,7 @@ def resume(
         config: that of the run, perhaps with more epochs.
         command: what the user typed, for the manifest.
         listener: hears of the progress.
+        tensorboard: whether the history is also written as event files.
 
     Raises:
         RunError: another process trains the run, its states are damaged, or they are not of this
@@ -128,7 +141,7 @@ def resume(
         run.keep_history(state.epoch if state else 0)
         where = f"epoch {state.epoch + 1}, step {state.step + 1}" if state else "the beginning"
         run.append_log(f"resumed from {where}")
-        return _run(config, prepared, run, manifest, state, listener)
+        return _run(config, prepared, run, manifest, state, listener, tensorboard=tensorboard)
 
 
 def _epochs(config: RunConfig) -> int:
@@ -150,13 +163,16 @@ def _run(
     manifest: dict[str, Any],
     state: TrainingState | None,
     listener: Listener,
+    *,
+    tensorboard: bool,
 ) -> TrainResult:
     _, training = require_trainable(config)
     began = datetime.now(UTC)
     status = "failed"
     with Interruption(listener.stage) as interruption:
         try:
-            _fit(prepared, training, run, state, listener, interruption)
+            events = EventFiles(run) if tensorboard else None
+            _fit(prepared, training, run, state, listener, interruption, events)
             save_model(prepared.model, config, run.model)
             metrics = _evaluate(prepared, config, run, listener)
             status = "finished"
@@ -220,11 +236,12 @@ def _fit(
     state: TrainingState | None,
     listener: Listener,
     interruption: Interruption,
+    events: EventFiles | None,
 ) -> None:
     """Train from the beginning, or from a state: first the rest of an epoch that it has begun."""
     model, batches, validation = prepared.model, prepared.train, prepared.validation
     watchers = Watchers(training, validation=validation is not None)
-    recorder = Recorder(run, batches, training, listener, state)
+    recorder = Recorder(run, batches, training, listener, state, events)
     saver = Saver(run, training, recorder, watchers, interruption)
     epoch, step, stopped = 0, 0, False
     if state is not None:

@@ -1,6 +1,7 @@
 import json
 import shutil
 import zipfile
+from xml.etree import ElementTree
 
 import keras
 import pytest
@@ -23,6 +24,55 @@ def test_a_split_that_the_dataset_lacks_is_refused(rnnbench, in_toy):
     result = rnnbench("evaluate", "toy", "--split", "test")
     assert result.code == 2
     assert "--split: received test; this run's dataset has train" in result.err
+
+
+def test_figures_are_held_to_what_is_expected(rnnbench, in_toy, tmp_path):
+    report = tmp_path / "report.xml"
+    passes, fails = ("--expect", "train.loss>=0"), ("--expect", "train.loss<0")
+    result = rnnbench("evaluate", "toy", *passes, *fails, "--junit", report, "--json")
+    assert result.code == 3
+    document = json.loads(result.out)
+    assert [outcome["passed"] for outcome in document["expectations"]] == [True, False]
+    assert {outcome["received"] for outcome in document["expectations"]} == {
+        document["metrics"]["loss"]
+    }
+    (line,) = [line for line in result.err.splitlines() if "expected" in line]
+    assert line.startswith("expected train.loss < 0: received ")
+    (suite,) = ElementTree.parse(report).getroot()
+    assert suite.get("name") == "rnnbench evaluate"
+    names = ["evaluate", "train.loss >= 0", "train.loss < 0"]
+    assert [case.get("name") for case in suite] == names
+    assert [len(case) for case in suite] == [0, 0, 1]
+    plain = rnnbench("evaluate", "toy", *passes)
+    assert plain.code == 0
+    assert "\ntrain (6 samples)  loss " in plain.out
+
+
+def test_the_report_tells_of_figures_that_are_no_numbers(rnnbench, run):
+    path = run / "config.yaml"
+    path.write_text(path.read_text().replace("start: 0", "start: 16000000"))
+    model = keras.models.load_model(run / "model.keras")
+    model.set_weights([weight * 1e30 for weight in model.get_weights()])
+    model.save(run / "model.keras")
+    report = run.parent / "report.xml"
+    assert rnnbench("evaluate", run, "--junit", report).code == 1
+    assert "not finite" in ElementTree.parse(report).find(".//error").get("message")
+
+
+@pytest.mark.parametrize(
+    ("expectation", "message"),
+    [
+        ("validation.loss<1", "received the split validation; computed here: train"),
+        ("train.accuracy>0", "received the metric accuracy; computed here: loss"),
+        ("train.loss", "--expect: received 'train.loss'; allowed: "),
+    ],
+)
+def test_what_is_not_evaluated_cannot_be_expected(rnnbench, in_toy, tmp_path, expectation, message):
+    report = tmp_path / "report.xml"
+    result = rnnbench("evaluate", "toy", "--expect", expectation, "--junit", report)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+    assert not report.exists()
 
 
 @pytest.fixture

@@ -92,6 +92,25 @@ def test_a_config_with_a_sweep_is_trained_itself(rnnbench, in_toy, tmp_path):
     assert config.model == load_config(in_toy / "toy.yaml").model
 
 
+def test_event_files_are_written_where_asked_for(rnnbench, in_tmp):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    small = ("--set", "model.layers.0.units=2", "--set", "model.layers.1.units=2", "-q")
+    assert rnnbench("train", "toy_gru", "--epochs", "2", *small, "--tensorboard").code == 0
+    (run,) = (in_tmp / "runs" / "toy_gru").iterdir()
+    assert len(list(run.glob("tensorboard/train/*tfevents*"))) == 1
+    resumed = rnnbench("train", "--resume", run, "--epochs", "3", "-q", "--tensorboard")
+    assert (resumed.code, resumed.err) == (0, "")
+    assert len(list(run.glob("tensorboard/train/*tfevents*"))) == 2
+
+
+def test_event_files_need_their_package(rnnbench, in_tmp, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    result = rnnbench("train", "toy_gru", "--tensorboard")
+    assert result.code == 2
+    assert "Install it with: pip install 'rnnbench[tensorboard]'" in result.err
+    assert list(in_tmp.iterdir()) == []
+
+
 def test_smoke_is_small_and_an_option_beside_it_wins(rnnbench, in_tmp):
     (in_tmp / "toy.yaml").write_text((CONFIGS / "toy_gru.yaml").read_text())
     small = ["--set", "model.layers.0.units=2", "--set", "model.layers.1.units=2", "--json"]

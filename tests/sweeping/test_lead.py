@@ -113,7 +113,8 @@ def test_a_state_that_was_refused_is_not_gone_on_from(sweep, make_plan):
 
 
 @pytest.mark.parametrize(
-    ("number", "error"), [(signal.SIGINT, InterruptedRunError), (signal.SIGTERM, TerminatedRunError)]
+    ("number", "error"),
+    [(signal.SIGINT, InterruptedRunError), (signal.SIGTERM, TerminatedRunError)],
 )
 def test_a_signal_stops_all_in_order(sweep, make_plan, number, error):
     class Interrupted(Scripted):
@@ -124,7 +125,7 @@ def test_a_signal_stops_all_in_order(sweep, make_plan, number, error):
             return super().take_ended()
 
     engine, notes = Interrupted(sweep, at_a_time=1), Notes()
-    with pytest.raises(error, match="1 of 3 trials have finished. The same command goes on"):
+    with pytest.raises(error, match=r"1 of 3 trials have finished. The same command goes on"):
         lead(sweep, make_plan("model.layers.0.units=1,2,3"), engine, notes)
     assert engine.stopped
     assert engine.closed

@@ -100,7 +100,7 @@ def test_a_sweep_may_get_more_seeds_and_values(candidates, sweep):
 
 def test_a_sweep_does_not_lose_trials(candidates, sweep):
     lay_down(sweep, _trials(candidates, "model.layers.0.type=gru,lstm"), 1, COMMAND)
-    with pytest.raises(RunError, match="other trials, such as toy-type-lstm seed 0.*--name"):
+    with pytest.raises(RunError, match=r"other trials, such as toy-type-lstm seed 0.*--name"):
         lay_down(sweep, _trials(candidates, "model.layers.0.type=gru"), 1, COMMAND)
 
 
@@ -109,7 +109,7 @@ def test_a_trial_keeps_its_config(candidates, sweep, tmp_path):
     toy = tmp_path / "toy.yaml"
     toy.write_text(toy.read_text().replace("epochs: 3", "epochs: 4"))
     before = sweep.config("toy-type-gru").read_text()
-    with pytest.raises(RunError, match="has trained toy-type-gru with another config.*--name"):
+    with pytest.raises(RunError, match=r"has trained toy-type-gru with another config.*--name"):
         lay_down(sweep, _trials(candidates, "model.layers.0.type=gru"), 1, COMMAND)
     assert sweep.config("toy-type-gru").read_text() == before
 
