@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_runs import make_seeds
 
 import rnnbench
 
@@ -85,10 +86,15 @@ def test_models_and_plots_do_not_know_each_other():
         ["train", "imdb_lstm", "--dry-run"],
         ["data", "list"],
         ["bench", "toy_gru", "--epochs", "1"],
+        ["runs"],
+        ["show", "imdb_lstm"],
+        ["compare", "imdb_lstm"],
+        ["compare", "imdb_lstm", "--json", "--interval", "bootstrap"],
     ],
     ids=" ".join,
 )
-def test_commands_that_read_configs_never_load_the_heavy_modules(arguments, tmp_path):
+def test_commands_that_only_read_files_never_load_the_heavy_modules(arguments, tmp_path):
+    make_seeds(tmp_path / "runs", [0.8, 0.9])
     code = (
         "import sys\n"
         "from rnnbench.cli import main\n"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rnnbench.config import require_trainable
 from rnnbench.config.difference import leaves, written
 from rnnbench.errors import ConfigError, InputError, RunError
-from rnnbench.training.overview import read_overview
+from rnnbench.training.overview import best_of
 
 if TYPE_CHECKING:
     from rnnbench.config import RunConfig
@@ -139,23 +139,27 @@ def _read(run: RunDirectory) -> FinishedRun:
         RunError: it has not finished, or its files are damaged.
         ConfigError: so is its config.
     """
-    overview = read_overview(run)
-    if overview.status != "finished":
-        raise RunError(f"{run.path}: {overview.status}")
+    status = run.status()
+    if status != "finished":
+        raise RunError(f"{run.path}: {status}")
     config = run.read_config()
-    require_trainable(config)
+    _, training = require_trainable(config)
+    history = run.read_history()
+    best = best_of(history, next(iter(training.metrics), "loss"))
+    if best is None:
+        raise RunError(f"{run.history}: damaged: it holds no epoch with the config's metrics")
     try:
         read = FinishedRun(
             run=run,
             config=config,
             manifest=run.read_manifest(),
             metrics=run.read_metrics(),
-            history=run.read_history(),
-            best_epoch=overview.best_epoch or 0,
+            history=history,
+            best_epoch=best[1],
         )
         _ = read.parameters, read.data
         figures = read.figures
-    except (KeyError, TypeError, ValueError, AttributeError, statistics.StatisticsError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
             f"{run.path}: damaged: its files lack what a finished run has: {error!r}"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,18 @@ class Overview:
         }
 
 
+def best_of(history: Sequence[Mapping[str, float]], metric: str) -> tuple[float, int] | None:
+    """The best value of a metric, on validation samples where there are some, and its first epoch.
+
+    None where the history has none.
+    """
+    watched = f"val_{metric}" if history and f"val_{metric}" in history[0] else metric
+    if not history or watched not in history[0]:
+        return None
+    epoch = best_epoch(history, watched)
+    return next(row[watched] for row in history if row["epoch"] == epoch), epoch
+
+
 def read_overview(run: RunDirectory) -> Overview:
     """A run's figures; what its files do not say, because they are damaged, is None."""
     metric, wanted = "loss", None
@@ -89,11 +102,7 @@ def read_overview(run: RunDirectory) -> Overview:
         history = run.read_history()
     except RunError:
         history = []
-    best = epoch = None
-    watched = f"val_{metric}" if history and f"val_{metric}" in history[0] else metric
-    if history and watched in history[0]:
-        epoch = best_epoch(history, watched)
-        best = next(row[watched] for row in history if row["epoch"] == epoch)
+    best, epoch = best_of(history, metric) or (None, None)
     started, status = manifest.get("started"), run.status()
     return Overview(
         run=run,

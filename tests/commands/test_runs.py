@@ -70,6 +70,9 @@ def test_a_damaged_run_is_listed_with_what_can_be_read(rnnbench, two_runs):
         row for row in json.loads(rnnbench("runs", "--json").out) if "2020" not in row["run_dir"]
     )
     assert (row["status"], row["seed"], row["epochs"]) == ("unknown", None, 2)
+    (two_runs[1] / "history.csv").write_text("epoch,loss\n1,0.5\n2,")
+    row = next(row for row in json.loads(rnnbench("runs", "--json").out) if row["seed"] == 7)
+    assert (row["epochs"], row["best"]) == (0, None)
 
 
 def test_a_run_is_reproduced_to_the_last_bit(rnnbench, two_runs):

@@ -1,0 +1,131 @@
+import csv
+import io
+import json
+
+import pytest
+from made_runs import make_run, make_seeds
+
+from rnnbench.commands.console import _WIDE
+from rnnbench.commands.differences import split_columns
+from rnnbench.comparison.tables import Column
+from rnnbench.rundir import SweepDirectory
+
+
+@pytest.fixture
+def two_cells(in_tmp):
+    """A working directory with five seeds of two cells."""
+    make_seeds(in_tmp / "runs", [0.84, 0.90, 0.86, 0.93, 0.85], "imdb_lstm")
+    make_seeds(in_tmp / "runs", [0.80, 0.85, 0.83, 0.87, 0.83], "imdb_gru")
+    return in_tmp
+
+
+def test_groups_and_their_difference(rnnbench, two_cells):
+    result = rnnbench("compare", "imdb_lstm", "imdb_gru")
+    assert (result.code, result.err) == (0, "")
+    rows = [line.split() for line in result.out.splitlines()]
+    assert ["lstm", "5", "0.876", "±", "0.038", "[0.829,", "0.923]"] in [row[:7] for row in rows]
+    assert result.out.splitlines()[-3:] == [
+        "differences in test.accuracy, paired over common seeds",
+        "95% intervals and p by Student's t:",
+        "lstm − gru: +0.040 [+0.020, +0.060], 5 seeds, p = 0.0048: lstm is better, beyond what "
+        "seeds explain",
+    ]
+    assert "key" not in result.out  # the labels tell what differs
+
+
+def test_patterns_names_and_directories_name_the_same_runs(rnnbench, two_cells):
+    def seeds(*arguments):
+        groups = json.loads(rnnbench("compare", *arguments, "--json").out)["groups"]
+        return {group["label"]: group["seeds"] for group in groups}
+
+    every = {"gru": [0, 1, 2, 3, 4], "lstm": [0, 1, 2, 3, 4]}
+    assert seeds("imdb_*") == every
+    assert seeds("runs/*/*") == every
+    assert seeds("imdb_lstm", "runs/imdb_lstm", two_cells / "runs" / "imdb_gru") == every
+    assert seeds("*/*-s[01]") == {"gru": [0, 1], "lstm": [0, 1]}
+    assert seeds(next((two_cells / "runs" / "imdb_gru").glob("*-s3"))) == {"imdb_gru": [3]}
+
+
+def test_a_sweep_is_compared_whole(rnnbench, in_tmp):
+    sweep = SweepDirectory(in_tmp / "runs" / "widths")
+    sweep.make()
+    sweep.write_plan(
+        {
+            "trials": [
+                {"name": f"toy-units-{units}", "seed": seed} for units in (8, 16) for seed in (0, 1)
+            ]
+        }
+    )
+    for units in (16, 8):
+        changes = {"name": f"toy-units-{units}", "model.layers.0.units": units}
+        make_seeds(sweep.path, [1 / units, 1.2 / units], "toy_gru", changes, figure="loss")
+    document = json.loads(rnnbench("compare", "widths", "--json").out)
+    assert [group["label"] for group in document["groups"]] == ["units-8", "units-16"]
+    assert document["metric"] == "train.loss"
+    result = rnnbench("show", "widths")
+    assert result.code == 2
+    assert "widths: this is a sweep, not a run; `rnnbench compare widths` takes it" in result.err
+
+
+def test_what_was_left_out_goes_to_stderr(rnnbench, two_cells):
+    killed = make_run(two_cells / "runs", "imdb_gru", seed=9, status="running")
+    result = rnnbench("compare", "imdb_gru", "--json")
+    assert result.err == f"left out: runs/imdb_gru/{killed.path.name}: interrupted\n"
+    assert json.loads(result.out)["left_out"] == [f"runs/imdb_gru/{killed.path.name}: interrupted"]
+
+
+def test_formats(rnnbench, two_cells):
+    rows = list(csv.DictReader(io.StringIO(rnnbench("compare", "imdb_*", "--csv").out)))
+    assert [row["label"] for row in rows] == ["gru", "lstm"]
+    assert rnnbench("compare", "imdb_*", "--markdown").out.startswith("| group | n |")
+    assert r"\begin{tabular}" in rnnbench("compare", "imdb_*", "--latex").out
+    document = json.loads(rnnbench("compare", "imdb_*", "--json", "--metric", "test.loss").out)
+    assert document["metric"] == "test.loss"
+    result = rnnbench("compare", "imdb_*", "--csv", "--json")
+    assert result.code == 2
+    assert "--csv" in result.err
+
+
+def test_wrong_input_is_one_message(rnnbench, two_cells):
+    make_run(two_cells / "runs", "toy_gru")
+    make_run(two_cells / "runs", "toy_lstm", status="failed")
+    for arguments, said in (
+        ([], "RUN is missing"),
+        (["nothing"], "nothing: no runs: neither a run directory nor a sweep's or a config's name"),
+        (["toy_lstm"], "no finished runs to compare:"),
+        (["imdb_gru", "toy_gru"], "other data: dataset imdb and toy_sequence"),
+        (["imdb_gru", "--metric", "acc"], "--metric: received acc; all runs have test.accuracy"),
+        (["imdb_gru", "--interval", "wide"], "wide"),
+    ):
+        result = rnnbench("compare", *arguments)
+        assert (result.code, result.out) == (2, "")
+        assert said in result.err
+        assert "Traceback" not in result.err
+
+
+def test_the_installed_script(rnnbench_process, two_cells):
+    result = rnnbench_process("compare", "imdb_*", cwd=two_cells)
+    assert result.code == 0, result.err
+    assert "lstm is better, beyond what seeds explain" in result.out
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_tables_keep_within_the_terminal(rnnbench, two_cells, monkeypatch, width):
+    monkeypatch.setattr("rnnbench.commands.console._WIDE", width)
+    make_seeds(two_cells / "runs", [0.8, 0.7, 0.75], "imdb_simple_rnn")
+    lines = rnnbench("compare", "imdb_*").out.splitlines()
+    table = lines[: lines.index("differences in test.accuracy, paired over common seeds")]
+    assert max(map(len, table)) <= width
+    for text in ("0.876 ± 0.038", "[0.829, 0.923]", "0.5 ± 0", "2 ± 0", "val_loss"):
+        assert text in "\n".join(table)
+
+
+def test_columns_that_are_too_wide_go_to_a_table_of_their_own():
+    first, *others = (
+        Column(heading, ("x" * width,))
+        for heading, width in (("a", 5), ("b", 20), ("c", 20), ("d", 90), ("e", 5))
+    )
+    parts = split_columns([first, *others], 60)
+    assert ["".join(column.heading for column in part) for part in parts] == ["abc", "ad", "ae"]
+    assert len(split_columns([first, *others], _WIDE)) == 1
+    assert split_columns([first], 60) == []
