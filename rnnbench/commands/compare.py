@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnbench.commands.arguments import Json, Output
+from rnnbench.commands.arguments import Expect, Json, Junit, Output
 from rnnbench.commands.completion import complete_run
 from rnnbench.commands.console import print_json, print_note, print_result
 from rnnbench.commands.differences import print_comparison
+from rnnbench.commands.gates import Gates
+from rnnbench.commands.pictures import make_picture_directory
 from rnnbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,6 +53,12 @@ def compare(
     different_data: Annotated[
         bool, typer.Option("--different-data", help="Compare runs of other datasets or splits.")
     ] = False,
+    plots: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Draw the pictures to a new or empty directory."),
+    ] = None,
+    expect: Expect = None,
+    junit: Junit = None,
     output: Output = None,
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
@@ -62,16 +70,30 @@ def compare(
 
     if json + csv + markdown + latex > 1:
         raise InputError("--json, --csv, --markdown and --latex: received several; allowed: one")
-    comparison = compare_runs(
-        find_runs(runs, output),
-        metric=metric,
-        interval=interval.value,
-        different_data=different_data,
-    )
+    gates = Gates(expect, junit)
+    with gates.reporting("compare", " ".join(runs or ())):
+        comparison = compare_runs(
+            find_runs(runs, output),
+            metric=metric,
+            interval=interval.value,
+            different_data=different_data,
+        )
+        gates.check_groups(
+            {
+                group.label: {name: estimates[name].mean for name in comparison.metrics}
+                for group, estimates in zip(comparison.groups, comparison.estimates, strict=True)
+            }
+        )
+        if plots is not None:
+            from rnnbench.comparison.pictures import draw_comparison
+
+            make_picture_directory("--plots", plots)
+            for path in draw_comparison(comparison, plots):
+                print_note(str(path))
     for reason in comparison.left_out:
         print_note(f"left out: {reason}")
     if json:
-        print_json(comparison.as_json())
+        print_json(comparison.as_json() | gates.as_json())
     elif csv or markdown or latex:
         from rnnbench.comparison import tables
 
@@ -79,6 +101,7 @@ def compare(
         print_result(write(comparison))
     else:
         print_comparison(comparison)
+    gates.require_passed()
 
 
 def find_runs(runs: list[str] | None, output: Path | None) -> list[RunDirectory]:

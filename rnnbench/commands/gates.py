@@ -41,8 +41,9 @@ class Gates:
         Raises:
             InputError: so it is.
         """
-        from rnnbench.training.expectations import require_computed
+        from rnnbench.training.expectations import require_computed, require_no_groups
 
+        require_no_groups(self._expectations)
         require_computed(self._expectations, splits, metrics)
 
     @contextmanager
@@ -90,6 +91,25 @@ class Gates:
         from rnnbench.training.expectations import check_expectations, named_figures
 
         self._outcomes = check_expectations(self._expectations, named_figures(metrics))
+
+    def check_groups(self, figures: Mapping[str, Mapping[str, float]]) -> None:
+        """Compare what was expected with the figures of groups.
+
+        Args:
+            figures: by the group's label and the figure's name, such as `test.accuracy`.
+
+        Raises:
+            InputError: there is no such group, or no such figure of all groups.
+        """
+        from rnnbench.training.expectations import Outcome, for_groups, require_computed
+
+        names = [name.split(".") for name in next(iter(figures.values()))]
+        splits, metrics = ({name[i] for name in names} for i in (0, 1))
+        require_computed(self._expectations, sorted(splits), sorted(metrics))
+        self._expectations = for_groups(self._expectations, list(figures))
+        self._outcomes = tuple(
+            Outcome(e, figures[str(e.group)][e.name]) for e in self._expectations
+        )
 
     def as_json(self) -> dict[str, Any]:
         """What a JSON document says of them: nothing where nothing was expected."""

@@ -1,4 +1,4 @@
-"""The file that the user names for a picture."""
+"""Where pictures go that the user asks for: never over a file that is there already."""
 
 from __future__ import annotations
 
@@ -30,3 +30,24 @@ def reserve_picture(option: str, picture: Path | None) -> Iterator[None]:
         raise InputError(f"{option}: received {picture}; allowed: {', '.join(_SUFFIXES)}")
     with reserve_file(option, picture):
         yield
+
+
+def make_picture_directory(option: str, directory: Path) -> None:
+    """Make a directory for pictures, where it is not there.
+
+    Args:
+        option: how the user named it, for messages.
+        directory: new or empty.
+
+    Raises:
+        InputError: something is in it, it is no directory, or cannot be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        first = next(directory.iterdir(), None)
+    except OSError as error:
+        raise InputError(f"{option}: {directory}: {error.strerror}") from error
+    if first is not None:
+        raise InputError(
+            f"{option}: {directory}: holds {first.name}; allowed: a new or empty directory"
+        )

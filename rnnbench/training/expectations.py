@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import eq, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _OPERATORS = {">=": ge, "<=": le, ">": gt, "<": lt, "==": eq}
 _FORM = re.compile(
+    r"\s*((?P<group>\S.*?)\s*:)?"
     r"\s*(?P<split>\w+)\.(?P<metric>\w+)\s*"
     rf"(?P<operator>{'|'.join(_OPERATORS)})\s*"
     r"(?P<value>[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?)\s*",
@@ -29,12 +30,14 @@ class Expectation:
     """What one figure is to be.
 
     Attributes:
+        group: the label of the group whose mean it is of, where groups are compared; None for all.
         name: the figure, as `SPLIT.METRIC`; `mse` and `mae` under their long names.
         operator: `>=`, `<=`, `>`, `<` or `==`.
         value: what the figure is compared with.
-        text: all three in words, the value as the user wrote it.
+        text: all of it in words, the value as the user wrote it.
     """
 
+    group: str | None
     name: str
     operator: str
     value: float
@@ -100,7 +103,57 @@ def parse_expectation(text: str) -> Expectation:
         )
     name = f"{match['split']}.{long_name(match['metric'])}"
     operator = match["operator"]
-    return Expectation(name, operator, value, f"{name} {operator} {match['value']}")
+    written = f"{name} {operator} {match['value']}"
+    return _of_group(Expectation(None, name, operator, value, written), match["group"])
+
+
+def for_groups(
+    expectations: Iterable[Expectation], labels: Sequence[str]
+) -> tuple[Expectation, ...]:
+    """What is expected of each group: what names none is expected of all.
+
+    Args:
+        expectations: what is expected.
+        labels: of the groups.
+
+    Raises:
+        InputError: there is no such group.
+    """
+    given = tuple(expectations)
+    for expectation in given:
+        if expectation.group not in (None, *labels):
+            meant = closest(str(expectation.group), labels)
+            hint = f"\n  did you mean {meant}?" if meant else ""
+            raise InputError(
+                f"--expect {expectation.text!r}: received the group {expectation.group}; "
+                f"compared here: {', '.join(labels)}{hint}"
+            )
+    return tuple(
+        expectation if expectation.group else _of_group(expectation, label)
+        for expectation in given
+        for label in labels
+        if expectation.group in (None, label)
+    )
+
+
+def _of_group(expectation: Expectation, group: str | None) -> Expectation:
+    if group is None:
+        return expectation
+    return replace(expectation, group=group, text=f"{group}: {expectation.text}")
+
+
+def require_no_groups(expectations: Iterable[Expectation]) -> None:
+    """Refuse what is expected of a group where there is a single run.
+
+    Raises:
+        InputError: so it is.
+    """
+    for expectation in expectations:
+        if expectation.group is not None:
+            raise InputError(
+                f"--expect {expectation.text!r}: received the group {expectation.group}; groups "
+                "are what `rnnbench compare` compares"
+            )
 
 
 def require_computed(

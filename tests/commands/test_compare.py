@@ -129,3 +129,20 @@ def test_columns_that_are_too_wide_go_to_a_table_of_their_own():
     assert ["".join(column.heading for column in part) for part in parts] == ["abc", "ad", "ae"]
     assert len(split_columns([first, *others], _WIDE)) == 1
     assert split_columns([first], 60) == []
+
+
+def test_pictures_go_to_a_new_or_empty_directory(rnnbench, two_cells):
+    (two_cells / "empty").mkdir()
+    for directory in ("new/pictures", "empty"):
+        result = rnnbench("compare", "imdb_*", "--plots", directory)
+        assert result.code == 0, result.err
+        drawn = sorted(str(path) for path in (two_cells / directory).iterdir())
+        assert drawn == sorted(f"{two_cells}/{line}" for line in result.err.splitlines()) != []
+    before = {path: path.read_bytes() for path in (two_cells / "empty").iterdir()}
+    result = rnnbench("compare", "imdb_*", "--plots", "empty")
+    assert (result.code, result.out) == (2, "")
+    assert "--plots: empty: holds " in result.err
+    assert {path: path.read_bytes() for path in (two_cells / "empty").iterdir()} == before
+    (two_cells / "file").touch()
+    result = rnnbench("compare", "imdb_*", "--plots", "file")
+    assert (result.code, result.err) == (2, "error: --plots: file: File exists\n")
