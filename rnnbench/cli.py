@@ -16,6 +16,7 @@ from rnnbench.commands.data import app as data_app
 from rnnbench.commands.diff import diff
 from rnnbench.commands.evaluate import evaluate
 from rnnbench.commands.predict import predict
+from rnnbench.commands.report import report
 from rnnbench.commands.reproduce import reproduce
 from rnnbench.commands.runs import runs, show
 from rnnbench.commands.schema import schema
@@ -38,6 +39,7 @@ for command in (
     predict,
     runs,
     show,
+    report,
     reproduce,
     bench,
     configs,

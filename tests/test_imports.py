@@ -14,6 +14,7 @@ ROOMS = [
     {"cli"},
     {"commands"},
     {"benchmark"},
+    {"report"},
     {"comparison"},
     {"training"},
     {"models", "plots"},

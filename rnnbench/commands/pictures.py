@@ -1,4 +1,4 @@
-"""The file that the user names for a picture: never one that is there already."""
+"""The file that the user names for a picture or a report: never one that is there already."""
 
 from __future__ import annotations
 
@@ -30,14 +30,29 @@ def reserve_picture(option: str, picture: Path | None) -> Iterator[None]:
         return
     if picture.suffix.lower() not in _SUFFIXES:
         raise InputError(f"{option}: received {picture}; allowed: {', '.join(_SUFFIXES)}")
+    with reserve_file(option, picture):
+        yield
+
+
+@contextmanager
+def reserve_file(option: str, path: Path) -> Iterator[None]:
+    """Keep an empty file while what goes into it is worked on; none is left if that fails.
+
+    Args:
+        option: how the user named it, for messages.
+        path: the file.
+
+    Raises:
+        InputError: it is there already, or cannot be made.
+    """
     try:
-        picture.open("x").close()
+        path.open("x").close()
     except FileExistsError:
-        raise InputError(f"{option}: {picture}: is there already") from None
+        raise InputError(f"{option}: {path}: is there already") from None
     except OSError as error:
-        raise InputError(f"{option}: {picture}: {error.strerror}") from error
+        raise InputError(f"{option}: {path}: {error.strerror}") from error
     try:
         yield
     except BaseException:
-        picture.unlink()
+        path.unlink()
         raise
