@@ -17,6 +17,7 @@ from rnnbench.commands.data import app as data_app
 from rnnbench.commands.diff import diff
 from rnnbench.commands.evaluate import evaluate
 from rnnbench.commands.predict import predict
+from rnnbench.commands.report import report
 from rnnbench.commands.reproduce import reproduce
 from rnnbench.commands.runs import runs, show
 from rnnbench.commands.schema import schema
@@ -41,6 +42,7 @@ for command in (
     runs,
     show,
     compare,
+    report,
     reproduce,
     sweep,
     bench,

@@ -15,6 +15,7 @@ ROOMS = [
     {"cli"},
     {"commands"},
     {"benchmark", "sweeping"},
+    {"report"},
     {"comparison"},
     {"training"},
     {"models", "plots"},

@@ -23,12 +23,19 @@ def with_std(estimate: Estimate) -> str:
 
 
 def with_interval(difference: Estimate) -> str:
-    """`+0.040 [+0.020, +0.060]`; the difference alone where there is no interval."""
-    ends = interval(difference, signed=True)
-    if not difference.half_width:
-        return f"{_without_spread(difference.mean, signed=True)} {ends}".rstrip()
-    factor, decimals, power = _scale(difference.mean, difference.half_width)
-    return f"{_rounded(difference.mean * factor, decimals, signed=True)}{power} {ends}"
+    """`+0.040 ± 0.020 (95%)`; `+0.040 [+0.015, +0.060]` where the interval is uneven.
+
+    The difference alone where there is none.
+    """
+    mean, low, high, half = difference.mean, difference.low, difference.high, difference.half_width
+    if not half or low is None or high is None:
+        return f"{_without_spread(mean, signed=True)} {interval(difference, signed=True)}".rstrip()
+    factor, decimals, power = _scale(mean, half)
+    written = _rounded(mean * factor, decimals, signed=True)
+    if not math.isclose(high - mean, mean - low, rel_tol=1e-6):
+        return f"{written}{power} {interval(difference, signed=True)}"
+    text = f"{written} ± {half * factor:.{decimals}f}"
+    return (f"({text}){power}" if power else text) + " (95%)"
 
 
 def interval(estimate: Estimate, *, signed: bool = False) -> str:

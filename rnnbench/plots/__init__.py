@@ -2,6 +2,7 @@
 
 from rnnbench.plots.comparison import Mean, draw_against, draw_curves, draw_means
 from rnnbench.plots.history import draw_history
+from rnnbench.plots.inline import draw_inline
 from rnnbench.plots.lengths import draw_lengths
 from rnnbench.plots.predictions import draw_predictions
 from rnnbench.plots.times import Spread, draw_scaling, draw_times
@@ -12,6 +13,7 @@ __all__ = [
     "draw_against",
     "draw_curves",
     "draw_history",
+    "draw_inline",
     "draw_lengths",
     "draw_means",
     "draw_predictions",

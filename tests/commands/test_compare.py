@@ -27,7 +27,7 @@ def test_groups_and_their_difference(rnnbench, two_cells):
     assert result.out.splitlines()[-3:] == [
         "differences in test.accuracy, paired over common seeds",
         "95% intervals and p by Student's t:",
-        "lstm − gru: +0.040 [+0.020, +0.060], 5 seeds, p = 0.0048: lstm is better, beyond what "
+        "lstm − gru: +0.040 ± 0.020 (95%), 5 seeds, p = 0.0048: lstm is better, beyond what "
         "seeds explain",
     ]
     assert "key" not in result.out  # the labels tell what differs

@@ -95,7 +95,7 @@ def test_a_file_and_a_run_go_before_a_shipped_name(rnnbench, in_tmp):
     assert summed_up["config"].startswith("runs/toy_gru/")
 
 
-def test_a_wheel_carries_the_configs(tmp_path):
+def test_a_wheel_carries_the_configs_and_the_page_of_reports(tmp_path):
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     done = subprocess.run(build, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -117,3 +117,5 @@ def test_a_wheel_carries_the_configs(tmp_path):
     inside = tmp_path / "site" / "rnnbench" / "configs"
     assert {Path(row["file"]) for row in rows} == set(inside.rglob("*.yaml"))
     assert len(rows) == len(list(CONFIGS.rglob("*.yaml")))
+    page = {path.name for path in (inside.parent / "report").glob("page.*")}
+    assert page == {"page.py", "page.html", "page.css", "page.js"}

@@ -47,7 +47,7 @@ def test_differences_are_paired_over_common_seeds(three_cells):
     assert best.adjusted_p_value == pytest.approx(3 * best.paired.p_value)
     assert best.better.label == "lstm"
     assert best.sentence == (
-        "lstm − gru: +0.040 [+0.020, +0.060], 5 seeds, p = 0.014: lstm is better, beyond what "
+        "lstm − gru: +0.040 ± 0.020 (95%), 5 seeds, p = 0.014: lstm is better, beyond what "
         "seeds explain"
     )
     assert second.paired.seeds == third.paired.seeds == (0, 1, 2)
@@ -69,7 +69,7 @@ def test_the_better_one_is_that_of_the_common_seeds(output):
     assert difference.a.label == "units-8"
     assert difference.paired.estimate.mean == pytest.approx(-0.101)
     assert difference.better.label == "units-8"
-    assert "-0.1010 [-0.1035, -0.0985], 3 seeds" in difference.sentence
+    assert "-0.1010 ± 0.0025 (95%), 3 seeds" in difference.sentence
 
 
 def test_groups_without_a_common_seed(output):

@@ -1,0 +1,1 @@
+"""Reports: a run or a sweep on one HTML page that needs nothing from elsewhere."""
