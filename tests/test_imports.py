@@ -87,6 +87,7 @@ def test_models_and_plots_do_not_know_each_other():
         ["train", "imdb_lstm", "--dry-run"],
         ["data", "list"],
         ["bench", "toy_gru", "--epochs", "1"],
+        ["sweep", "imdb_lstm", "--seeds", "2", "--match-params", "330000", "--dry-run"],
         ["runs"],
         ["show", "imdb_lstm"],
         ["compare", "imdb_lstm"],

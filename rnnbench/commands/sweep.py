@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,6 +111,11 @@ def sweep(
         raise InputError("CONFIG is missing: give YAML files or names of shipped configs")
     if engine is EngineName.local and (address is not None or gpus):
         raise InputError("--address and --gpus are for --engine ray")
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise InputError(
+            f"--name: received {name!r}; allowed: letters, digits, '.', '_' and '-', the first "
+            "one a letter or a digit"
+        )
     from rnnbench import rundir
     from rnnbench.sweeping.plan import lay_down, make_trials
 
@@ -149,7 +155,7 @@ def sweep(
         from rnnbench.sweeping.lead import lead
 
         if not quiet:
-            print_note(f"{directory.path}: {len(trials)} trials, {plan.threads} threads each")
+            print_note(f"{directory.path}: {_count(trials, plan.threads)}")
         result = lead(directory, plan, runs_them, choose_sweep_listener(jobs=jobs, quiet=quiet))
         _show(directory, result, json=json)
     if result.failures:
@@ -160,6 +166,11 @@ def sweep(
                 for t, failure in result.failures.items()
             )
         )
+
+
+def _count(trials: Sequence[Trial], threads: int) -> str:
+    runs = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
+    return f"{runs}, {threads} thread{'' if threads == 1 else 's'} each"
 
 
 def _points(vary: list[str] | None) -> list[Point] | None:

@@ -1,0 +1,208 @@
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rnnbench.rundir import SweepDirectory
+
+TOY = """\
+dataset: {type: toy_sequence}
+model:
+  layers:
+    - {type: gru, units: 4, dropout: 0.1}
+    - {type: dense, units: 1}
+training: {optimizer: {type: adam}, loss: mse, batch_size: 2, epochs: 25}
+"""
+CANONICAL = ("toy.yaml", "--vary", "model.layers.0.type=simple_rnn,gru", "--seeds", "2")
+
+
+@pytest.fixture
+def toy(in_tmp):
+    (in_tmp / "toy.yaml").write_text(TOY)
+    return in_tmp
+
+
+def test_the_trials_are_shown_before_they_are_trained(rnnbench, toy):
+    result = rnnbench("sweep", *CANONICAL, "--match-params", "5000", "--dry-run", "--json")
+    assert result.code == 0, result.err
+    assert [(row["name"], row["seed"], row["total_params"]) for row in json.loads(result.out)] == [
+        ("toy-type-simple_rnn", 0, 4969),
+        ("toy-type-gru", 0, 4954),
+        ("toy-type-simple_rnn", 1, 4969),
+        ("toy-type-gru", 1, 4954),
+    ]
+    assert result.err.splitlines() == [
+        "toy type=simple_rnn: simple_rnn 69 units (4 in the config), 4,969 parameters, "
+        "-0.62% of 5,000",
+        "toy type=gru: gru 39 units (4 in the config), 4,954 parameters, -0.92% of 5,000",
+    ]
+    assert [path.name for path in toy.iterdir()] == ["toy.yaml"]
+
+
+def test_a_config_may_hold_its_sweep(rnnbench, toy):
+    (toy / "swept.yaml").write_text(
+        TOY + "sweep: {seeds: 2, match_params: 5000, "
+        "grid: {model.layers.0.type: [gru, simple_rnn]}}\n"
+    )
+    result = rnnbench("sweep", "swept.yaml", "--dry-run", "--json")
+    assert result.code == 0, result.err
+    names = [(row["name"], row["seed"]) for row in json.loads(result.out)]
+    assert names == [
+        (f"swept-type-{cell}", seed) for seed in (0, 1) for cell in ("gru", "simple_rnn")
+    ]
+    result = rnnbench(
+        "sweep", "swept.yaml", "--vary", "model.layers.0.units=2", "--seeds", "1", "--dry-run"
+    )
+    assert "swept-units-2" in result.out
+    assert "simple_rnn" not in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "CONFIG is missing"),
+        (["toy.yaml", "--address", "auto"], "--address and --gpus are for --engine ray"),
+        (["toy.yaml", "--gpus", "1"], "--address and --gpus are for --engine ray"),
+        (["toy.yaml", "--vary", "model.layers.0.unist=2"], "unist"),
+        (["toy.yaml", "--vary", "model.layers.0.type=gru,gru"], "is given twice"),
+        (["toy.yaml", "--name", "a/b"], "--name"),
+        (["toy.yaml", "--match-params", "nonsense"], "--match-params: received 'nonsense'"),
+        (["toy.yaml", "--set", "model.layers.0.units=100000000", "-j", "3"], "of memory"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_written(rnnbench, toy, arguments, said):
+    result = rnnbench("sweep", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert said in result.err
+    assert [path.name for path in toy.iterdir()] == ["toy.yaml"]
+
+
+def _start(directory, *arguments):
+    return subprocess.Popen(
+        [Path(sys.executable).with_name("rnnbench"), "sweep", *CANONICAL, "--json", *arguments],
+        cwd=directory,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _figures(out):
+    """The table of a sweep, but for the seconds."""
+    groups = json.loads(out)["comparison"]["groups"]
+    for group in groups:
+        group["figures"].pop("epoch_seconds")
+        group.pop("runs")
+    return groups
+
+
+def _wait_until(condition, process):
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The directory of a sweep that nothing has happened to, and what it printed."""
+    directory = tmp_path_factory.mktemp("undisturbed")
+    (directory / "toy.yaml").write_text(TOY)
+    process = _start(directory, "--jobs", "2")
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    return directory, out
+
+
+def test_a_sweep_trains_and_compares(undisturbed):
+    directory, out = undisturbed
+    printed = json.loads(out)
+    assert printed["sweep_dir"] == "runs/toy-sweep"
+    assert [(t["name"], t["seed"], t["status"], t["failure"]) for t in printed["trials"]] == [
+        ("toy-type-simple_rnn", 0, "finished", None),
+        ("toy-type-gru", 0, "finished", None),
+        ("toy-type-simple_rnn", 1, "finished", None),
+        ("toy-type-gru", 1, "finished", None),
+    ]
+    assert [group["label"] for group in printed["comparison"]["groups"]] == ["simple_rnn", "gru"]
+    assert [group["seeds"] for group in printed["comparison"]["groups"]] == [[0, 1], [0, 1]]
+    for trial in printed["trials"]:
+        assert (directory / trial["run_dir"] / "model.keras").exists()
+    assert all((directory / picture).exists() for picture in printed["plots"])
+
+
+def test_the_same_command_skips_what_has_finished(undisturbed):
+    directory, out = undisturbed
+    runs = SweepDirectory(directory / "runs" / "toy-sweep").runs()
+    process = _start(directory, "--jobs", "1")
+    again, err = process.communicate()
+    assert process.returncode == 0, err
+    assert json.loads(again) == json.loads(out)
+    assert SweepDirectory(directory / "runs" / "toy-sweep").runs() == runs
+
+
+def _epochs(sweep):
+    return sum(len(run.read_history()) for run in sweep.runs()) if sweep.plan.exists() else 0
+
+
+def test_a_sweep_whose_leader_is_killed_goes_on_and_comes_to_the_same(undisturbed, toy, request):
+    sweep = SweepDirectory(toy / "runs" / "toy-sweep")
+    kills = 6 if request.config.getoption("--long") else 1
+    for kill in range(kills):
+        seen = _epochs(sweep) + random.randrange(2, 30)
+        process = _start(toy, "--jobs", "2")
+        _wait_until(lambda seen=seen: _epochs(sweep) >= min(seen, 95), process)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert kill >= 0
+    process = _start(toy, "--jobs", "2")
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert _figures(out) == _figures(undisturbed[1])
+
+
+def test_ctrl_c_leaves_everything_to_go_on_from(undisturbed, toy):
+    sweep = SweepDirectory(toy / "runs" / "toy-sweep")
+    # Whoever starts the tests may have turned Ctrl-C off for all it starts.
+    restored = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = _start(toy, "--jobs", "2")
+    signal.signal(signal.SIGINT, restored)
+    _wait_until(lambda: _epochs(sweep) >= 3, process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (130, "")
+    assert "of 4 trials have finished. The same command goes on from there" in err
+    assert "Traceback" not in err
+    assert {run.status() for run in sweep.runs()} <= {"interrupted", "finished"}
+    process = _start(toy, "--jobs", "2")
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert _figures(out) == _figures(undisturbed[1])
+
+
+def test_two_leaders_do_not_lead_one_sweep(rnnbench, toy):
+    sweep = SweepDirectory(toy / "runs" / "toy-sweep")
+    sweep.make()
+    with sweep.locked():
+        result = rnnbench("sweep", *CANONICAL)
+    assert result.code == 2
+    assert "another process is leading this sweep" in result.err
+
+
+def test_a_trial_that_fails_stops_no_other_and_its_log_is_named(rnnbench, toy):
+    result = rnnbench(
+        "sweep", "toy.yaml", "--vary", "training.optimizer.learning_rate=1e-3,1e30", "--epochs", "2"
+    )
+    assert result.code == 1
+    log = "runs/toy-sweep/logs/toy-learning_rate-1e30-s0.log"
+    assert result.err.splitlines()[-1] == (
+        f"error: 1 of 2 trials failed: toy-learning_rate-1e30 seed 0 ended with exit code 1 ({log})"
+    )
+    assert "no longer" in Path(log).read_text()
+    assert "1e-3" in result.out
+    assert os.path.exists("runs/toy-sweep/metric.png")
