@@ -127,9 +127,11 @@ def sweep(
         for config in configs
     ]
     trials = make_trials(chosen)
-    threads = _share_threads(jobs or 1)
     if engine is EngineName.local:
         _require_memory(trials, jobs or 1)
+    # On a cluster, trials of one thread each leave it to the cluster how many run at a time.
+    is_shared_out = engine is EngineName.local or jobs is not None
+    threads = _share_threads(jobs or 1) if is_shared_out else 1
     if dry_run:
         _print_trials(trials, json=json)
         return
@@ -149,8 +151,7 @@ def sweep(
         else:
             from rnnbench.sweeping.engine import LocalEngine
 
-            jobs = jobs or 1
-            runs_them = LocalEngine(directory, jobs, plan.threads)
+            runs_them = LocalEngine(directory, jobs or 1, plan.threads)
         from rnnbench.commands.trials import choose_sweep_listener
         from rnnbench.sweeping.lead import lead
 
@@ -273,7 +274,12 @@ def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None
     from rnnbench.comparison.pictures import draw_comparison
 
     runs = [s.run for s in result.standings.values() if s.run and s.status == "finished"]
-    comparison = compare(runs, different_data=True) if runs else None
+    comparison = None
+    if runs:
+        try:
+            comparison = compare(runs)
+        except InputError as error:
+            print_note(f"not compared: {error}")
     pictures = draw_comparison(comparison, directory.path) if comparison else []
     if json:
         print_json(
