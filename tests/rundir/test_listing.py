@@ -1,13 +1,13 @@
 from datetime import UTC, datetime
 
 import pytest
-from made_runs import make_run, make_seeds
+from made_runs import make_run, make_seeds, make_sweep
 from paths import CONFIGS
 
 from rnnbench import rundir
 from rnnbench.config import load_config
 from rnnbench.errors import RunError
-from rnnbench.rundir import RunDirectory, SweepDirectory
+from rnnbench.rundir import RunDirectory
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 
@@ -23,10 +23,8 @@ def output(tmp_path, monkeypatch):
 @pytest.fixture
 def sweep(output):
     """A sweep of two trials with two seeds, one of which was trained twice and one never."""
-    directory = SweepDirectory(output / "widths")
-    directory.make()
     trials = [("toy-units-8", 0), ("toy-units-8", 1), ("toy-units-4", 0), ("toy-units-4", 1)]
-    directory.write_plan({"trials": [{"name": name, "seed": seed} for name, seed in trials]})
+    directory = make_sweep(output, "widths", trials)
     make_run(directory.path, "toy_gru", {"name": "toy-units-4"})
     make_run(directory.path, "toy_gru", {"name": "toy-units-8"}, minutes=1)
     make_run(directory.path, "toy_gru", {"name": "toy-units-8"}, seed=1, minutes=2)
