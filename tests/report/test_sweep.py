@@ -76,6 +76,14 @@ def test_an_unfinished_sweep_says_what_is_missing(sweep):
     assert "Runs that were not compared" in page.text
 
 
+def test_a_trial_that_was_run_again_has_its_finished_run(sweep):
+    _train(sweep)
+    _train(sweep, TRIALS[:1], status="running", epochs=1, minutes=1)
+    page = _read(sweep)
+    assert "6 of 6 runs of the plan finished." in page.text
+    assert "Interrupted" not in page.text
+
+
 def test_a_sweep_of_which_nothing_has_finished(sweep):
     _train(sweep, TRIALS[:1], status="failed", epochs=0)
     page = _read(sweep)
