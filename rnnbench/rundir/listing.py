@@ -107,17 +107,23 @@ def all_runs(output: Path) -> list[RunDirectory]:
 def names_with_runs(output: Path) -> list[str]:
     """The names of configs that have runs below `output`, by the alphabet; sweeps are none."""
     try:
-        parents = [run.path.parent for run in all_runs(output)]
-    except RunError:
+        return [path.name for path in sorted(output.iterdir()) if runs_of(path)]
+    except OSError:
         return []
-    return list(dict.fromkeys(parent.name for parent in parents if parent.parent == output))
+
+
+def names_of_sweeps(output: Path) -> list[str]:
+    """The names of the sweeps below `output`, by the alphabet."""
+    try:
+        return [path.name for path in sorted(output.iterdir()) if is_sweep(path)]
+    except OSError:
+        return []
 
 
 def _known(output: Path) -> str:
-    names = names_with_runs(output)
-    if not names:
-        return "There are no runs there yet; `rnnbench train CONFIG` makes one"
-    return f"Names with runs: {', '.join(names)}"
+    known = {"Names with runs": names_with_runs(output), "Sweeps": names_of_sweeps(output)}
+    said = [f"{what}: {', '.join(names)}" for what, names in known.items() if names]
+    return ". ".join(said) or "There are no runs there yet; `rnnbench train CONFIG` makes one"
 
 
 def _is_name(text: str) -> bool:

@@ -150,4 +150,19 @@ def test_all_runs_are_those_of_names_and_of_sweeps(output, sweep):
     runs = rundir.all_runs(output)
     assert runs[0] == alone
     assert _names(runs[1:]) == OF_SWEEP
+
+
+def test_names_are_those_of_configs_or_of_sweeps(output, sweep):
+    assert rundir.names_with_runs(output) == []
+    make_run(output, "toy_gru")
+    make_sweep(output, "cells", [])
+    sweep.plan.write_text("{")  # it is a sweep still
+    (output / "notes").mkdir()
+    (output / "notes.txt").touch()
     assert rundir.names_with_runs(output) == ["toy_gru"]
+    assert rundir.names_of_sweeps(output) == ["cells", "widths"]
+    for nowhere in (output / "nowhere", output / "notes.txt"):
+        assert rundir.names_with_runs(nowhere) == rundir.names_of_sweeps(nowhere) == []
+    for find in (rundir.find, rundir.find_all):
+        with pytest.raises(RunError, match=r"Names with runs: toy_gru\. Sweeps: cells, widths$"):
+            find("nothing", output)
