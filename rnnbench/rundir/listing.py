@@ -16,15 +16,16 @@ def find(run: str, output: Path) -> RunDirectory:
     """The run that a user means.
 
     Args:
-        run: a run directory, or a config's name for its newest run below `output`.
+        run: a run directory, also by its path below `output`; or a config's name for its newest
+            run there.
         output: the directory of all runs.
 
     Raises:
         RunError: there is no such run.
     """
-    path = Path(run)
-    if is_run(path):
-        return RunDirectory(path)
+    for path in (Path(run), output / run):
+        if is_run(path):
+            return RunDirectory(path)
     try:
         runs = runs_of(output / run) if _is_name(run) else []
     except OSError as error:
@@ -37,7 +38,7 @@ def find(run: str, output: Path) -> RunDirectory:
             f"{run}: this is a sweep, not a run; `rnnbench compare {run}` takes it whole. Its "
             f"runs are in {sweep.path}/*/"
         )
-    if os.path.exists(path):
+    if os.path.exists(run):
         raise RunError(
             f"{run}: this is not a run directory: it has no config.yaml and manifest.json. "
             f"{_known(output)}"

@@ -61,6 +61,13 @@ def test_find_takes_a_directory_or_a_name_for_its_newest_run(tmp_path):
     assert rundir.find("toy", tmp_path) == newer[-1]
 
 
+def test_find_takes_a_path_below_the_directory_of_runs(output, sweep):
+    run = make_run(output, "toy_gru")
+    assert rundir.find(f"toy_gru/{run.path.name}", output) == run
+    (trial,) = (sweep.path / "toy-units-4").iterdir()
+    assert rundir.find(f"widths/toy-units-4/{trial.name}", output) == RunDirectory(trial)
+
+
 def test_find_says_what_there_is(tmp_path):
     with pytest.raises(RunError, match="There are no runs there yet"):
         rundir.find("toy", tmp_path / "runs")
