@@ -7,6 +7,7 @@ from paths import CONFIGS
 from rnnbench import rundir
 from rnnbench.config import load_config
 from rnnbench.config.loading import Override
+from rnnbench.rundir import SweepDirectory
 
 STARTED = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 
@@ -19,9 +20,10 @@ def make_run(
     seed=0,
     figures=None,
     history=None,
-    parameters=1000,
+    epochs=None,
     status="finished",
     minutes=0,
+    **manifest,
 ):
     """Write the directory of a run.
 
@@ -33,9 +35,10 @@ def make_run(
         figures: loss and metrics of the final model on every split; 0.5 where left out.
         history: a row for each epoch; where left out, each epoch is better than the one before and
             takes 2 seconds, the first one 3.
-        parameters: of the model.
+        epochs: how many of the config's were trained; all where left out.
         status: how the run stands; only a finished one has metrics.
         minutes: how long after `STARTED` it was started.
+        manifest: what its manifest says otherwise, by key, such as `parameters`.
     """
     changes = {"training.epochs": 3, "seed": seed} | (changes or {})
     overrides = [Override(key, value, f"--set {key}") for key, value in changes.items()]
@@ -47,16 +50,24 @@ def make_run(
     files = {f"/cache/{file.name}": f"sha256:{file.sha256}" for file in config.dataset.files()}
     run.write_manifest(
         {
+            "command": ["rnnbench", "train", f"{config.name}.yaml", "--seed", str(seed)],
             "status": status,
             "started": started.isoformat(timespec="seconds"),
+            "ended": (started + timedelta(seconds=7)).isoformat(timespec="seconds"),
             "seed": seed,
-            "parameters": parameters,
+            "parameters": 1000,
             "dataset": {"samples": samples, "files": files},
+            "versions": {"rnnbench": "1", "keras": "3.15.1", "tensorflow": "2.21.0"},
+            "platform": "Linux",
+            "device": "CPU (x86_64)",
+            "threads": {"intra_op": 0, "inter_op": 0, "recurrences": 2},
+            "git": {"commit": "c0ffee", "dirty": False},
             "seconds": 7.0,
+            **manifest,
         }
     )
     final = dict.fromkeys(config.training.figures(validation=False), 0.5) | (figures or {})
-    for row in _rows(config, final) if history is None else history:
+    for row in _rows(config, final)[:epochs] if history is None else history:
         run.append_history(row)
     if status == "finished":
         run.write_metrics(dict.fromkeys(samples, final))
@@ -65,15 +76,16 @@ def make_run(
 
 def _rows(config, final):
     names = config.training.figures(validation="validation" in config.dataset.samples())
-    epochs = config.training.epochs
-    for epoch in range(1, epochs + 1):
-        done = epoch / epochs
+    rows = []
+    for epoch in range(1, config.training.epochs + 1):
+        done = epoch / config.training.epochs
         figures = {}
         for name in names:
             value = final[name.removeprefix("val_")]
             figures[name] = value / done if name.endswith("loss") else value * done
         seconds = 3.0 if epoch == 1 else 2.0
-        yield {"epoch": epoch, **figures, "learning_rate": 0.001, "seconds": seconds}
+        rows.append({"epoch": epoch, **figures, "learning_rate": 0.001, "seconds": seconds})
+    return rows
 
 
 def make_seeds(output, values, config="imdb_lstm", changes=None, *, figure="accuracy", **options):
@@ -82,3 +94,11 @@ def make_seeds(output, values, config="imdb_lstm", changes=None, *, figure="accu
         make_run(output, config, changes, seed=seed, figures={figure: value}, **options)
         for seed, value in enumerate(values)
     ]
+
+
+def make_sweep(output, name, trials):
+    """A sweep's directory with a plan of these trials, pairs of a name and a seed; no runs."""
+    sweep = SweepDirectory(output / name)
+    sweep.make()
+    sweep.write_plan({"trials": [{"name": trial, "seed": seed} for trial, seed in trials]})
+    return sweep

@@ -46,6 +46,16 @@ Configs = Annotated[
     list[str],
     typer.Argument(metavar="CONFIG…", help=_CONFIG_HELP, autocompletion=complete_config),
 ]
+# A command with it says itself what to give where it is left out.
+OptionalConfigs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="CONFIG…",
+        help="YAML files, or names of shipped configs.",
+        show_default=False,
+        autocompletion=complete_config,
+    ),
+]
 ConfigOrRun = Annotated[
     str,
     typer.Argument(
@@ -90,6 +100,8 @@ Junit = Annotated[
         show_default=False,
     ),
 ]
+Limit = Annotated[int | None, typer.Option(help="Keep at most that many samples of each split.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Take advice for errors.")]
 
 

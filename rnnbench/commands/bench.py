@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnnbench.commands.arguments import Json, Settings, find_config, make_overrides
-from rnnbench.commands.completion import complete_config
+from rnnbench.commands.arguments import (
+    Json,
+    Limit,
+    OptionalConfigs,
+    Quiet,
+    Settings,
+    find_config,
+    make_overrides,
+)
 from rnnbench.commands.console import print_json, print_note
 from rnnbench.commands.pictures import reserve_picture
 from rnnbench.commands.times import draw_times, print_times
@@ -26,15 +33,7 @@ class Against(StrEnum):
 
 
 def bench(
-    configs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="CONFIG…",
-            help="YAML files, or names of shipped configs.",
-            show_default=False,
-            autocompletion=complete_config,
-        ),
-    ] = None,
+    configs: OptionalConfigs = None,
     against: Annotated[
         Against | None,
         typer.Option(help="Measure a script of plain Keras beside each config."),
@@ -51,9 +50,7 @@ def bench(
     epochs: Annotated[
         int, typer.Option(min=1, metavar="N", help="Measured epochs, after one to warm up.")
     ] = 3,
-    limit: Annotated[
-        int | None, typer.Option(help="Keep at most that many samples of each split.")
-    ] = None,
+    limit: Limit = None,
     evaluate: Annotated[
         bool, typer.Option("--evaluate", help="Also time the evaluation of the test split.")
     ] = False,
@@ -62,7 +59,7 @@ def bench(
         typer.Option(metavar="FILE", help="Draw the times to a PNG, SVG or PDF."),
     ] = None,
     json: Json = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure how fast configs train: times, throughput and memory, each in a fresh process."""
     if not configs:

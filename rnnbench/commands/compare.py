@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rnnbench.commands.arguments import Expect, Json, Junit, Output
-from rnnbench.commands.completion import complete_run
+from rnnbench.commands.completion import complete_run_or_sweep
 from rnnbench.commands.console import print_json, print_note, print_result
 from rnnbench.commands.differences import print_comparison
 from rnnbench.commands.gates import Gates
@@ -34,7 +34,7 @@ Runs = Annotated[
         help="Run directories; names of sweeps or configs, for all their runs; or patterns, such "
         "as 'imdb_*'.",
         show_default=False,
-        autocompletion=complete_run,
+        autocompletion=complete_run_or_sweep,
     ),
 ]
 

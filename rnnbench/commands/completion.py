@@ -1,4 +1,4 @@
-"""What the shell may complete: shipped configs, YAML files, runs."""
+"""What the shell may complete: shipped configs, YAML files, runs, sweeps."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ def complete_run(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)] + [
         path for path in _paths(incomplete) if path.endswith("/")
     ]
+
+
+def complete_run_or_sweep(incomplete: str) -> list[str]:
+    """What `complete_run` gives, and names of sweeps."""
+    from rnnbench import rundir
+
+    sweeps = rundir.names_of_sweeps(rundir.default_output())
+    return [name for name in sweeps if name.startswith(incomplete)] + complete_run(incomplete)
 
 
 def complete_config_or_run(incomplete: str) -> list[str]:

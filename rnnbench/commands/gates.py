@@ -52,7 +52,7 @@ class Gates:
 
         Args:
             command: its name, such as `train`.
-            config: the name of the config that it works on.
+            config: what it works on: a config's name, or what the user named to compare.
 
         Raises:
             InputError: the file is there already, or cannot be made.

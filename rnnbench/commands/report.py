@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rnnbench.commands.completion import complete_run
+from rnnbench.commands.completion import complete_run_or_sweep
 from rnnbench.commands.console import print_result
 from rnnbench.commands.files import reserve_file
 from rnnbench.errors import InputError
@@ -24,7 +24,7 @@ def report(
             metavar="RUN|SWEEP",
             help="A run's or a sweep's directory, a sweep's name, or a config's name for its "
             "newest run.",
-            autocompletion=complete_run,
+            autocompletion=complete_run_or_sweep,
         ),
     ],
     output: Annotated[

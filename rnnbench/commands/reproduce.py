@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from rnnbench.commands.arguments import Json, Output, Run
+from rnnbench.commands.arguments import Json, Output, Quiet, Run
 from rnnbench.commands.console import print_json, print_result
 from rnnbench.errors import RnnbenchError
 
@@ -18,7 +18,7 @@ def reproduce(
     run: Run,
     output: Output = None,
     json: Json = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run a run's config, seed and data again into a new run, and compare both.
 

@@ -46,7 +46,11 @@ class Status(StrEnum):
 def runs(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]…", help="Configs' names. Default: all.", show_default=False),
+        typer.Argument(
+            metavar="[NAME]…",
+            help="Names of configs or sweeps. Default: all.",
+            show_default=False,
+        ),
     ] = None,
     status: Annotated[Status | None, typer.Option(help="Only runs that stand so.")] = None,
     sort: Annotated[Column, typer.Option(help="Smallest, or newest, first.")] = Column.age,
@@ -58,18 +62,20 @@ def runs(
     from rnnbench import rundir
     from rnnbench.training.overview import read_overview
 
-    found = [read_overview(run) for run in rundir.all_runs(output or rundir.default_output())]
-    chosen = [
+    output = output or rundir.default_output()
+    named = [
         run
-        for run in found
-        if (not names or run.name in names) and (status is None or run.status == status.value)
+        for run in rundir.all_runs(output)
+        if not names or not set(names).isdisjoint(run.path.parent.relative_to(output).parts)
     ]
+    found = [read_overview(run) for run in named]
+    chosen = [run for run in found if status is None or run.status == status.value]
     chosen.sort(key=lambda run: _key(run, sort), reverse=reverse)
     if json:
         print_json([run.as_json() for run in chosen])
         return
     if not chosen:
-        print_result(f"no such runs in {output or rundir.default_output()}/")
+        print_result(f"no such runs in {output}/")
         return
     table = new_table()
     table.add_column("run", no_wrap=True)
@@ -78,7 +84,7 @@ def runs(
         table.add_column(column, justify="right", no_wrap=True)
     for run in chosen:
         table.add_row(
-            f"{run.name}/{run.run.path.name}",
+            str(run.run.path.relative_to(output)),
             run.status,
             _written(run.seed),
             _epochs(run),
@@ -134,7 +140,7 @@ def _commands(overview: Overview) -> dict[str, str]:
     commands = {}
     if overview.status in ("interrupted", "failed"):
         commands["resume"] = f"rnnbench train --resume {path}"
-    if overview.run.model.exists() or overview.run.state.exists():
+    if overview.run.model.exists() or overview.run.has_state():
         text = overview.run.vocabulary.exists()
         given = '--text "…"' if text else "--values …"
         commands["evaluate"] = f"rnnbench evaluate {path}"

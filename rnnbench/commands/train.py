@@ -10,7 +10,9 @@ from rnnbench.commands.arguments import (
     Expect,
     Json,
     Junit,
+    Limit,
     Output,
+    Quiet,
     Settings,
     Strict,
     find_config,
@@ -52,9 +54,7 @@ def train(
     set_: Settings = None,
     seed: Annotated[int | None, typer.Option(help="The seed of the run.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Keep at most that many samples of each split.")
-    ] = None,
+    limit: Limit = None,
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Try it out: 64 samples of each split, one epoch.")
     ] = False,
@@ -72,7 +72,7 @@ def train(
         ),
     ] = False,
     json: Json = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a config's model, evaluate it and write everything to a new run directory."""
     from rnnbench import rundir

@@ -7,14 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnbench.comparison.statistics import Estimate, estimate
+from rnnbench.comparison.statistics import INTERVAL_NAMES, Estimate, estimate
 
 if TYPE_CHECKING:
     from rnnbench.comparison.compare import Comparison
     from rnnbench.comparison.groups import Group
     from rnnbench.plots import Mean
-
-_INTERVALS = {"t": "Student's t", "bootstrap": "bootstrap"}
 
 
 def draw_comparison(comparison: Comparison, directory: Path) -> list[Path]:
@@ -137,7 +135,7 @@ def _intervals(comparison: Comparison) -> str:
     """What the bars of a title's picture are; nothing where there are none."""
     if all(e[comparison.metric].low is None for e in comparison.estimates):
         return ""
-    return f"\nbars: 95% interval of the mean ({_INTERVALS[comparison.interval]})"
+    return f"\nbars: 95% interval of the mean ({INTERVAL_NAMES[comparison.interval]})"
 
 
 def _label(group: Group) -> str:
@@ -147,9 +145,9 @@ def _label(group: Group) -> str:
 
 def _note(found: Estimate) -> str:
     n = len(found.values)
-    if found.low is None or found.high is None:
+    if found.half_width is None:
         return f"{found.mean:.4f}\n1 seed"
-    return f"{found.mean:.4f} ± {(found.high - found.low) / 2:.4f}\n{n} seeds"
+    return f"{found.mean:.4f} ± {found.half_width:.4f}\n{n} seeds"
 
 
 def _words(name: str) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _WITHOUT_EFFECT = ("name", "seed", "silence", "sweep", "training.checkpoint_every")
 # Keys of a dataset that only say how many samples each split has, which is compared itself.
 _ONLY_SIZES = {"type", "validation_split", "limit"}
+# So much of a file's hash tells it from others.
+_DIGEST = len("sha256:") + 12
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class FinishedRun:
         dataset, _ = require_trainable(self.config)
         recorded = self.manifest["dataset"]
         if recorded["files"]:
-            of = {"files": ", ".join(sorted(digest for digest in recorded["files"].values()))}
+            of = {"files": tuple(sorted(map(str, recorded["files"].values())))}
         else:
             of = dataset.model_dump(mode="json", exclude=_ONLY_SIZES)
         samples = {f"{split} samples": size for split, size in recorded["samples"].items()}
@@ -146,7 +148,7 @@ def _read(run: RunDirectory) -> FinishedRun:
     _, training = require_trainable(config)
     history = run.read_history()
     best = best_of(history, next(iter(training.metrics), "loss"))
-    if best is None:
+    if best is None or not history[0].keys() >= set(training.figures(validation=False)):
         raise RunError(f"{run.history}: damaged: it holds no epoch with the config's metrics")
     try:
         read = FinishedRun(
@@ -194,4 +196,6 @@ def _differing_data(a: dict[str, Any], b: dict[str, Any]) -> Iterator[str]:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(digest[:_DIGEST] for digest in value)
     return "none" if value is None else written(value)[:60]

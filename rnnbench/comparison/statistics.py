@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 Interval = Literal["t", "bootstrap"]
+INTERVAL_NAMES: Mapping[Interval, str] = {"t": "Student's t", "bootstrap": "bootstrap"}
 
 CONFIDENCE = 0.95
 _RESAMPLES = 9_999

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.comparison import digits
+from rnnbench.comparison.statistics import INTERVAL_NAMES
 from rnnbench.config.difference import written
 
 if TYPE_CHECKING:
     from rnnbench.comparison.compare import Comparison
 
-# How intervals, and how p-values are found.
-_METHODS = {"t": ("Student's t", "Student's t"), "bootstrap": ("bootstrap", "permutation")}
+# How p-values are found, by how intervals are.
+_TESTS = {"t": "Student's t", "bootstrap": "permutation"}
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -89,7 +90,7 @@ def differences_heading(comparison: Comparison) -> tuple[str, str]:
     told = comparison.differences[comparison.metric]
     groups, tests = len(comparison.groups), comparison.tests[comparison.metric]
     beside = "" if len(told) == groups * (groups - 1) // 2 else " from the best group"
-    interval, test = _METHODS[comparison.interval]
+    interval, test = INTERVAL_NAMES[comparison.interval], _TESTS[comparison.interval]
     if interval == test:
         method = f"95% intervals and p by {interval}"
     else:
@@ -157,14 +158,15 @@ def as_latex(comparison: Comparison) -> str:
         ),
         strict=True,
     )
-    told = [
-        f"% {group.label}: {', '.join(f'{k}={written(v)}' for k, v in group.settings.items())}"
-        for group in comparison.groups
-        if setting_columns(comparison)
-    ]
+    told = []
+    if setting_columns(comparison):
+        told = [
+            f"% {group.label}: {', '.join(f'{k}={written(v)}' for k, v in group.settings.items())}"
+            for group in comparison.groups
+        ]
     return "\n".join(
         [
-            f"% n seeds each; 95% intervals of the mean: {_METHODS[comparison.interval][0]}",
+            f"% n seeds each; 95% intervals of the mean: {INTERVAL_NAMES[comparison.interval]}",
             *told,
             rf"\begin{{tabular}}{{{''.join('l' if c.is_text else 'r' for c in columns)}}}",
             r"\toprule",

@@ -34,7 +34,7 @@ def describe_run(run: RunDirectory) -> Page:
     """The report of a run.
 
     Raises:
-        RunError: its manifest or its metrics are damaged.
+        RunError: its manifest, its metrics or its history is damaged.
     """
     overview = read_overview(run)
     manifest, metrics, history = run.read_manifest(), run.read_metrics(), run.read_history()

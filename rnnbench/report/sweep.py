@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,8 @@ from rnnbench import plots
 from rnnbench.comparison.compare import Comparison, compare
 from rnnbench.comparison.pictures import pictures
 from rnnbench.comparison.runs import require_same_data
-from rnnbench.config.difference import leaves
+from rnnbench.comparison.statistics import INTERVAL_NAMES
+from rnnbench.config.difference import leaves, written
 from rnnbench.config.training import is_maximised
 from rnnbench.errors import InputError, RunError
 from rnnbench.report.environment import describe_environment
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rnnbench.comparison.statistics import Estimate
     from rnnbench.rundir import SweepDirectory
 
-# A trial, its seed, and its newest run: None where it has none yet.
+# A trial, its seed, and the run that counts: None where it has none yet.
 _Trial = tuple[str, int, Overview | None]
 
 
@@ -45,12 +45,7 @@ def describe_sweep(sweep: SweepDirectory) -> Page:
     Raises:
         RunError: its plan, or what a run's files say, is damaged.
     """
-    plan = sweep.read_plan()
-    trials: list[_Trial] = []
-    for trial in plan["trials"]:
-        runs = sweep.runs_of(str(trial["name"]), int(trial["seed"]))
-        newest = read_overview(runs[-1]) if runs else None
-        trials.append((str(trial["name"]), int(trial["seed"]), newest))
+    trials = [(name, seed, _find_run(sweep, name, seed)) for name, seed in sweep.trials()]
     comparison, said = _compare(sweep, trials)
     overviews = [overview for _, _, overview in trials if overview is not None]
     return Page(
@@ -62,9 +57,16 @@ def describe_sweep(sweep: SweepDirectory) -> Page:
             Section("Runs", [_runs(trials), *_errors(trials), *_left_out(comparison)]),
             Section("Config", _config(comparison.groups) if comparison else []),
             describe_environment(_manifests(overviews)),
-            Section("How to repeat", _commands(sweep, plan, overviews)),
+            Section("How to repeat", _commands(sweep, trials)),
         ],
     )
+
+
+def _find_run(sweep: SweepDirectory, name: str, seed: int) -> Overview | None:
+    """A trial's newest run that has finished, for that is compared; else its newest."""
+    overviews = [read_overview(run) for run in sweep.runs_of(name, seed)]
+    finished = [overview for overview in overviews if overview.status == "finished"]
+    return next(reversed(finished or overviews), None)
 
 
 def _compare(
@@ -122,9 +124,8 @@ def _groups(comparison: Comparison) -> list[Table | Points]:
     ]
     metrics = [_words(name) for name in comparison.metrics]
     headings = ["group", *keys, "seeds", *metrics, "parameters", "epochs", "best epoch", "s/epoch"]
-    caption = "Mean over seeds ± half of its 95% interval" + (
-        " (bootstrap)" if comparison.interval == "bootstrap" else " (Student's t)"
-    )
+    method = INTERVAL_NAMES[comparison.interval]
+    caption = f"Mean over seeds ± half of its 95% interval ({method})"
     blocks: list[Table | Points] = [Table(caption, headings, rows)]
     for metric in comparison.metrics:
         sentences = [difference.sentence for difference in comparison.differences[metric]]
@@ -151,7 +152,7 @@ def _runs(trials: Sequence[_Trial]) -> Table:
     metric = next((overview.metric for _, _, overview in trials if overview), "metric")
     headings = ["trial", "seed", "status", "epochs", f"best {metric}", "best epoch"]
     headings += [f"test {metric}", "parameters", "seconds", "run"]
-    return Table("The newest run of each trial", headings, [_run(trial) for trial in trials])
+    return Table("The run of each trial", headings, [_run(trial) for trial in trials])
 
 
 def _run(trial: _Trial) -> list[Cell]:
@@ -211,9 +212,8 @@ def _setting(settings: Mapping[str, Any], key: str) -> Cell:
     if key not in settings:
         return Cell("")
     value = settings[key]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Cell(str(value), value)
-    return Cell(value if isinstance(value, str) else json.dumps(value))
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return Cell(written(value), value if is_number else None)
 
 
 def _manifests(overviews: Sequence[Overview]) -> list[dict[str, Any]]:
@@ -227,19 +227,18 @@ def _manifests(overviews: Sequence[Overview]) -> list[dict[str, Any]]:
     return found
 
 
-def _commands(
-    sweep: SweepDirectory, plan: Mapping[str, Any], overviews: Sequence[Overview]
-) -> list[Code]:
+def _commands(sweep: SweepDirectory, trials: Sequence[_Trial]) -> list[Code]:
     blocks = []
-    if plan.get("command"):
-        blocks.append(Code("As it was called", [shlex.join(plan["command"])]))
-    paths = [o.run.path for o in overviews if o.status == "finished"]
+    command = sweep.read_plan().get("command")
+    if command:
+        blocks.append(Code("As it was called", [shlex.join(command)]))
+    paths = [o.run.path for _, _, o in trials if o is not None and o.status == "finished"]
     if paths:
         lines = [f"rnnbench reproduce {shlex.quote(str(path))}" for path in paths]
         blocks.append(Code("Run one again, and compare to the last bit", lines))
     lines = [
-        f"rnnbench train {shlex.quote(str(sweep.config(str(t['name']))))} --seed {t['seed']}"
-        for t in plan["trials"]
+        f"rnnbench train {shlex.quote(str(sweep.config(name)))} --seed {seed}"
+        for name, seed, _ in trials
     ]
     blocks.append(Code("Train the config of a trial, every default written out", lines))
     return blocks
@@ -250,9 +249,8 @@ def _estimate(found: Estimate, decimals: int = 4) -> Cell:
 
 
 def _mean(found: Estimate, decimals: int = 4) -> str:
-    if found.low is None or found.high is None:
-        return f"{found.mean:.{decimals}f}"
-    return f"{found.mean:.{decimals}f} ± {(found.high - found.low) / 2:.{decimals}f}"
+    half = found.half_width
+    return f"{found.mean:.{decimals}f}" + ("" if half is None else f" ± {half:.{decimals}f}")
 
 
 def _words(name: str) -> str:

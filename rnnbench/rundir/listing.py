@@ -16,15 +16,16 @@ def find(run: str, output: Path) -> RunDirectory:
     """The run that a user means.
 
     Args:
-        run: a run directory, or a config's name for its newest run below `output`.
+        run: a run directory, also by its path below `output`; or a config's name for its newest
+            run there.
         output: the directory of all runs.
 
     Raises:
         RunError: there is no such run.
     """
-    path = Path(run)
-    if is_run(path):
-        return RunDirectory(path)
+    for path in (Path(run), output / run):
+        if is_run(path):
+            return RunDirectory(path)
     try:
         runs = runs_of(output / run) if _is_name(run) else []
     except OSError as error:
@@ -37,7 +38,7 @@ def find(run: str, output: Path) -> RunDirectory:
             f"{run}: this is a sweep, not a run; `rnnbench compare {run}` takes it whole. Its "
             f"runs are in {sweep.path}/*/"
         )
-    if os.path.exists(path):
+    if os.path.exists(run):
         raise RunError(
             f"{run}: this is not a run directory: it has no config.yaml and manifest.json. "
             f"{_known(output)}"
@@ -107,17 +108,23 @@ def all_runs(output: Path) -> list[RunDirectory]:
 def names_with_runs(output: Path) -> list[str]:
     """The names of configs that have runs below `output`, by the alphabet; sweeps are none."""
     try:
-        parents = [run.path.parent for run in all_runs(output)]
-    except RunError:
+        return [path.name for path in sorted(output.iterdir()) if runs_of(path)]
+    except OSError:
         return []
-    return list(dict.fromkeys(parent.name for parent in parents if parent.parent == output))
+
+
+def names_of_sweeps(output: Path) -> list[str]:
+    """The names of the sweeps below `output`, by the alphabet."""
+    try:
+        return [path.name for path in sorted(output.iterdir()) if is_sweep(path)]
+    except OSError:
+        return []
 
 
 def _known(output: Path) -> str:
-    names = names_with_runs(output)
-    if not names:
-        return "There are no runs there yet; `rnnbench train CONFIG` makes one"
-    return f"Names with runs: {', '.join(names)}"
+    known = {"Names with runs": names_with_runs(output), "Sweeps": names_of_sweeps(output)}
+    said = [f"{what}: {', '.join(names)}" for what, names in known.items() if names]
+    return ". ".join(said) or "There are no runs there yet; `rnnbench train CONFIG` makes one"
 
 
 def _is_name(text: str) -> bool:

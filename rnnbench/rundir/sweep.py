@@ -100,19 +100,34 @@ class SweepDirectory:
         """The runs of a trial, oldest first."""
         return runs_of(self.path / trial, seed)
 
+    def trials(self) -> list[tuple[str, int]]:
+        """The name and the seed of each trial, in the order of the plan.
+
+        Raises:
+            RunError: the plan is missing or damaged.
+        """
+        listed = self.read_plan().get("trials")
+        if not isinstance(listed, list):
+            raise RunError(f"{self.plan}: damaged: trials: received {listed!r}, expected a list")
+        trials: list[tuple[str, int]] = []
+        for i, trial in enumerate(listed):
+            match trial:
+                case {"name": str(name), "seed": int(seed)}:
+                    trials.append((name, seed))
+                case _:
+                    raise RunError(
+                        f"{self.plan}: damaged: trials.{i}: received {trial!r}, expected a name, "
+                        "and a whole number as seed"
+                    )
+        return trials
+
     def runs(self) -> list[RunDirectory]:
         """All runs, in the order of the plan.
 
         Raises:
-            RunError: the plan is damaged.
+            RunError: the plan is missing or damaged.
         """
-        try:
-            trials = [(str(t["name"]), int(t["seed"])) for t in self.read_plan()["trials"]]
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(
-                f"{self.plan}: damaged: it lists no trials, with a name and a seed each: {error!r}"
-            ) from error
-        return [run for trial in trials for run in self.runs_of(*trial)]
+        return [run for trial in self.trials() for run in self.runs_of(*trial)]
 
 
 def is_sweep(path: Path) -> bool:

@@ -32,7 +32,7 @@ def render_junit(
 
     Args:
         command: its name, such as `train`.
-        config: the name of the config that it worked on.
+        config: what it worked on: a config's name, or what the user named to compare.
         started: when, in UTC.
         seconds: how long it took.
         expectations: all of them.

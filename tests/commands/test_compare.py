@@ -3,12 +3,11 @@ import io
 import json
 
 import pytest
-from made_runs import make_run, make_seeds
+from made_runs import make_run, make_seeds, make_sweep
 
 from rnnbench.commands.console import _WIDE
 from rnnbench.commands.differences import split_columns
 from rnnbench.comparison.tables import Column
-from rnnbench.rundir import SweepDirectory
 
 
 @pytest.fixture
@@ -47,15 +46,8 @@ def test_patterns_names_and_directories_name_the_same_runs(rnnbench, two_cells):
 
 
 def test_a_sweep_is_compared_whole(rnnbench, in_tmp):
-    sweep = SweepDirectory(in_tmp / "runs" / "widths")
-    sweep.make()
-    sweep.write_plan(
-        {
-            "trials": [
-                {"name": f"toy-units-{units}", "seed": seed} for units in (8, 16) for seed in (0, 1)
-            ]
-        }
-    )
+    trials = [(f"toy-units-{units}", seed) for units in (8, 16) for seed in (0, 1)]
+    sweep = make_sweep(in_tmp / "runs", "widths", trials)
     for units in (16, 8):
         changes = {"name": f"toy-units-{units}", "model.layers.0.units": units}
         make_seeds(sweep.path, [1 / units, 1.2 / units], "toy_gru", changes, figure="loss")

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_runs import make_run, make_sweep
 
 from rnnbench.commands.completion import complete_config, complete_run
 
@@ -51,6 +52,20 @@ def test_the_shell_completes_commands_configs_and_runs(toy_runs, tmp_path, line,
         (run,) = (toy_runs[0] / "runs" / "toy").iterdir()
         offered = [f"runs/toy/{run.name}/"]
     assert _complete(line, tmp_path) == offered
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("rnnbench compare toy_gru to", ["toy_cells", "toy_gru"]),
+        ("rnnbench report to", ["toy_cells", "toy_gru"]),
+        ("rnnbench show to", ["toy_gru"]),
+    ],
+)
+def test_names_of_sweeps_are_offered_where_they_are_taken(in_tmp, line, offered):
+    make_run(in_tmp / "runs", "toy_gru")
+    make_sweep(in_tmp / "runs", "toy_cells", [("toy_cells-gru", 0)])
+    assert _complete(line, in_tmp) == offered
 
 
 def test_paths_are_offered_with_their_directories(in_tmp):

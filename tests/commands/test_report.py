@@ -2,15 +2,15 @@ import subprocess
 import sys
 
 import pytest
-from made_runs_report import make_run, make_sweep
+from made_runs import make_run, make_sweep
 from pages import PageReader
 
 
 def test_a_run_by_its_name_and_by_its_directory(rnnbench, in_tmp):
     run = make_run(in_tmp / "runs")
-    assert rnnbench("report", "lstm").out == "report.html\n"
+    assert rnnbench("report", "imdb_lstm").out == "report.html\n"
     assert PageReader((in_tmp / "report.html").read_text()).text.startswith(
-        "lstm, seed 0 lstm, seed 0 Status: finished"
+        "imdb_lstm, seed 0 imdb_lstm, seed 0 Status: finished"
     )
     result = rnnbench("report", run.path, "-o", "other.html")
     assert (result.code, result.out) == (0, "other.html\n")
@@ -19,7 +19,7 @@ def test_a_run_by_its_name_and_by_its_directory(rnnbench, in_tmp):
 
 def test_a_sweep_by_its_name_and_by_its_directory(rnnbench, in_tmp, monkeypatch):
     sweep = make_sweep(in_tmp / "elsewhere", "cells", [("cells-lstm", 0), ("cells-lstm", 1)])
-    make_run(sweep.path, "cells-lstm")
+    make_run(sweep.path, changes={"name": "cells-lstm"})
     assert rnnbench("report", sweep.path, "--output", "a.html").code == 0
     monkeypatch.setenv("RNNBENCH_RUNS", "elsewhere")
     assert rnnbench("report", "cells", "--output", "b.html").code == 0
@@ -31,7 +31,7 @@ def test_a_sweep_by_its_name_and_by_its_directory(rnnbench, in_tmp, monkeypatch)
 def test_a_file_that_is_there_is_left_alone(rnnbench, in_tmp):
     make_run(in_tmp / "runs")
     (in_tmp / "report.html").write_text("mine")
-    result = rnnbench("report", "lstm")
+    result = rnnbench("report", "imdb_lstm")
     assert (result.code, result.out) == (2, "")
     assert result.err == "error: --output: report.html: is there already\n"
     assert (in_tmp / "report.html").read_text() == "mine"
@@ -39,7 +39,7 @@ def test_a_file_that_is_there_is_left_alone(rnnbench, in_tmp):
 
 def test_a_file_that_cannot_be_written(rnnbench, in_tmp):
     make_run(in_tmp / "runs")
-    result = rnnbench("report", "lstm", "-o", "nowhere/report.html")
+    result = rnnbench("report", "imdb_lstm", "-o", "nowhere/report.html")
     assert result.code == 2
     assert "--output: nowhere/report.html: No such file or directory" in result.err
 
@@ -49,7 +49,7 @@ def test_what_is_no_run_leaves_no_file(rnnbench, in_tmp, what):
     make_run(in_tmp / "runs")
     result = rnnbench("report", what)
     assert result.code == 2
-    assert "Names with runs: lstm" in result.err
+    assert "Names with runs: imdb_lstm" in result.err
     assert not (in_tmp / "report.html").exists()
 
 
@@ -65,7 +65,7 @@ def test_tensorflow_is_not_loaded(in_tmp):
     code = (
         "import sys\n"
         "from rnnbench.cli import main\n"
-        "sys.argv = ['rnnbench', 'report', 'lstm']\n"
+        "sys.argv = ['rnnbench', 'report', 'imdb_lstm']\n"
         "try:\n    main()\n"
         "except SystemExit as stopped:\n    assert not stopped.code, stopped.code\n"
         "sys.exit(str({'tensorflow', 'keras'} & set(sys.modules) or 0))"

@@ -2,6 +2,7 @@ import json
 import shutil
 
 import pytest
+from made_runs import make_run, make_seeds, make_sweep
 
 
 @pytest.fixture
@@ -48,6 +49,46 @@ def test_filters_and_order(rnnbench, two_runs):
     assert rnnbench("runs", "other").out == "no such runs in runs/\n"
     assert rnnbench("runs", "-o", "nowhere").code == 0
     assert rnnbench("runs", "--status", "lost").code == 2
+
+
+@pytest.fixture
+def with_sweep(in_tmp):
+    """A run of toy_gru; and a sweep with two runs, which it returns."""
+    make_run(in_tmp / "runs", "toy_gru")
+    sweep = make_sweep(in_tmp / "runs", "widths", [("toy-units-8", 0), ("toy-units-8", 1)])
+    make_seeds(sweep.path, [0.5, 0.6], "toy_gru", {"name": "toy-units-8"}, figure="loss")
+    return sweep
+
+
+def test_a_sweep_has_all_its_runs(rnnbench, with_sweep):
+    def names(*arguments):
+        rows = json.loads(rnnbench("runs", *arguments, "--sort", "name", "--json").out)
+        return [row["name"] for row in rows]
+
+    assert names("widths") == names("toy-units-8") == ["toy-units-8"] * 2
+    assert names("widths", "toy_gru") == names() == ["toy-units-8"] * 2 + ["toy_gru"]
+    assert names("runs") == names("width") == []
+
+
+def test_what_is_listed_can_be_shown(rnnbench, with_sweep):
+    table = rnnbench("runs").out
+    for name in ("toy_gru", "widths/toy-units-8"):
+        (run, *_) = sorted((with_sweep.path.parent / name).iterdir())
+        listed = f"{name}/{run.name}"
+        assert f" {listed} " in table
+        for given in (listed, f"runs/{listed}"):
+            assert rnnbench("show", given).out.startswith(f"runs/{listed}\nstatus      finished")
+
+
+@pytest.mark.parametrize("command", ["runs", "compare widths", "report widths"])
+def test_a_damaged_plan_is_named(rnnbench, with_sweep, command):
+    with_sweep.plan.write_text('{"trials": [{"seed": 0}]}')
+    result = rnnbench(*command.split())
+    assert (result.code, result.out) == (2, "")
+    assert result.err == (
+        "error: runs/widths/sweep.json: damaged: trials.0: received {'seed': 0}, expected a name, "
+        "and a whole number as seed\n"
+    )
 
 
 def test_a_run_on_a_page(rnnbench, two_runs):

@@ -1,7 +1,7 @@
 import itertools
 
 import pytest
-from made_runs_report import make_run
+from made_runs import make_run
 from matplotlib.image import imread
 
 from rnnbench import plots
@@ -13,11 +13,22 @@ from rnnbench.comparison.pictures import draw_comparison
 def runs(tmp_path):
     """Two groups: three seeds that stopped after 4, 3 and 5 epochs, and one seed."""
     lstm = [
-        make_run(tmp_path, "lstm", seed, accuracy=0.8 + 0.01 * seed, epochs=epochs)
+        make_run(
+            tmp_path,
+            changes={"training.epochs": 5},
+            seed=seed,
+            figures={"accuracy": 0.8 + 0.01 * seed, "loss": 0.2 - 0.01 * seed},
+            epochs=epochs,
+            parameters=2441,
+        )
         for seed, epochs in enumerate((4, 3, 5))
     ]
     gru = make_run(
-        tmp_path, "gru", accuracy=0.75, parameters=2000, settings=["model.layers.1.type=gru"]
+        tmp_path,
+        "imdb_gru",
+        {"training.epochs": 4},
+        figures={"accuracy": 0.75, "loss": 0.25},
+        parameters=2000,
     )
     return [*lstm, gru]
 
@@ -52,7 +63,7 @@ def test_the_pictures_of_a_comparison(tmp_path, runs):
 def test_what_a_single_group_has_no_picture_of(tmp_path, runs):
     alone = draw_comparison(compare(runs[:1]), tmp_path)
     assert [path.name for path in alone] == ["curves.png", "metric.png"]
-    other = make_run(tmp_path, "other", settings=["training.batch_size=3"])
+    other = make_run(tmp_path, changes={"name": "other", "training.batch_size": 3}, parameters=2441)
     equal = draw_comparison(compare([runs[0], other]), tmp_path)
     assert [path.name for path in equal] == ["curves.png", "metric.png", "seconds.png"]
 
@@ -67,9 +78,9 @@ def test_curves_go_as_far_as_all_seeds_did(runs, calls, tmp_path):
     )
     lstm, gru = curves
     assert [len(lstm), len(gru)] == [3, 4]
-    assert lstm[0].value == pytest.approx(0.81 * 0.5)
-    # t(0.975, 2) = 4.303, the standard deviation is 0.01 / 2.
-    assert lstm[0].high - lstm[0].value == pytest.approx(4.303 * 0.005 / 3**0.5, rel=1e-3)
+    assert lstm[0].value == pytest.approx(0.81 / 5)
+    # t(0.975, 2) = 4.303, the standard deviation is 0.01 / 5.
+    assert lstm[0].high - lstm[0].value == pytest.approx(4.303 * 0.002 / 3**0.5, rel=1e-3)
     assert all(mean.low is None and mean.high is None for mean in gru)
 
 
@@ -82,7 +93,7 @@ def test_without_validation_in_all_runs_the_curves_are_those_of_training(runs, c
     ((_, curves, name, title, _),) = calls["draw_curves"]
     assert name == "training accuracy"
     assert title.startswith("training accuracy: ")
-    assert curves[1][0].value == pytest.approx(0.75 / 2 + 0.05)
+    assert curves[1][0].value == pytest.approx(0.75 / 4)
 
 
 def test_the_metric_with_its_interval_and_its_seeds(runs, calls, tmp_path):
@@ -101,7 +112,7 @@ def test_the_metric_against_parameters_and_seconds(runs, calls, tmp_path):
     of_parameters, of_seconds = calls["draw_against"]
     assert of_parameters[1] == [(2441, None, None), (2000, None, None)]
     assert of_parameters[3:5] == ("parameters", "test loss")
-    assert [cost.value for cost in of_seconds[1]] == pytest.approx([1.8, 1.8], abs=0.1)
+    assert [cost.value for cost in of_seconds[1]] == [2.0, 2.0]
     assert of_seconds[3:5] == ("seconds per epoch", "test loss")
     assert [mean.value for mean in of_seconds[2]] == pytest.approx([0.19, 0.25])
 

@@ -70,6 +70,7 @@ def test_what_has_not_finished_is_left_out(output):
         ("metrics.json", '{"test": {"accuracy": NaN, "loss": 1}}', "test.accuracy is nan"),
         ("history.csv", None, "damaged"),
         ("history.csv", "epoch,seconds\n1,2\n", "damaged"),
+        ("history.csv", "epoch,accuracy,seconds\n1,0.5,2\n", "damaged"),
         ("history.csv", "epoch,accuracy,seconds\n1,0.5,2\n2,0.", r"history\.csv: damaged"),
     ],
 )
@@ -143,3 +144,16 @@ def test_other_numbers_or_other_files_are_other_data(output):
     _change(other.manifest, dataset=dataset | {"files": {"/cache/imdb.npz": "sha256:12"}})
     with pytest.raises(InputError, match=r"files sha256:.* and sha256:12\."):
         _require(one, other)
+
+
+def test_of_several_files_each_is_told(output):
+    one, other = make_run(output), make_run(output, seed=1)
+    files = {"/cache/a": "sha256:" + "1" * 64, "/cache/b": "sha256:" + "2" * 64}
+    for run, last in ((one, "2"), (other, "3")):
+        dataset = json.loads(run.manifest.read_text())["dataset"]
+        of = files | {"/cache/b": "sha256:" + last * 64}
+        _change(run.manifest, dataset=dataset | {"files": of})
+    first = "sha256:" + "1" * 12
+    with pytest.raises(InputError) as raised:
+        _require(one, other)
+    assert f"files {first}, sha256:{'2' * 12} and {first}, sha256:{'3' * 12}." in str(raised.value)

@@ -7,7 +7,7 @@ import subprocess
 from html import unescape
 
 import pytest
-from made_runs_report import make_run, make_sweep
+from made_runs import make_run, make_sweep
 
 from rnnbench.report.page import render
 from rnnbench.report.run import describe_run
@@ -57,7 +57,7 @@ def page(tmp_path):
     trials = [("s-lstm", 0), ("s-lstm", 1), ("s-lstm", 2), ("s-gru", 0)]
     sweep = make_sweep(tmp_path, "s", trials)
     for (name, seed), accuracy in zip(trials[:3], (0.8, 0.9, 0.095), strict=True):
-        make_run(sweep.path, name, seed, accuracy=accuracy)
+        make_run(sweep.path, changes={"name": name}, seed=seed, figures={"accuracy": accuracy})
     return render(describe_sweep(sweep))
 
 
@@ -114,7 +114,7 @@ def test_pictures_and_page_are_light_or_dark_together(ask, page, option, text, p
 
 @pytest.mark.parametrize("is_narrow", [True, False])
 def test_a_page_is_as_wide_as_its_window_and_loads_nothing(ask, page, tmp_path, is_narrow):
-    run = render(describe_run(make_run(tmp_path, "a_long_name_" * 6)))
+    run = render(describe_run(make_run(tmp_path, changes={"name": "a_long_name_" * 6})))
     for html in (page, run):
         found = ask(
             html,

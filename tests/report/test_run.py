@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from made_runs_report import SHA, make_run
+from made_runs import make_run
 from matplotlib.image import imsave
 from pages import PageReader
 
@@ -17,13 +17,14 @@ def _read(run):
 
 
 def test_a_finished_run(tmp_path):
-    run = make_run(tmp_path, seed=3)
+    figures = {"accuracy": 0.8, "loss": 0.2}
+    run = make_run(tmp_path, seed=3, figures=figures, parameters=2441)
     page = _read(run)
     assert page.headings == SECTIONS
     for said in (
-        "Status: finished, 4 of 4 epochs, 6 seconds of training and evaluation.",
-        "After training, on the test split: accuracy 0.8000, loss 0.2000.",
-        "The best validation accuracy is 0.7500, in epoch 4.",
+        "Status: finished, 3 of 3 epochs, 7 seconds of training and evaluation.",
+        "After training, on the test split: loss 0.2000, accuracy 0.8000.",
+        "The best validation accuracy is 0.8000, in epoch 3.",
         "The model has 2,441 parameters.",
         "type: embedding",
         "tensorflow 2.21.0",
@@ -31,8 +32,8 @@ def test_a_finished_run(tmp_path):
         "threads intra_op TensorFlow's choice",
         "threads recurrences 2",
         "git commit c0ffee",
-        f"/keras/datasets/imdb.npz {SHA}",
-        "rnnbench train lstm.yaml --seed 3",
+        *(" ".join(file) for file in run.read_manifest()["dataset"]["files"].items()),
+        "rnnbench train imdb_lstm.yaml --seed 3",
         f"rnnbench reproduce {run.path}",
         f"rnnbench train {run.config}",
     ):
@@ -48,7 +49,7 @@ def test_a_run_that_stopped_gets_what_there_is(tmp_path, status):
     run = make_run(tmp_path, epochs=2, status=status, **error)
     page = _read(run)
     assert page.headings == SECTIONS[1:]
-    assert f"Status: {status}, 2 of 4 epochs" in page.text
+    assert f"Status: {status}, 2 of 3 epochs" in page.text
     assert f"rnnbench train --resume {run.path}" in page.text
     assert "rnnbench reproduce" not in page.text
     assert ("It failed: the loss is <b>no longer</b> a number" in page.text) == bool(error)
@@ -56,7 +57,7 @@ def test_a_run_that_stopped_gets_what_there_is(tmp_path, status):
 
 def test_a_run_that_stopped_in_its_first_epoch(tmp_path):
     page = _read(make_run(tmp_path, epochs=0, status="running"))
-    assert "Status: interrupted, 0 of 4 epochs" in page.text
+    assert "Status: interrupted, 0 of 3 epochs" in page.text
     assert page.headings == SECTIONS[3:]
 
 
@@ -75,7 +76,7 @@ def test_without_test_split_or_validation(tmp_path):
     run.write_metrics({"train": {"accuracy": 0.9, "loss": 0.1}})
     text = _read(run).text
     assert "on the training split: accuracy 0.9000" in text
-    assert "The best training accuracy is 0.8000, in epoch 4." in text
+    assert "The best training accuracy is 0.5000, in epoch 3." in text
 
 
 def test_predictions_are_taken_as_the_run_has_drawn_them(tmp_path):
@@ -107,7 +108,7 @@ def test_a_damaged_config_is_shown_as_it_is(tmp_path):
     run = make_run(tmp_path)
     run.config.write_text("name: [")
     page = _read(run)
-    assert "4 of ? epochs" in page.text
+    assert "3 of ? epochs" in page.text
     assert "name: [" in page.text
 
 

@@ -1,5 +1,5 @@
 import pytest
-from made_runs_report import CONFIG, make_run, make_sweep
+from made_runs import make_run, make_sweep
 from pages import PageReader
 
 from rnnbench.report.page import render
@@ -7,7 +7,6 @@ from rnnbench.report.sweep import describe_sweep
 
 SECTIONS = ["Groups", "Pictures", "Runs", "Config", "Environment", "How to repeat"]
 TRIALS = [(name, seed) for name in ("cells-lstm", "cells-gru") for seed in (0, 1, 2)]
-GRU = ["model.layers.1.type=gru"]
 
 
 @pytest.fixture
@@ -18,12 +17,13 @@ def sweep(tmp_path):
 def _train(sweep, trials=TRIALS, **options):
     for name, seed in trials:
         is_gru = name.endswith("gru")
+        accuracy = (0.7 if is_gru else 0.8) + 0.01 * seed + 0.001 * is_gru * seed**2
         make_run(
             sweep.path,
-            name,
-            seed,
-            accuracy=(0.7 if is_gru else 0.8) + 0.01 * seed + 0.001 * is_gru * seed**2,
-            settings=GRU if is_gru else (),
+            "imdb_gru" if is_gru else "imdb_lstm",
+            {"name": name},
+            seed=seed,
+            figures={"accuracy": accuracy, "loss": 1 - accuracy},
             **options,
         )
 
@@ -43,7 +43,7 @@ def test_a_finished_sweep(sweep):
         "lstm − gru: +0.0983 ±",
         "Differences in test loss, seed by seed",
         "model.layers.1.type lstm gru",
-        "dataset.num_words 500",
+        "dataset.maxlen 500",
         f"rnnbench reproduce {sweep.path}/cells-gru/20260102T120000Z-s2",
         f"rnnbench train {sweep.path}/cells-gru.yaml --seed 2",
     ):
@@ -76,6 +76,14 @@ def test_an_unfinished_sweep_says_what_is_missing(sweep):
     assert "Runs that were not compared" in page.text
 
 
+def test_a_trial_that_was_run_again_has_its_finished_run(sweep):
+    _train(sweep)
+    _train(sweep, TRIALS[:1], status="running", epochs=1, minutes=1)
+    page = _read(sweep)
+    assert "6 of 6 runs of the plan finished." in page.text
+    assert "Interrupted" not in page.text
+
+
 def test_a_sweep_of_which_nothing_has_finished(sweep):
     _train(sweep, TRIALS[:1], status="failed", epochs=0)
     page = _read(sweep)
@@ -92,16 +100,15 @@ def test_a_sweep_that_has_not_begun(sweep):
 
 def test_other_data_is_said(tmp_path):
     sweep = make_sweep(tmp_path, "sizes", [("a", 0), ("b", 0)])
-    make_run(sweep.path, "a")
-    samples = {"samples": {"train": 10, "test": 50}, "files": {}}
-    make_run(sweep.path, "b", settings=["dataset.limit=10"], dataset=samples)
+    make_run(sweep.path, changes={"name": "a"})
+    make_run(sweep.path, changes={"name": "b", "dataset.limit": 10})
     assert "Some runs have other data than others" in _read(sweep).text
 
 
 def test_runs_that_cannot_be_compared_are_listed(tmp_path):
     sweep = make_sweep(tmp_path, "splits", [("a", 0), ("b", 0)])
-    make_run(sweep.path, "a")
-    run = make_run(sweep.path, "b", settings=["training.batch_size=3"])
+    make_run(sweep.path, changes={"name": "a"})
+    run = make_run(sweep.path, changes={"name": "b", "training.batch_size": 3})
     run.write_metrics({"train": {"accuracy": 0.5, "loss": 0.5}})
     page = _read(sweep)
     assert "The runs cannot be compared: the runs have no metric in common" in page.text
@@ -110,7 +117,7 @@ def test_runs_that_cannot_be_compared_are_listed(tmp_path):
 
 def test_one_group_has_no_differences(tmp_path):
     sweep = make_sweep(tmp_path, "one", [("a", 0)])
-    make_run(sweep.path, "a")
+    make_run(sweep.path, changes={"name": "a"})
     page = _read(sweep)
     assert "1 group of runs that differ only in their seed, 1 seed, compared" in page.text
     assert "Differences" not in page.text
@@ -124,10 +131,10 @@ def test_different_places_are_marked(sweep):
 
 def test_labels_and_names_are_escaped(tmp_path):
     nasty = "<script>alert(1)</script>"
-    text = CONFIG.replace("epochs: 4", f"epochs: 4, reduce_lr_on_plateau: {{monitor: '{nasty}'}}")
+    plateau = {"training.reduce_lr_on_plateau": {"monitor": nasty}}
     sweep = make_sweep(tmp_path, "x<script>y", [("a", 0), ("b", 0)])
-    make_run(sweep.path, "a", text=text)
-    make_run(sweep.path, "b")
+    make_run(sweep.path, changes={"name": "a"} | plateau)
+    make_run(sweep.path, changes={"name": "b"})
     html = render(describe_sweep(sweep))
     page = PageReader(html)
     assert nasty not in html

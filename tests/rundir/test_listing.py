@@ -1,13 +1,13 @@
 from datetime import UTC, datetime
 
 import pytest
-from made_runs import make_run, make_seeds
+from made_runs import make_run, make_seeds, make_sweep
 from paths import CONFIGS
 
 from rnnbench import rundir
 from rnnbench.config import load_config
 from rnnbench.errors import RunError
-from rnnbench.rundir import RunDirectory, SweepDirectory
+from rnnbench.rundir import RunDirectory
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 
@@ -23,10 +23,8 @@ def output(tmp_path, monkeypatch):
 @pytest.fixture
 def sweep(output):
     """A sweep of two trials with two seeds, one of which was trained twice and one never."""
-    directory = SweepDirectory(output / "widths")
-    directory.make()
     trials = [("toy-units-8", 0), ("toy-units-8", 1), ("toy-units-4", 0), ("toy-units-4", 1)]
-    directory.write_plan({"trials": [{"name": name, "seed": seed} for name, seed in trials]})
+    directory = make_sweep(output, "widths", trials)
     make_run(directory.path, "toy_gru", {"name": "toy-units-4"})
     make_run(directory.path, "toy_gru", {"name": "toy-units-8"}, minutes=1)
     make_run(directory.path, "toy_gru", {"name": "toy-units-8"}, seed=1, minutes=2)
@@ -61,6 +59,13 @@ def test_find_takes_a_directory_or_a_name_for_its_newest_run(tmp_path):
     assert rundir.find(str(new.path), tmp_path) == new
     # -11 is newer than -2, whatever the alphabet says.
     assert rundir.find("toy", tmp_path) == newer[-1]
+
+
+def test_find_takes_a_path_below_the_directory_of_runs(output, sweep):
+    run = make_run(output, "toy_gru")
+    assert rundir.find(f"toy_gru/{run.path.name}", output) == run
+    (trial,) = (sweep.path / "toy-units-4").iterdir()
+    assert rundir.find(f"widths/toy-units-4/{trial.name}", output) == RunDirectory(trial)
 
 
 def test_find_says_what_there_is(tmp_path):
@@ -152,4 +157,19 @@ def test_all_runs_are_those_of_names_and_of_sweeps(output, sweep):
     runs = rundir.all_runs(output)
     assert runs[0] == alone
     assert _names(runs[1:]) == OF_SWEEP
+
+
+def test_names_are_those_of_configs_or_of_sweeps(output, sweep):
+    assert rundir.names_with_runs(output) == []
+    make_run(output, "toy_gru")
+    make_sweep(output, "cells", [])
+    sweep.plan.write_text("{")  # it is a sweep still
+    (output / "notes").mkdir()
+    (output / "notes.txt").touch()
     assert rundir.names_with_runs(output) == ["toy_gru"]
+    assert rundir.names_of_sweeps(output) == ["cells", "widths"]
+    for nowhere in (output / "nowhere", output / "notes.txt"):
+        assert rundir.names_with_runs(nowhere) == rundir.names_of_sweeps(nowhere) == []
+    for find in (rundir.find, rundir.find_all):
+        with pytest.raises(RunError, match=r"Names with runs: toy_gru\. Sweeps: cells, widths$"):
+            find("nothing", output)

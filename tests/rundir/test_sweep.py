@@ -1,4 +1,5 @@
 import pytest
+from made_runs import make_sweep
 
 from rnnbench.errors import RunError
 from rnnbench.rundir import SweepDirectory
@@ -26,20 +27,28 @@ def test_one_process_leads_a_sweep(tmp_path):
         pass
 
 
+def test_trials_are_in_the_order_of_the_plan(tmp_path):
+    trials = [("toy-units-8", 1), ("toy-units-4", 0), ("toy-units-8", 0)]
+    assert make_sweep(tmp_path, "widths", trials).trials() == trials
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("text", "said"),
     [
-        "{",
-        "{}",
-        "[]",
-        '{"trials": 3}',
-        '{"trials": ["toy"]}',
-        '{"trials": [{"name": "toy"}]}',
-        '{"trials": [{"name": "toy", "seed": "x"}]}',
+        (None, "cannot be read"),
+        ("{", "not valid JSON"),
+        ("[]", "received list, expected an object"),
+        ("{}", "trials: received None, expected a list"),
+        ('{"trials": 3}', "trials: received 3, expected a list"),
+        ('{"trials": ["toy"]}', r"trials\.0: received 'toy', expected a name, and a whole number"),
+        ('{"trials": [{"name": "toy"}]}', r"trials\.0: received \{'name': 'toy'\}"),
+        ('{"trials": [{"name": "toy", "seed": "x"}]}', r"trials\.0: .*'seed': 'x'"),
+        ('{"trials": [{"name": "toy", "seed": 0}, {"name": 3, "seed": 0}]}', r"trials\.1: "),
     ],
 )
-def test_a_damaged_plan_is_named(tmp_path, text):
+def test_a_damaged_plan_is_named(tmp_path, text, said):
     sweep = SweepDirectory(tmp_path)
-    sweep.plan.write_text(text)
-    with pytest.raises(RunError, match=r"sweep\.json: "):
+    if text is not None:
+        sweep.plan.write_text(text)
+    with pytest.raises(RunError, match=rf"sweep\.json: .*{said}"):
         sweep.runs()
