@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rnnbench.rundir import SweepDirectory
     from rnnbench.sweeping.engine import Engine
     from rnnbench.sweeping.lead import SweepResult
-    from rnnbench.sweeping.plan import Chosen, Trial
+    from rnnbench.sweeping.plan import Chosen, Plan, Trial
 
 
 class EngineName(StrEnum):
@@ -142,22 +142,18 @@ def sweep(
     directory.make()
     with directory.locked():
         plan = lay_down(directory, trials, threads, typed_command())
+        runs_them: Engine
         if engine is EngineName.ray:
             from rnnbench.sweeping.cluster import RayEngine
 
-            runs_them: Engine = RayEngine(
+            runs_them = RayEngine(
                 directory, threads=plan.threads, gpus=gpus, jobs=jobs, address=address
             )
         else:
             from rnnbench.sweeping.engine import LocalEngine
 
             runs_them = LocalEngine(directory, jobs or 1, plan.threads)
-        from rnnbench.commands.trials import choose_sweep_listener
-        from rnnbench.sweeping.lead import lead
-
-        if not quiet:
-            print_note(f"{directory.path}: {_count(trials, plan.threads)}")
-        result = lead(directory, plan, runs_them, choose_sweep_listener(jobs=jobs, quiet=quiet))
+        result = _lead(directory, plan, runs_them, jobs=jobs, quiet=quiet)
         _show(directory, result, json=json)
     if result.failures:
         raise RnnbenchError(
@@ -167,6 +163,17 @@ def sweep(
                 for t, failure in result.failures.items()
             )
         )
+
+
+def _lead(
+    directory: SweepDirectory, plan: Plan, engine: Engine, *, jobs: int | None, quiet: bool
+) -> SweepResult:
+    from rnnbench.commands.trials import choose_sweep_listener
+    from rnnbench.sweeping.lead import lead
+
+    if not quiet:
+        print_note(f"{directory.path}: {_count(plan.trials, plan.threads)}")
+    return lead(directory, plan, engine, choose_sweep_listener(jobs=jobs, quiet=quiet))
 
 
 def _count(trials: Sequence[Trial], threads: int) -> str:

@@ -51,17 +51,21 @@ class SweepDirectory:
         """What the processes of a trial printed."""
         return self.path / "logs" / f"{trial}-s{seed}.log"
 
-    def plot(self, name: str) -> Path:
-        """A picture of the comparison."""
-        return self.path / f"{name}.png"
-
     def make(self) -> None:
         """Make the directory, where it is not there.
 
         Raises:
-            RunError: it cannot be made.
+            RunError: it cannot be made, or holds something else than a sweep.
         """
         try:
+            if os.path.lexists(self.path) and not is_sweep(self.path):
+                # A sweep that was cut off before its plan was written has made no more than these.
+                own = (".lock", "logs")
+                others = (p for p in self.path.iterdir() if p.suffix != ".yaml")
+                if any(path.name not in own for path in others):
+                    raise RunError(
+                        f"{self.path}: is there already and is no sweep; choose another --name"
+                    )
             (self.path / "logs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(

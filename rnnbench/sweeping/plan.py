@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -139,11 +138,10 @@ def lay_down(
     Raises:
         RunError: the directory holds something else: another sweep, or no sweep at all.
     """
+    sweep.make()
     is_new = not sweep.plan.exists()
-    if is_new and os.path.isdir(sweep.path) and _holds_more_than_a_sweep(sweep):
-        raise RunError(f"{sweep.path}: is there already and is no sweep; choose another --name")
     plan: dict[str, Any] = {} if is_new else sweep.read_plan()
-    before = [(str(t["name"]), int(t["seed"])) for t in plan.get("trials", ())]
+    before = [] if is_new else sweep.trials()
     wanted = {(trial.name, trial.seed) for trial in trials}
     dropped = [f"{name} seed {seed}" for name, seed in before if (name, seed) not in wanted]
     if dropped:
@@ -152,19 +150,12 @@ def lay_down(
             "it, give what it was started with, or more; to start another, choose another --name"
         )
     threads = int(plan.get("threads", threads))
-    sweep.make()
     for trial in trials:
         _write_config(sweep, trial)
     listed = [{"name": t.name, "seed": t.seed, "settings": t.settings} for t in trials]
     began = {"command": list(command), "created": datetime.now(UTC).isoformat(timespec="seconds")}
     sweep.write_plan(began | plan | {"threads": threads, "trials": listed})
     return Plan(tuple(trials), threads)
-
-
-def _holds_more_than_a_sweep(sweep: SweepDirectory) -> bool:
-    """Whether there is anything that a sweep cut off before its plan was written has not made."""
-    own = {".lock", "logs"}
-    return any(p.name not in own and p.suffix != ".yaml" for p in sweep.path.iterdir())
 
 
 def _write_config(sweep: SweepDirectory, trial: Trial) -> None:
