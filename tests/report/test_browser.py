@@ -66,7 +66,7 @@ def test_a_heading_sorts_its_table_and_what_is_empty_comes_last(ask, page):
         page,
         """
         const table = Array.from(document.querySelectorAll("table")).find(
-            (table) => table.getAttribute("aria-label").startsWith("The newest run"));
+            (table) => table.getAttribute("aria-label").startsWith("The run of each"));
         const column = Array.from(table.tHead.rows[0].cells).findIndex(
             (cell) => cell.textContent === "test accuracy");
         const heading = table.tHead.rows[0].cells[column];
