@@ -11,14 +11,16 @@ import typer
 
 from rnnbench.commands.arguments import (
     Json,
+    Limit,
     MatchParams,
+    OptionalConfigs,
     Output,
+    Quiet,
     Settings,
     find_config,
     make_overrides,
     resolve_target,
 )
-from rnnbench.commands.completion import complete_config
 from rnnbench.commands.console import new_table, print_json, print_note, print_result, print_table
 from rnnbench.errors import InputError, RnnbenchError
 
@@ -43,15 +45,7 @@ class EngineName(StrEnum):
 
 
 def sweep(
-    configs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="CONFIG…",
-            help="YAML files, or names of shipped configs.",
-            show_default=False,
-            autocompletion=complete_config,
-        ),
-    ] = None,
+    configs: OptionalConfigs = None,
     vary: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,9 +61,7 @@ def sweep(
     match_params: MatchParams = None,
     set_: Settings = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Keep at most that many samples of each split.")
-    ] = None,
+    limit: Limit = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -101,7 +93,7 @@ def sweep(
     ] = False,
     output: Output = None,
     json: Json = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train every combination with every seed, each run in its own process, and compare them.
 
