@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from rnnbench.models import recurrences
+from rnnbench.models import blocks, recurrences
 
 if TYPE_CHECKING:
-    from rnnbench.models.recurrences import Outputs, Recurrence, Tensor
+    from rnnbench.models.blocks import Outputs
+    from rnnbench.models.recurrences import Recurrence, Tensor
 
 
 class _FastLoop:
@@ -45,7 +46,7 @@ class _FastLoop:
             sequences *= cell.get_dropout_mask(sequences[:, 0])[:, tf.newaxis]
         recurrence, bias_shape = self._recurrence()
         bias = tf.zeros(bias_shape) if cell.bias is None else cell.bias
-        return recurrences.run(
+        return blocks.run(
             recurrence,
             sequences,
             [tf.convert_to_tensor(weight) for weight in (cell.kernel, cell.recurrent_kernel, bias)],

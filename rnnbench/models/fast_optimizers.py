@@ -13,7 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnbench.models.recurrences import Tensor, next_doubling
+from rnnbench.models.blocks import next_doubling
+from rnnbench.models.recurrences import Tensor
 
 # The sums are compiled for this many rows times a power of two.
 _FEWEST_ROWS = 4096

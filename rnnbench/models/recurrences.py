@@ -2,9 +2,6 @@
 
 Keras runs its cells in a loop of TensorFlow operations, step by step and on about one core. Here
 
-- steps that a mask hides are moved behind the others before the loop, so that the loop knows no
-  mask: a recurrence over the steps that count is the masked recurrence, whatever the padding;
-- the batch is cut into one block of rows for each processor, and the blocks run side by side;
 - an LSTM is TensorFlow's own fused kernel (`BlockLSTMV2`) with its gradient (`BlockLSTMGradV2`; the
   one that TensorFlow has registered for it is that of another kernel);
 - a SimpleRNN and a GRU are compiled by XLA: the products with the inputs are hoisted out of the
@@ -12,13 +9,14 @@ Keras runs its cells in a loop of TensorFlow operations, step by step and on abo
   which stays in the processor's cache. What the way back needs besides the states is computed anew,
   which takes as long as writing and reading it, and no memory.
 
-Shapes below: B samples, T timesteps, D features, u units; P blocks of R rows of L steps, L at least
-T and P·R at least B. Everything is float32 but for masks and indices.
+They know no mask and take a batch in blocks, as `rnnbench.models.blocks` lays it out.
+
+Shapes below: P blocks of R rows of L steps, D features, u units; chunks of C = `CHUNK` steps.
+Everything is float32 but for the number of steps, int32 [].
 """
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
@@ -31,10 +29,6 @@ Weights = tuple[Tensor, Tensor, Tensor]  # kernel, recurrent kernel and bias, as
 
 # Steps that XLA's loops take in one chunk.
 CHUNK = 32
-# XLA compiles anew for each length: lengths that vary are rounded up to this times a power of two.
-_SHORTEST = 4 * CHUNK
-# Below so many rows, a block is too small for its processor.
-_FEWEST_ROWS = 16
 
 
 class Recurrence(NamedTuple):
@@ -51,125 +45,6 @@ class Recurrence(NamedTuple):
     is_compiled: bool
 
 
-class Outputs(NamedTuple):
-    """What a recurrence gives, as a Keras layer's `inner_loop` does.
-
-    Attributes:
-        last: [B, u], of the last step.
-        sequence: [B, T, u], of every step; [B, 1, u], the last one, where no sequence is wanted.
-        states: [B, u] each, as of the last step that counts.
-    """
-
-    last: Tensor
-    sequence: Tensor
-    states: list[Tensor]
-
-
-def threads() -> int:
-    """How many blocks can run side by side: TensorFlow's threads, else the processors."""
-    asked: int = tf.config.threading.get_inter_op_parallelism_threads()
-    usable = getattr(os, "sched_getaffinity", None)  # not everywhere
-    return asked or (len(usable(0)) if usable else os.cpu_count() or 1)
-
-
-def run(
-    recurrence: Recurrence,
-    inputs: Tensor,
-    weights: Sequence[Tensor],
-    initial_states: Sequence[Tensor],
-    *,
-    mask: Tensor | None,
-    return_sequences: bool,
-    go_backwards: bool,
-    zero_output_for_mask: bool,
-    batch_size: int,
-) -> Outputs:
-    """Run a recurrence over a batch, as `keras.layers.RNN.inner_loop` would.
-
-    Args:
-        recurrence: `simple_rnn`, `lstm`, `gru` or `gru_reset_before`.
-        inputs: [B, T, D].
-        weights: kernel, recurrent kernel and bias, as Keras lays them out.
-        initial_states: [B, u] each.
-        mask: bool [B, T], False where a step is skipped; None where none is.
-        return_sequences: whether the outputs of all steps are wanted.
-        go_backwards: read the steps from the last to the first; the outputs are in that order.
-        zero_output_for_mask: outputs of steps that are skipped are zero, not those before.
-        batch_size: blocks are laid out for that many samples; fewer are filled up to it, so that
-            the last batch of an epoch has the shapes of the others.
-    """
-    batch, steps = tf.shape(inputs)[0], tf.shape(inputs)[1]
-    blocks = max(1, min(threads(), batch_size // _FEWEST_ROWS))
-    rows = tf.maximum(-(-batch // blocks), -(-batch_size // blocks))
-    length = _compiled_length(inputs.shape[1], steps) if recurrence.is_compiled else steps
-
-    # The place of each step in the order of the loop, and how many steps count up to it.
-    if mask is None:
-        read = tf.tile(tf.range(steps)[tf.newaxis], (batch, 1))
-        counted = read + 1
-    else:
-        counts = tf.cast(tf.reverse(mask, [1]) if go_backwards else mask, tf.int32)
-        counted = tf.cumsum(counts, axis=1)
-        read = tf.where(counts > 0, counted - 1, counted[:, -1:] + tf.range(steps) - counted)
-    place = tf.reverse(read, [1]) if go_backwards else read
-    samples = tf.range(batch)[:, tf.newaxis]
-
-    def slot(step: Tensor) -> Tensor:
-        """Where step [B, N] of each sample is in the blocks, with their first axes made one."""
-        return ((samples // rows) * length + step) * rows + samples % rows
-
-    # For each slot of the blocks, the step that it takes; slots too many repeat the last ones, and
-    # no gradient comes back through them.
-    source = tf.math.invert_permutation(tf.reshape(samples * steps + place, (-1,)))
-    row = tf.minimum(tf.range(blocks * rows), batch - 1)
-    step = tf.minimum(tf.range(length), steps - 1)
-    slots = tf.reshape(row, (blocks, 1, rows)) * steps + step[tf.newaxis, :, tf.newaxis]
-    blocked = _rearrange(_flat(inputs), tf.gather(source, slots), slot(place))
-    units = weights[1].shape[0]
-    states = recurrence.compute(
-        blocked,
-        *weights,
-        *(tf.reshape(tf.gather(state, row), (blocks, rows, units)) for state in initial_states),
-        steps,
-    )
-
-    total = counted[:, -1:]
-    ends = tf.reshape(tf.gather(tf.maximum(total[:, 0] - 1, 0), row), (blocks, rows))
-    final = []
-    for values, initial in zip(states, initial_states, strict=True):
-        per_block = [
-            tf.gather_nd(block, tf.stack([ends[p], tf.range(rows)], axis=1))
-            for p, block in enumerate(values)
-        ]
-        final.append(tf.where(total > 0, tf.concat(per_block, axis=0)[:batch], initial))
-    # A step that is skipped repeats the output before it, which is zero at the beginning.
-    last = tf.where(total > 0, final[0], tf.zeros_like(final[0]))
-    if mask is not None and zero_output_for_mask:
-        last = tf.where(counts[:, -1:] > 0, last, tf.zeros_like(last))
-    if not return_sequences:
-        return Outputs(last, last[:, tf.newaxis], final)
-    if mask is None:
-        used = (tf.range(blocks * rows) < batch)[tf.newaxis] & (tf.range(length) < steps)[:, None]
-        used = tf.transpose(tf.reshape(used, (length, blocks, rows)), (1, 0, 2))[..., tf.newaxis]
-        sequence = _rearrange(_flat(tf.stack(states[0])), slot(read), slots, used)
-    else:
-        sequence = tf.gather(_flat(tf.stack(states[0])), slot(tf.maximum(counted - 1, 0)))
-        shown = (counts if zero_output_for_mask else counted) > 0
-        sequence = tf.where(shown[..., tf.newaxis], sequence, tf.zeros_like(sequence))
-    return Outputs(last, sequence, final)
-
-
-def _compiled_length(known: int | None, steps: Tensor) -> Tensor:
-    """The steps of a block that XLA compiles."""
-    return next_doubling(steps, _SHORTEST) if known is None else -(-known // CHUNK) * CHUNK
-
-
-def next_doubling(number: Tensor, least: int) -> Tensor:
-    """The least times a power of two that is no smaller than a number: a few sizes serve all."""
-    sizes = [size for doublings in range(32) if (size := least << doublings) < 2**31]
-    return tf.gather(sizes, tf.searchsorted(sizes, number[tf.newaxis])[0])
-
-
 def _shape(values: Tensor) -> list[Tensor]:
     """The sizes of an array, as numbers where they are known."""
     known = values.shape
@@ -181,32 +56,9 @@ def _cut(values: Tensor) -> Tensor:
     return tf.reshape(values, (-1, CHUNK, *_shape(values)[1:]))
 
 
-def _flat(values: Tensor) -> Tensor:
+def flat(values: Tensor) -> Tensor:
     """All axes but the last as one."""
     return tf.reshape(values, (-1, values.shape[-1]))
-
-
-def _rearrange(values: Tensor, index: Tensor, back: Tensor, used: Tensor | None = None) -> Tensor:
-    """`tf.gather` of rows, each of them at most once, whose gradient is a gather too.
-
-    Args:
-        values: [N, D].
-        index: into `values`, of any shape.
-        back: for each of the N rows, where the result has it, of any shape.
-        used: [N, 1] in the shape of `back`, whether the result has it at all; None where all are.
-    """
-
-    @tf.custom_gradient
-    def rearrange(values: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        def gradient(upstream: Tensor) -> Tensor:
-            returned = tf.gather(_flat(upstream), back)
-            if used is not None:
-                returned = tf.where(used, returned, tf.zeros_like(returned))
-            return _flat(returned)
-
-        return tf.gather(values, index), gradient
-
-    return rearrange(values)
 
 
 def _lstm(inputs: Tensor, *arguments: Tensor) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
@@ -400,12 +252,12 @@ def _scan(
 
 def _times(values: Tensor, weight: Tensor) -> Tensor:
     """[C, R, a] times [a, b], as one product."""
-    return tf.reshape(_flat(values) @ weight, (values.shape[0], -1, weight.shape[-1]))
+    return tf.reshape(flat(values) @ weight, (values.shape[0], -1, weight.shape[-1]))
 
 
 def _weight_gradient(values: Tensor, gradients: Sequence[Tensor]) -> Tensor:
     """The gradient of the weights that values [C, R, a] met, for each gate [C, R, u]."""
-    return tf.concat([tf.matmul(_flat(values), _flat(g), transpose_a=True) for g in gradients], -1)
+    return tf.concat([tf.matmul(flat(values), flat(g), transpose_a=True) for g in gradients], -1)
 
 
 def _input_gradient(gradients: Sequence[Tensor], kernels: Sequence[Tensor]) -> Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnnbench.models import recurrences, reference
+from rnnbench.models import blocks, recurrences, reference
 
 RANDOM = np.random.default_rng(0)
 
@@ -30,7 +30,7 @@ CASES = {
 def _run(case, inputs, mask, **arguments):
     recurrence, _, weights, _ = CASES[case]
     states = [tf.zeros((len(inputs), 4))] * (2 if case == "lstm" else 1)
-    return recurrences.run(
+    return blocks.run(
         recurrence,
         tf.constant(inputs, tf.float32),
         [tf.constant(weight, tf.float32) for weight in weights],
@@ -74,10 +74,3 @@ def test_the_blocks_of_a_batch_make_no_difference():
     inputs = RANDOM.normal(size=(50, 5, 3))
     few, many = (_run("gru", inputs, None, batch_size=size).sequence for size in (1, 64))
     np.testing.assert_allclose(few, many, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("number", "expected"), [(1, 128), (128, 128), (129, 256), (500, 512), (2048, 2048)]
-)
-def test_lengths_are_rounded_up_to_a_few(number, expected):
-    assert int(recurrences.next_doubling(tf.constant(number), 128)) == expected

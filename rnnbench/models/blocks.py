@@ -1,0 +1,259 @@
+"""A batch in blocks for a recurrence: hidden steps behind the others, rows side by side.
+
+- Steps that a mask hides are moved behind the others before the loop, so that the loop knows no
+  mask: a recurrence over the steps that count is the masked recurrence, whatever the padding.
+- The batch is cut into one block of rows for each processor, and the blocks run side by side.
+
+Shapes below: B samples, T timesteps, D features, u units; P blocks of R rows of L steps, L at least
+T and P·R at least B. Everything is float32 but for masks, bool, and indices and counts, int32.
+A slot is one step of one row of a block; slots are counted over [P, L, R].
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import tensorflow as tf
+
+from rnnbench.models.recurrences import CHUNK, Recurrence, Tensor, flat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+# XLA compiles anew for each length: lengths that vary are rounded up to this times a power of two.
+_SHORTEST = 4 * CHUNK
+# Below so many rows, a block is too small for its processor.
+_FEWEST_ROWS = 16
+
+
+class Outputs(NamedTuple):
+    """What a recurrence gives, as a Keras layer's `inner_loop` does.
+
+    Attributes:
+        last: [B, u], of the last step.
+        sequence: [B, T, u], of every step; [B, 1, u], the last one, where no sequence is wanted.
+        states: [B, u] each, as of the last step that counts.
+    """
+
+    last: Tensor
+    sequence: Tensor
+    states: list[Tensor]
+
+
+def threads() -> int:
+    """How many blocks can run side by side: TensorFlow's threads, else the processors."""
+    asked: int = tf.config.threading.get_inter_op_parallelism_threads()
+    usable = getattr(os, "sched_getaffinity", None)  # not everywhere
+    return asked or (len(usable(0)) if usable else os.cpu_count() or 1)
+
+
+def run(
+    recurrence: Recurrence,
+    inputs: Tensor,
+    weights: Sequence[Tensor],
+    initial_states: Sequence[Tensor],
+    *,
+    mask: Tensor | None,
+    return_sequences: bool,
+    go_backwards: bool,
+    zero_output_for_mask: bool,
+    batch_size: int,
+) -> Outputs:
+    """Run a recurrence over a batch, as `keras.layers.RNN.inner_loop` would.
+
+    Args:
+        recurrence: one of `rnnbench.models.recurrences`.
+        inputs: [B, T, D].
+        weights: kernel, recurrent kernel and bias, as Keras lays them out.
+        initial_states: [B, u] each.
+        mask: bool [B, T], False where a step is skipped; None where none is.
+        return_sequences: whether the outputs of all steps are wanted.
+        go_backwards: read the steps from the last to the first; the outputs are in that order.
+        zero_output_for_mask: outputs of steps that are skipped are zero, not those before.
+        batch_size: blocks are laid out for that many samples; fewer are filled up to it, so that
+            the last batch of an epoch has the shapes of the others.
+    """
+    layout = _layout(inputs, batch_size=batch_size, is_compiled=recurrence.is_compiled)
+    order = _order(mask, layout, go_backwards=go_backwards)
+    shape = layout.blocks, layout.rows, weights[1].shape[0]
+    states = recurrence.compute(
+        _into_blocks(inputs, layout, order),
+        *weights,
+        *(tf.reshape(tf.gather(state, layout.row), shape) for state in initial_states),
+        layout.steps,
+    )
+    final = _final_states(states, initial_states, layout, order)
+    # A step that is skipped repeats the output before it, which is zero at the beginning.
+    last = tf.where(order.total > 0, final[0], tf.zeros_like(final[0]))
+    if order.counts is not None and zero_output_for_mask:
+        last = tf.where(order.counts[:, -1:] > 0, last, tf.zeros_like(last))
+    if not return_sequences:
+        return Outputs(last, last[:, tf.newaxis], final)
+    sequence = _sequence(states[0], layout, order, zero_output_for_mask=zero_output_for_mask)
+    return Outputs(last, sequence, final)
+
+
+class _Layout(NamedTuple):
+    """How a batch is cut into blocks.
+
+    Attributes:
+        batch: [], B.
+        steps: [], T.
+        blocks: P.
+        rows: [], R.
+        length: L, [] or a number.
+        samples: [B, 1], 0 to B - 1.
+        row: [P·R], the sample of each row; rows too many repeat the last one.
+        taken: [P, L, R], the step of each slot, over [B, T] in the order of the loop; slots too
+            many repeat the last step.
+    """
+
+    batch: Tensor
+    steps: Tensor
+    blocks: int
+    rows: Tensor
+    length: Tensor
+    samples: Tensor
+    row: Tensor
+    taken: Tensor
+
+    def slot(self, place: Tensor) -> Tensor:
+        """The slot of each sample for places [B, N] in the order of the loop, [B, N]."""
+        samples, rows = self.samples, self.rows
+        return ((samples // rows) * self.length + place) * rows + samples % rows
+
+
+class _Order(NamedTuple):
+    """The order in which the loop takes the steps of a sample: those that count, then the others.
+
+    Attributes:
+        counts: [B, T], as the steps are read, 1 where one counts, else 0; None where no mask is.
+        counted: [B, T], as the steps are read, how many of them count up to each and with it.
+        total: [B, 1], how many steps count.
+        read: [B, T], as the steps are read, the place of each in the loop.
+        place: [B, T], as the inputs have the steps, the place of each in the loop.
+    """
+
+    counts: Tensor | None
+    counted: Tensor
+    total: Tensor
+    read: Tensor
+    place: Tensor
+
+
+def _layout(inputs: Tensor, *, batch_size: int, is_compiled: bool) -> _Layout:
+    """Cut a batch, [B, T, D], into a block for each processor; for the arguments see `run`."""
+    batch, steps = tf.shape(inputs)[0], tf.shape(inputs)[1]
+    blocks = max(1, min(threads(), batch_size // _FEWEST_ROWS))
+    rows = tf.maximum(-(-batch // blocks), -(-batch_size // blocks))
+    length = _compiled_length(inputs.shape[1], steps) if is_compiled else steps
+    samples = tf.range(batch)[:, tf.newaxis]
+    row = tf.minimum(tf.range(blocks * rows), batch - 1)
+    step = tf.minimum(tf.range(length), steps - 1)
+    taken = tf.reshape(row, (blocks, 1, rows)) * steps + step[tf.newaxis, :, tf.newaxis]
+    return _Layout(batch, steps, blocks, rows, length, samples, row, taken)
+
+
+def _order(mask: Tensor | None, layout: _Layout, *, go_backwards: bool) -> _Order:
+    """Move the steps that a mask hides behind the others; for the arguments see `run`."""
+    steps = layout.steps
+    if mask is None:
+        counts = None
+        read = tf.tile(tf.range(steps)[tf.newaxis], (layout.batch, 1))
+        counted = read + 1
+    else:
+        counts = tf.cast(tf.reverse(mask, [1]) if go_backwards else mask, tf.int32)
+        counted = tf.cumsum(counts, axis=1)
+        read = tf.where(counts > 0, counted - 1, counted[:, -1:] + tf.range(steps) - counted)
+    place = tf.reverse(read, [1]) if go_backwards else read
+    return _Order(counts, counted, counted[:, -1:], read, place)
+
+
+def _into_blocks(inputs: Tensor, layout: _Layout, order: _Order) -> Tensor:
+    """The steps of the inputs, [B, T, D], in their slots, [P, L, R, D].
+
+    No gradient comes back through slots too many.
+    """
+    # For each step in the order of the loop, which one of the inputs it is, over [B, T].
+    source = tf.math.invert_permutation(
+        tf.reshape(layout.samples * layout.steps + order.place, (-1,))
+    )
+    return _rearrange(flat(inputs), tf.gather(source, layout.taken), layout.slot(order.place))
+
+
+def _final_states(
+    states: Sequence[Sequence[Tensor]],
+    initial_states: Sequence[Tensor],
+    layout: _Layout,
+    order: _Order,
+) -> list[Tensor]:
+    """Each state after the last step that counts, [B, u], the initial one where none does.
+
+    Args:
+        states: for each state, P arrays [L, R, u].
+        initial_states: [B, u] each.
+        layout: of the batch.
+        order: of its steps.
+    """
+    rows, total = layout.rows, order.total
+    ends = tf.gather(tf.maximum(total[:, 0] - 1, 0), layout.row)
+    ends = tf.reshape(ends, (layout.blocks, rows))
+    final = []
+    for values, initial in zip(states, initial_states, strict=True):
+        per_block = [
+            tf.gather_nd(block, tf.stack([ends[p], tf.range(rows)], axis=1))
+            for p, block in enumerate(values)
+        ]
+        final.append(tf.where(total > 0, tf.concat(per_block, axis=0)[: layout.batch], initial))
+    return final
+
+
+def _sequence(
+    outputs: Sequence[Tensor], layout: _Layout, order: _Order, *, zero_output_for_mask: bool
+) -> Tensor:
+    """The output of every step, [B, T, u], as the steps are read, from P arrays [L, R, u]."""
+    if order.counts is None:
+        blocks, rows, length = layout.blocks, layout.rows, layout.length
+        used_rows = tf.range(blocks * rows) < layout.batch
+        used = used_rows[tf.newaxis] & (tf.range(length) < layout.steps)[:, tf.newaxis]
+        used = tf.transpose(tf.reshape(used, (length, blocks, rows)), (1, 0, 2))[..., tf.newaxis]
+        return _rearrange(flat(tf.stack(outputs)), layout.slot(order.read), layout.taken, used)
+    place = tf.maximum(order.counted - 1, 0)
+    sequence = tf.gather(flat(tf.stack(outputs)), layout.slot(place))
+    shown = (order.counts if zero_output_for_mask else order.counted) > 0
+    return tf.where(shown[..., tf.newaxis], sequence, tf.zeros_like(sequence))
+
+
+def _compiled_length(known: int | None, steps: Tensor) -> Tensor:
+    """The steps of a block that XLA compiles."""
+    return next_doubling(steps, _SHORTEST) if known is None else -(-known // CHUNK) * CHUNK
+
+
+def next_doubling(number: Tensor, least: int) -> Tensor:
+    """The least times a power of two that is no smaller than a number: a few sizes serve all."""
+    sizes = [size for doublings in range(32) if (size := least << doublings) < 2**31]
+    return tf.gather(sizes, tf.searchsorted(sizes, number[tf.newaxis])[0])
+
+
+def _rearrange(values: Tensor, index: Tensor, back: Tensor, used: Tensor | None = None) -> Tensor:
+    """`tf.gather` of rows, each of them at most once, whose gradient is a gather too.
+
+    Args:
+        values: [N, D].
+        index: into `values`, of any shape.
+        back: for each of the N rows, where the result has it, of any shape.
+        used: [N, 1] in the shape of `back`, whether the result has it at all; None where all are.
+    """
+
+    @tf.custom_gradient
+    def rearrange(values: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        def gradient(upstream: Tensor) -> Tensor:
+            returned = tf.gather(flat(upstream), back)
+            if used is not None:
+                returned = tf.where(used, returned, tf.zeros_like(returned))
+            return flat(returned)
+
+        return tf.gather(values, index), gradient
+
+    return rearrange(values)
