@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rnnbench.comparison.compare import Comparison
     from rnnbench.comparison.groups import Group
     from rnnbench.plots import Mean
+# Parameters that were matched may differ by so much: a picture would blow that up.
+_MATCHED = 1.01
 
 
 def draw_comparison(comparison: Comparison, directory: Path) -> list[Path]:
@@ -23,7 +25,7 @@ def draw_comparison(comparison: Comparison, directory: Path) -> list[Path]:
         directory: one that is there.
 
     Returns:
-        The files: `curves.png` and `metric.png`; `parameters.png` where groups differ in them, and
+        The files: `curves.png` and `metric.png`; `parameters.png` where they were not matched, and
         `seconds.png` where there is more than one group.
     """
     paths = []
@@ -40,7 +42,8 @@ def pictures(comparison: Comparison) -> Mapping[str, Callable[[Path], None]]:
         "curves": partial(_draw_curves, comparison),
         "metric": partial(_draw_means, comparison),
     }
-    if len({group.parameters for group in comparison.groups}) > 1:
+    parameters = [group.parameters for group in comparison.groups]
+    if max(parameters) > _MATCHED * min(parameters):
         found["parameters"] = partial(_draw_parameters, comparison)
     if len(comparison.groups) > 1:
         found["seconds"] = partial(_draw_seconds, comparison)

@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import shutil
+import signal
 import tarfile
 import tempfile
 import time
@@ -67,6 +68,7 @@ class RayEngine:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         import ray
 
+        heard_by = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(
                 address=self._address,
@@ -79,6 +81,7 @@ class RayEngine:
                 f"--address {self._address}: no Ray cluster answers there: {error}. Start one with "
                 "`ray start --head`, or leave --address out"
             ) from error
+        signal.signal(signal.SIGTERM, heard_by)  # Ray has put its own in place
         self._run = ray.remote(
             num_cpus=self._threads,
             num_gpus=self._gpus,
