@@ -82,6 +82,7 @@ class RayEngine:
                 "`ray start --head`, or leave --address out"
             ) from error
         signal.signal(signal.SIGTERM, heard_by)  # Ray has put its own in place
+        self._require_room()
         self._run = ray.remote(
             num_cpus=self._threads,
             num_gpus=self._gpus,
@@ -93,6 +94,24 @@ class RayEngine:
         import ray
 
         ray.shutdown()
+
+    def _require_room(self) -> None:
+        """Refuse trials that fit on no node: Ray would wait for one without a word.
+
+        Raises:
+            InputError: so it is.
+        """
+        import ray
+
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        needed = {"CPU": self._threads, "GPU": self._gpus}
+        if not any(all(node.get(k, 0) >= v for k, v in needed.items()) for node in nodes):
+            ray.shutdown()
+            has = "; ".join(f"{n.get('CPU', 0):g} CPUs, {n.get('GPU', 0):g} GPUs" for n in nodes)
+            raise InputError(
+                f"--engine ray: a trial needs {self._threads} CPUs and {self._gpus:g} GPUs; the "
+                f"nodes have: {has}. More --jobs give each trial fewer threads, if the sweep is new"
+            )
 
     def has_room(self) -> bool:
         return self._jobs is None or len(self._running) < self._jobs
@@ -111,7 +130,7 @@ class RayEngine:
 
     def take_ended(self) -> list[Ended]:
         import ray
-        from ray.exceptions import RayError
+        from ray.exceptions import RayError, RayTaskError
 
         running = list(self._running)
         done, _ = ray.wait(running, num_returns=len(running), timeout=0) if running else ([], [])
@@ -120,6 +139,9 @@ class RayEngine:
             trial = self._running.pop(reference)
             try:
                 code, packed = ray.get(reference)
+            except RayTaskError as error:
+                ended.append(Ended(trial, f"failed on its node: {error.cause}"))
+                continue
             except RayError as error:
                 ended.append(Ended(trial, f"was lost with its node: {type(error).__name__}"))
                 continue

@@ -126,6 +126,13 @@ def test_ray_is_an_extra(sweep, monkeypatch):
 
 
 @pytest.mark.filterwarnings("default")  # Ray's own
+def test_trials_that_fit_on_no_node_are_refused(two_nodes, sweep):
+    engine = _engine(sweep, threads=2, gpus=0.5, address=two_nodes.address)
+    with pytest.raises(InputError, match=r"needs 2 CPUs and 0.5 GPUs; the nodes have: 1 CPUs, 0"):
+        engine.__enter__()
+
+
+@pytest.mark.filterwarnings("default")  # Ray's own
 def test_a_cluster_that_is_not_there_is_an_error_of_the_input(sweep):
     pytest.importorskip("ray", reason="Ray is not installed: the extra `ray`")
     engine = _engine(sweep, address="auto")
