@@ -50,6 +50,7 @@ class Changes:
     """A line on stderr for each trial that starts or ends, and for each of its epochs."""
 
     def __init__(self) -> None:
+        self._statuses: dict[Trial, str] = {}
         self._said: dict[Trial, str] = {}
         self._looked = 0.0
 
@@ -57,18 +58,18 @@ class Changes:
         print_note(text)
 
     def look(self, standings: Mapping[Trial, Standing]) -> None:
-        statuses = {trial: standing.status for trial, standing in standings.items()}
-        ended = any(
-            status != "running" and self._said.get(trial, status).startswith("running")
-            for trial, status in statuses.items()
-        )
-        if not ended and time.monotonic() - self._looked < _REFRESH_SECONDS:
+        changed = any(self._statuses.get(t) not in (None, s.status) for t, s in standings.items())
+        if not changed and time.monotonic() - self._looked < _REFRESH_SECONDS:
             return
         self._looked = time.monotonic()
-        finished = list(statuses.values()).count("finished")
+        finished = sum(standing.status == "finished" for standing in standings.values())
         for trial, standing in standings.items():
-            if standing.status == "waiting" or (trial not in self._said and _has_ended(standing)):
-                self._said.setdefault(trial, standing.status)
+            before = self._statuses.get(trial)
+            self._statuses[trial] = standing.status
+            # What had ended before this sweep went on is no news.
+            if standing.status == "waiting" or (
+                _has_ended(standing) and before in (None, standing.status)
+            ):
                 continue
             progress = read_progress(trial, standing.run)
             line = f"{standing.status}, epoch {_epochs(trial, progress)}{_value(progress)}"
