@@ -55,7 +55,7 @@ class RayEngine:
     ) -> None:
         if find_spec("ray") is None:
             raise InputError(
-                "--engine ray: Ray is not installed; install it with: pip install 'rnnbench[ray]'"
+                "--engine ray: Ray is not installed. In the checkout: pip install -e '.[ray]'"
             )
         self._sweep = SweepDirectory(sweep.path.absolute())
         self._threads = threads

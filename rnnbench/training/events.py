@@ -24,8 +24,8 @@ def require_tensorboard() -> None:
     """
     if importlib.util.find_spec("tensorboard") is None:
         raise InputError(
-            "--tensorboard: the package tensorboard is not installed. Install it with: "
-            "pip install 'rnnbench[tensorboard]'"
+            "--tensorboard: the package tensorboard is not installed. In the checkout: "
+            "pip install -e '.[tensorboard]'"
         )
 
 

@@ -146,7 +146,7 @@ def test_nothing_heavy_is_loaded_to_refuse(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "pip install 'rnnbench[tensorboard]'" in done.stderr
+    assert "pip install -e '.[tensorboard]'" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -107,7 +107,7 @@ def test_event_files_need_their_package(rnnbench, in_tmp, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     result = rnnbench("train", "toy_gru", "--tensorboard")
     assert result.code == 2
-    assert "Install it with: pip install 'rnnbench[tensorboard]'" in result.err
+    assert "In the checkout: pip install -e '.[tensorboard]'" in result.err
     assert list(in_tmp.iterdir()) == []
 
 

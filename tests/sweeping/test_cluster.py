@@ -121,7 +121,7 @@ def test_runs_of_one_second_do_not_meet(make_plan, sweep, tmp_path):
 
 def test_ray_is_an_extra(sweep, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(InputError, match=r"pip install 'rnnbench\[ray\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '.\[ray\]'"):
         _engine(sweep)
 
 
