@@ -1,4 +1,6 @@
+import fcntl
 import json
+import threading
 
 import pytest
 from paths import CONFIGS
@@ -90,3 +92,15 @@ def test_a_history_that_was_cut_short_is_named(tmp_path, text):
     run.history.write_bytes(text.encode("latin-1"))
     with pytest.raises(RunError, match=r"history\.csv: damaged"):
         run.read_history()
+
+
+def test_who_looks_whether_a_run_is_trained_keeps_nobody_from_training_it(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.lock_file.touch()
+    with run.lock_file.open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        moment = threading.Timer(0.1, lambda: fcntl.flock(looking, fcntl.LOCK_UN))
+        moment.start()
+        with run.locked():
+            assert run.is_locked()
+        moment.join()
