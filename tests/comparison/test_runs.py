@@ -63,7 +63,11 @@ def test_what_has_not_finished_is_left_out(output):
         ("config.yaml", "[", r"config\.yaml:"),
         ("config.yaml", None, r"config\.yaml"),
         ("manifest.json", '{"status": "finished"}', "KeyError"),
-        ("manifest.json", '{"status": "finished", "parameters": 1, "dataset": 3}', "dataset: received 3"),
+        (
+            "manifest.json",
+            '{"status": "finished", "parameters": 1, "dataset": 3}',
+            "dataset: received 3",
+        ),
         ("metrics.json", None, "KeyError"),
         ("metrics.json", '{"test": {"loss": 1}}', "KeyError"),
         ("metrics.json", '{"test": {"accuracy": "good", "loss": 1}}', "expected a number"),
