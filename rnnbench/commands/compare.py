@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,8 @@ from rnnbench.commands.pictures import make_picture_directory
 from rnnbench.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from rnnbench.rundir import RunDirectory
 
 
@@ -78,6 +81,8 @@ def compare(
             interval=interval.value,
             different_data=different_data,
         )
+        not_started = tuple(_not_started(runs or [], output))
+        comparison = replace(comparison, left_out=comparison.left_out + not_started)
         gates.check_groups(
             {
                 group.label: {name: estimates[name].mean for name in comparison.metrics}
@@ -121,3 +126,16 @@ def find_runs(runs: list[str] | None, output: Path | None) -> list[RunDirectory]
     output = output or rundir.default_output()
     found = [run for what in runs for run in rundir.find_all(what, output)]
     return list({run.path.resolve(): run for run in found}.values())
+
+
+def _not_started(runs: Sequence[str], output: Path | None) -> Iterator[str]:
+    """The trials of sweeps that have no run yet, where the user means whole sweeps."""
+    from rnnbench import rundir
+
+    output = output or rundir.default_output()
+    for sweep in dict.fromkeys(rundir.find_sweep(what, output) for what in runs):
+        if sweep is None:
+            continue
+        for name, seed in sweep.trials():
+            if not sweep.runs_of(name, seed):
+                yield f"{sweep.path}: {name} seed {seed}: not started"

@@ -29,7 +29,7 @@ def reserve_file(option: str, file: Path | None) -> Iterator[None]:
     try:
         file.open("x").close()
     except FileExistsError:
-        raise InputError(f"{option}: {file}: is there already") from None
+        raise InputError(f"{option}: {file}: is there already; name another file") from None
     except OSError as error:
         raise InputError(f"{option}: {file}: {error.strerror}") from error
     try:

@@ -37,7 +37,7 @@ def report(
     from rnnbench.rundir.files import write_text
 
     if os.path.lexists(output):  # said before the seconds that the work takes
-        raise InputError(f"--output: {output}: is there already")
+        raise InputError(f"--output: {output}: is there already; name another file")
     html = render(_describe(what))
     with reserve_file("--output", output):
         write_text(output, html)

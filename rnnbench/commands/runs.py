@@ -125,7 +125,7 @@ def show(run: Run, output: Output = None, json: Json = False) -> None:
     if overview.parameters is not None:
         print_result(f"parameters  {overview.parameters:,}")
     print_result(f"started     {manifest.get('started')}, {_age(overview.age)} ago")
-    versions = ", ".join(f"{k} {v}" for k, v in manifest.get("versions", {}).items())
+    versions = ", ".join(f"{k} {v}" for k, v in (manifest.get("versions") or {}).items())
     print_result(f"with        {versions}; {manifest.get('device')}")
     if "error" in manifest:
         print_result(f"error       {manifest['error']}")

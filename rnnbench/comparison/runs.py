@@ -142,6 +142,8 @@ def _read(run: RunDirectory) -> FinishedRun:
         ConfigError: so is its config.
     """
     status = run.status()
+    if status == "unknown":
+        run.read_manifest()  # says why
     if status != "finished":
         raise RunError(f"{run.path}: {status}")
     config = run.read_config()

@@ -17,14 +17,14 @@ def describe_environment(manifests: Sequence[Mapping[str, Any]]) -> Section:
         manifests: of one run or several.
     """
     # A run that was resumed may have gone on elsewhere.
-    places = [place for m in manifests for place in (m, *m.get("resumed", ()))]
+    places = [place for m in manifests for place in (m, *(m.get("resumed") or ()))]
     rows = []
     for key in _KEYS:
         found = [dict(_leaves(key, place.get(key))) for place in places]
         for name in dict.fromkeys(name for leaves in found for name in leaves):
             values = list(dict.fromkeys(leaves[name] for leaves in found if name in leaves))
             rows.append([Cell(name), Cell("; ".join(values), is_marked=len(values) > 1)])
-    data = [m.get("dataset", {}) for m in manifests]
+    data = [m.get("dataset") or {} for m in manifests]
     files = dict.fromkeys(item for d in data for item in d.get("files", {}).items())
     samples = dict.fromkeys(item for d in data for item in d.get("samples", {}).items())
     blocks = []

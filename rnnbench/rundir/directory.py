@@ -22,6 +22,53 @@ if TYPE_CHECKING:
     from rnnbench.data import SplitName
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return _is_number(value) and isinstance(value, int)
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return datetime.fromisoformat(str(value)).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _is_command(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+
+def _is_dataset(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    samples, files = value.get("samples", {}), value.get("files", {})
+    return (
+        isinstance(samples, dict)
+        and all(map(_is_count, samples.values()))
+        and isinstance(files, dict)
+        and all(isinstance(digest, str) for digest in files.values())
+    )
+
+
+# What other code takes for granted of a manifest, where it says anything at a key.
+_MANIFEST = {
+    "command": (_is_command, "a list of words"),
+    "started": (_is_time, "a time with its zone"),
+    "seed": (_is_count, "a whole number"),
+    "parameters": (_is_count, "a whole number"),
+    "seconds": (_is_number, "a number"),
+    "versions": (lambda value: isinstance(value, dict), "an object"),
+    "dataset": (_is_dataset, "the samples and files of a dataset"),
+    "resumed": (
+        lambda value: isinstance(value, list) and all(isinstance(item, dict) for item in value),
+        "a list of objects",
+    ),
+}
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """One run's directory.
@@ -113,7 +160,14 @@ class RunDirectory:
         Raises:
             RunError: the file is missing or damaged.
         """
-        return read_json(self.manifest)
+        manifest = read_json(self.manifest)
+        for key, (is_right, expected) in _MANIFEST.items():
+            if manifest.get(key) is not None and not is_right(manifest[key]):
+                raise RunError(
+                    f"{self.manifest}: damaged: {key}: received {manifest[key]!r}, expected "
+                    f"{expected}"
+                )
+        return manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write or replace the manifest."""
@@ -125,7 +179,14 @@ class RunDirectory:
         Raises:
             RunError: the file is damaged.
         """
-        return read_json(self.metrics) if self.metrics.exists() else {}
+        metrics = read_json(self.metrics) if self.metrics.exists() else {}
+        for split, figures in metrics.items():
+            if not isinstance(figures, dict) or not all(map(_is_number, figures.values())):
+                raise RunError(
+                    f"{self.metrics}: damaged: {split}: received {figures!r}, expected a number "
+                    "for each metric"
+                )
+        return metrics
 
     def write_metrics(self, metrics: Mapping[SplitName, Mapping[str, float]]) -> None:
         """Write the final metrics by split."""

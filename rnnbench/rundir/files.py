@@ -11,6 +11,9 @@ from typing import Any
 
 from rnnbench.errors import RunError
 
+# Who only looks whether a lock is held has it for a moment: so long it is tried again.
+_LOOK_SECONDS = 0.5
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -75,7 +78,7 @@ def locked(lock_file: Path, what: str) -> Iterator[None]:
 
     lock = FileLock(lock_file)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_LOOK_SECONDS)
     except Timeout:
         raise RunError(f"{lock_file.parent}: another process {what}") from None
     except OSError as error:

@@ -88,7 +88,23 @@ class SweepDirectory:
         Raises:
             RunError: the file is missing or damaged.
         """
-        return read_json(self.plan)
+        plan = read_json(self.plan)
+        match plan.get("threads", 1):
+            case int(threads) if threads >= 1:
+                pass
+            case other:
+                raise RunError(
+                    f"{self.plan}: damaged: threads: received {other!r}, expected a whole number "
+                    "of at least 1"
+                )
+        match plan.get("command", []):
+            case [*words] if all(isinstance(word, str) for word in words):
+                pass
+            case other:
+                raise RunError(
+                    f"{self.plan}: damaged: command: received {other!r}, expected a list of words"
+                )
+        return plan
 
     def write_plan(self, plan: Mapping[str, Any]) -> None:
         """Write or replace the plan."""

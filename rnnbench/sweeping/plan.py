@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.config import dump_config, load_config, require_trainable
+from rnnbench.config.sweep import MAX_POINTS
 from rnnbench.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rnnbench.rundir import SweepDirectory
 
 _LONGEST_NAME = 100  # of a config
+_SEEDS = 2**32  # that there are
 
 
 @dataclass(frozen=True, eq=False)  # each is itself alone: it is a key of what is known of it
@@ -86,8 +88,15 @@ def make_trials(chosen: Sequence[Chosen]) -> list[Trial]:
     So whatever has been trained when a sweep is looked at has nearly the same seeds everywhere.
 
     Raises:
-        ConfigError: two candidates are the same, or two configs have one name.
+        ConfigError: two candidates are the same, or two configs have one name; or there are too
+            many trials, or too few seeds.
     """
+    count = sum(len(of_config.candidates) * of_config.seeds for of_config in chosen)
+    if count > MAX_POINTS:
+        raise ConfigError(
+            f"received {count:,} trials; allowed: {MAX_POINTS:,}. Fewer values or --seeds make "
+            "fewer trials"
+        )
     names: dict[str, RunConfig] = {}
     trials = []
     for of_config in chosen:
@@ -98,6 +107,11 @@ def make_trials(chosen: Sequence[Chosen]) -> list[Trial]:
                 what = "is given twice" if same else "names two configs"
                 raise ConfigError(f"{candidate.label}: {what}; a trial needs a name of its own")
             names[name] = config
+            if config.seed + of_config.seeds > _SEEDS:
+                raise ConfigError(
+                    f"{candidate.label}: received {of_config.seeds} seeds; after the seed "
+                    f"{config.seed} there are {_SEEDS - 1 - config.seed} more"
+                )
             trials += [
                 (
                     i,
@@ -149,24 +163,29 @@ def lay_down(
             f"{sweep.path}: holds a sweep with other trials, such as {dropped[0]}; to go on with "
             "it, give what it was started with, or more; to start another, choose another --name"
         )
-    threads = int(plan.get("threads", threads))
-    for trial in trials:
-        _write_config(sweep, trial)
+    threads = plan.get("threads", threads)
+    new = {trial.name: trial for trial in reversed(trials) if not _has_config(sweep, trial)}
+    for trial in new.values():  # with its first seed
+        sweep.write_config(trial.name, trial.config)
     listed = [{"name": t.name, "seed": t.seed, "settings": t.settings} for t in trials]
     began = {"command": list(command), "created": datetime.now(UTC).isoformat(timespec="seconds")}
     sweep.write_plan(began | plan | {"threads": threads, "trials": listed})
     return Plan(tuple(trials), threads)
 
 
-def _write_config(sweep: SweepDirectory, trial: Trial) -> None:
-    """Write the config of a trial with its first seed, or see that it is the same."""
+def _has_config(sweep: SweepDirectory, trial: Trial) -> bool:
+    """Whether the config of a trial, with whatever seed, is in the directory.
+
+    Raises:
+        RunError: another one is there.
+    """
     path = sweep.config(trial.name)
     if not path.exists():
-        sweep.write_config(trial.name, trial.config)
-        return
+        return False
     there = load_config(path).model_copy(update={"seed": trial.seed})
     if dump_config(there) != dump_config(trial.config):
         raise RunError(
-            f"{path}: this sweep has trained {trial.name} with another config; `rnnbench diff` "
-            "shows what differs. Choose another --name"
+            f"{path}: holds another config of {trial.name} than the one that is to be trained; "
+            "`rnnbench diff` shows what differs. Choose another --name"
         )
+    return True

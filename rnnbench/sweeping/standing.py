@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from rnnbench.config import require_trainable
+from rnnbench.errors import RunError
 
 if TYPE_CHECKING:
     from rnnbench.rundir import RunDirectory, SweepDirectory
@@ -65,13 +66,16 @@ def find_standing(sweep: SweepDirectory, name: str, seed: int) -> Standing:
 
 
 def read_progress(trial: Trial, run: RunDirectory | None) -> Progress:
-    """How far a trial is, from its run's history."""
+    """How far a trial is, from its run's history; one that is damaged tells nothing."""
     _, training = require_trainable(trial.config)
     metric = next(iter(training.metrics), "loss")
-    history = run.read_history() if run else []
-    if not history:
+    try:
+        history = run.read_history() if run else []
+    except RunError:  # its trial writes it anew, or fails; no other is to stop for it
+        history = []
+    watched = f"val_{metric}" if history and f"val_{metric}" in history[0] else metric
+    if not history or not history[0].keys() >= {watched, "seconds"}:
         return Progress(0, metric, None, None, None)
-    watched = f"val_{metric}" if f"val_{metric}" in history[0] else metric
     each = statistics.mean(row["seconds"] for row in history)
     left = (trial.epochs - len(history)) * each
     return Progress(len(history), watched, history[-1][watched], each, left)

@@ -179,7 +179,10 @@ def test_the_picture_is_drawn_where_nothing_is(rnnbench, literal, in_tmp, vary):
     assert rnnbench(*arguments).code == 0
     assert imread(in_tmp / "speed.png").shape[1] == 840
     again = rnnbench(*arguments)
-    assert (again.code, again.err) == (2, "error: --plot: speed.png: is there already\n")
+    assert (again.code, again.err) == (
+        2,
+        "error: --plot: speed.png: is there already; name another file\n",
+    )
 
 
 @pytest.mark.parametrize(

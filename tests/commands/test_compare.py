@@ -138,3 +138,12 @@ def test_pictures_go_to_a_new_or_empty_directory(rnnbench, two_cells):
     (two_cells / "file").touch()
     result = rnnbench("compare", "imdb_*", "--plots", "file")
     assert (result.code, result.err) == (2, "error: --plots: file: File exists\n")
+
+
+def test_the_trials_of_a_sweep_that_have_not_started_are_named(rnnbench, in_tmp):
+    sweep = make_sweep(in_tmp / "runs", "cells", [("lstm", 0), ("lstm", 1), ("gru", 0)])
+    make_run(sweep.path, "imdb_lstm", {"name": "lstm"})
+    result = rnnbench("compare", "cells", "--json")
+    left_out = [f"runs/cells: {trial}: not started" for trial in ("lstm seed 1", "gru seed 0")]
+    assert json.loads(result.out)["left_out"] == left_out
+    assert result.err == "".join(f"left out: {reason}\n" for reason in left_out)

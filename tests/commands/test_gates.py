@@ -102,7 +102,7 @@ def test_a_report_that_is_there_is_left_as_it_is(rnnbench, toy, monkeypatch):
     Path("report.xml").write_text("mine")
     result = rnnbench("train", toy, "--junit", "report.xml", "-q")
     assert result.code == 2
-    assert result.err == "error: --junit: report.xml: is there already\n"
+    assert result.err == "error: --junit: report.xml: is there already; name another file\n"
     assert Path("report.xml").read_text() == "mine"
 
 

@@ -33,7 +33,7 @@ def test_a_file_that_is_there_is_left_alone(rnnbench, in_tmp):
     (in_tmp / "report.html").write_text("mine")
     result = rnnbench("report", "imdb_lstm")
     assert (result.code, result.out) == (2, "")
-    assert result.err == "error: --output: report.html: is there already\n"
+    assert result.err == "error: --output: report.html: is there already; name another file\n"
     assert (in_tmp / "report.html").read_text() == "mine"
 
 

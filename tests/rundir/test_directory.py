@@ -1,4 +1,6 @@
+import fcntl
 import json
+import threading
 
 import pytest
 from paths import CONFIGS
@@ -90,3 +92,47 @@ def test_a_history_that_was_cut_short_is_named(tmp_path, text):
     run.history.write_bytes(text.encode("latin-1"))
     with pytest.raises(RunError, match=r"history\.csv: damaged"):
         run.read_history()
+
+
+def test_who_looks_whether_a_run_is_trained_keeps_nobody_from_training_it(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.lock_file.touch()
+    with run.lock_file.open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        moment = threading.Timer(0.1, lambda: fcntl.flock(looking, fcntl.LOCK_UN))
+        moment.start()
+        with run.locked():
+            assert run.is_locked()
+        moment.join()
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        ({"command": "train"}, "command: received 'train', expected a list of words"),
+        ({"started": "yesterday"}, "started: received 'yesterday', expected a time"),
+        ({"started": "2026-01-02T12:00:00"}, "expected a time with its zone"),
+        ({"seed": "x"}, "seed: received 'x', expected a whole number"),
+        ({"parameters": True}, "parameters: received True, expected a whole number"),
+        ({"seconds": []}, r"seconds: received \[\], expected a number"),
+        ({"versions": 3}, "versions: received 3, expected an object"),
+        ({"dataset": 3}, "dataset: received 3, expected the samples and files"),
+        ({"dataset": {"samples": {"test": "x"}}}, "dataset: "),
+        ({"dataset": {"files": {"imdb.npz": 5}}}, "dataset: "),
+        ({"resumed": [1]}, "resumed: "),
+    ],
+)
+def test_a_damaged_manifest_is_named(tmp_path, manifest, said):
+    run = RunDirectory(tmp_path)
+    run.write_manifest({"status": "finished"} | manifest)
+    with pytest.raises(RunError, match=rf"manifest\.json: damaged: .*{said}"):
+        run.read_manifest()
+    assert run.status() == "unknown"
+
+
+@pytest.mark.parametrize("figures", [5, None, {"loss": "low"}, {"loss": None}, {"loss": True}])
+def test_damaged_metrics_are_named(tmp_path, figures):
+    run = RunDirectory(tmp_path)
+    run.write_metrics({"train": {"loss": 0.5}, "test": figures})
+    with pytest.raises(RunError, match=r"metrics\.json: damaged: test: received"):
+        run.read_metrics()

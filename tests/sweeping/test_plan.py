@@ -109,7 +109,7 @@ def test_a_trial_keeps_its_config(candidates, sweep, tmp_path):
     toy = tmp_path / "toy.yaml"
     toy.write_text(toy.read_text().replace("epochs: 3", "epochs: 4"))
     before = sweep.config("toy-type-gru").read_text()
-    with pytest.raises(RunError, match=r"has trained toy-type-gru with another config.*--name"):
+    with pytest.raises(RunError, match=r"another config of toy-type-gru.*--name"):
         lay_down(sweep, _trials(candidates, "model.layers.0.type=gru"), 1, COMMAND)
     assert sweep.config("toy-type-gru").read_text() == before
 
@@ -127,3 +127,30 @@ def test_a_sweep_that_was_cut_off_before_its_plan_was_written_can_be_laid_down(c
     lay_down(sweep, trials, 1, COMMAND)
     sweep.plan.unlink()
     assert lay_down(sweep, trials, 1, COMMAND).trials == tuple(trials)
+
+
+def test_what_is_refused_leaves_no_config_behind(candidates, sweep, tmp_path):
+    lay_down(sweep, _trials(candidates, "model.layers.0.type=gru"), 1, COMMAND)
+    toy, before = tmp_path / "toy.yaml", sorted(sweep.path.iterdir())
+    text = toy.read_text()
+    toy.write_text(text.replace("epochs: 3", "epochs: 4"))
+    with pytest.raises(RunError, match="another config of toy-type-gru"):
+        lay_down(sweep, _trials(candidates, "model.layers.0.type=lstm,gru"), 1, COMMAND)
+    assert sorted(sweep.path.iterdir()) == before
+    toy.write_text(text)
+    lay_down(sweep, _trials(candidates, "model.layers.0.type=lstm,gru"), 1, COMMAND)
+
+
+def test_the_config_of_a_trial_has_its_first_seed(candidates, sweep):
+    lay_down(sweep, _trials(candidates, seeds=3), 1, COMMAND)
+    assert load_config(sweep.config("toy")).seed == 0
+
+
+def test_seeds_that_there_are_not_are_refused(candidates):
+    with pytest.raises(ConfigError, match="after the seed 4294967294 there are 1 more"):
+        _trials(candidates, "seed=4294967294", seeds=3)
+
+
+def test_more_trials_than_can_be_meant_are_refused(candidates):
+    with pytest.raises(ConfigError, match=r"received 20,000 trials; allowed: 10,000\."):
+        _trials(candidates, "model.layers.0.type=gru,lstm", seeds=10_000)

@@ -69,3 +69,13 @@ def test_progress_is_read_from_the_history(sweep, trial):
     progress = read_progress(trial, _run(sweep, trial, "running", epochs=2))
     assert (progress.epochs, progress.metric, progress.value) == (2, "loss", 0.5)
     assert (progress.seconds_an_epoch, progress.seconds_left) == (2.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"epoch,loss,seconds\n1,0.5", b"epoch,accuracy\n1,0.5\n", b"\xff\xfe", b""]
+)
+def test_a_damaged_history_stops_no_sweep(sweep, trial, damaged):
+    run = _run(sweep, trial, "running")
+    run.history.write_bytes(damaged)
+    progress = read_progress(trial, run)
+    assert (progress.epochs, progress.value, progress.seconds_left) == (0, None, None)

@@ -75,3 +75,14 @@ def test_any_text_can_be_written():
     text = "<a & \"b\" 'c'>\nan é, a 𝄞, \x1b[31m, \x00, \udcff, ]]>"
     message = _suite(error=TrainingError(text), config="<&\"'>")[0][0].get("message")
     assert message == "<a & \"b\" 'c'>\nan é, a 𝄞, �[31m, �, �, ]]>"
+
+
+def test_what_fails_behind_the_figures_leaves_their_outcomes():
+    outcomes = check_expectations(EXPECTATIONS, {"test.accuracy": 0.8123, "test.loss": 0.5})
+    suite = _suite(outcomes, error=OSError("No space left on device"))
+    assert _numbers(suite) == (3, 1, 1, 0)
+    assert [case.get("name") for case in suite] == [
+        "train",
+        "test.accuracy >= 0.85",
+        "test.loss < 1",
+    ]
