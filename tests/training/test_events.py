@@ -140,5 +140,5 @@ def test_without_validation_there_is_one_run(tensorboard, tmp_path):
 
 def test_a_missing_package_is_refused_with_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(InputError, match=r"pip install 'rnnbench\[tensorboard\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '.\[tensorboard\]'"):
         require_tensorboard()
