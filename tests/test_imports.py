@@ -7,6 +7,8 @@ import pytest
 from made_runs import make_seeds
 
 import rnnbench
+from rnnbench.keras_object import members
+from rnnbench.layers import Layer
 
 PACKAGE = Path(rnnbench.__file__).parent
 # Each room may import from the ones to its right, never from the ones to its left.
@@ -22,7 +24,10 @@ ROOMS = [
     {"rundir"},
     {"config"},
     {"data"},
-    {"backend", "settings", "shipped"},
+    {"reference"},
+    {"layers"},
+    {"activations", "kernels"},
+    {"keras_object", "backend", "shipped"},
     {"errors"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -64,6 +69,25 @@ def test_imports_point_one_way(path):
         imported = _room(module) if module.split(".")[0] == "rnnbench" else None
         if imported is not None and imported != "__version__":
             assert imported == room or _rank(imported) > _rank(room), f"{path} imports {module}"
+
+
+# Layers whose names stand elsewhere, in rules that are about the one layer.
+RULES = {
+    "checks.py": {"Embedding"},
+    "advice.py": {"Flatten", "SimpleRNN"},
+    "sample.py": {"Embedding"},
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_layers_are_named_in_their_own_file_alone(path):
+    if (path.name == "layers.py" and path.parent == PACKAGE) or path.parent.name == "kernels":
+        return
+    classes = {kind.__name__ for kind in members(Layer).values()}
+    tree = ast.parse(path.read_text())
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert names & classes == RULES.get(path.name, set())
 
 
 def test_models_and_plots_do_not_know_each_other():

@@ -13,6 +13,8 @@ from rnnbench.config import load_config
 from rnnbench.config.advice import REASONS
 from rnnbench.config.points import points
 from rnnbench.data import DATASETS
+from rnnbench.keras_object import members
+from rnnbench.layers import Layer
 
 README = (REPOSITORY / "README.md").read_text()
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
@@ -55,7 +57,7 @@ def test_the_two_commands_for_a_fresh_machine_are_what_ci_runs():
     commands = [line for line in SHELL.splitlines() if line.startswith("python3 -m venv")]
     assert len(commands) == 2
     assert commands[0].endswith("rnnbench train configs/toy_lstm.yaml")
-    assert commands[1].endswith("python -m pytest")
+    assert commands[1].endswith("python -m pytest -n 2 --dist loadfile")
     assert "grep '^python3 -m venv' README.md" in (REPOSITORY / ".ci" / "run").read_text()
 
 
@@ -114,10 +116,7 @@ def test_the_matched_units_shown_are_what_summary_says(rnnbench):
 
 
 def test_every_dataset_and_layer_is_named():
-    from rnnbench.config.layers import Layer
-
-    kinds = {c.model_fields["type"].annotation.__args__[0] for c in Layer.__origin__.__args__}
-    for kind in kinds | set(DATASETS):
+    for kind in {*members(Layer), *DATASETS}:
         assert f"`{kind}`" in README
 
 

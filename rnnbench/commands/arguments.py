@@ -194,7 +194,6 @@ def resolve_target(target: str, output: Path | None, option: str = "--match-para
         ConfigError: it is none of them, or the config is wrong.
     """
     from rnnbench.config import load_config
-    from rnnbench.models.parameters import total_parameters
 
     try:
         count = int(target)
@@ -206,7 +205,7 @@ def resolve_target(target: str, output: Path | None, option: str = "--match-para
                 f"{option}: received {target!r}; allowed: a whole number of parameters, or a "
                 f"CONFIG or RUN that has them. {error}"
             ) from None
-        return total_parameters(load_config(path).model)
+        return load_config(path).model.count_params()
     if count < 1:
         raise ConfigError(f"{option}: received {target}; allowed: at least 1 parameter")
     return count

@@ -84,7 +84,6 @@ def init(
 
 def _describe(name: str, path: Path) -> dict[str, Any]:
     from rnnbench.config import load_config
-    from rnnbench.models.parameters import total_parameters
     from rnnbench.shipped import read_measured
 
     config = load_config(path)
@@ -93,15 +92,12 @@ def _describe(name: str, path: Path) -> dict[str, Any]:
         "file": str(path),
         "dataset": config.dataset.type if config.dataset else None,
         "cells": _cells(config),
-        "total_params": total_parameters(config.model),
+        "total_params": config.model.count_params(),
         "measured": read_measured(path),
     }
 
 
 def _cells(config: RunConfig) -> list[str]:
     """The recurrent layers with their units, from the input up, such as `lstm 32`."""
-    from rnnbench.config.layers import recurrent_cell
-    from rnnbench.config.shapes import layer_type
-
-    cells = [recurrent_cell(layer) for layer in config.model.layers]
-    return [f"{layer_type(cell)} {cell.units}" for cell in cells if cell is not None]
+    found = (layer.recurrent_layer() for layer in config.model.layers)
+    return [f"{recurrent.type} {recurrent.units}" for recurrent in found if recurrent is not None]

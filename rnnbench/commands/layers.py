@@ -8,38 +8,30 @@ from rnnbench.commands.console import new_table, print_result, print_table
 
 if TYPE_CHECKING:
     from rnnbench.config import RunConfig
-    from rnnbench.config.shapes import Shape
-    from rnnbench.models.parameters import LayerParameters
+    from rnnbench.layers import NamedLayer, Shape
 
 
-def count_config(config: RunConfig) -> list[LayerParameters]:
-    """The layers of a resolved config with their parameters."""
-    from rnnbench.models.parameters import count_layers
-
-    shape = config.model.input.shape if config.model.input else ()
-    return count_layers(config.model.layers, shape)
-
-
-def layers_as_json(config: RunConfig, layers: list[LayerParameters]) -> dict[str, Any]:
-    """Total parameters and a list of layers."""
-    total = _total(layers)
+def layers_as_json(config: RunConfig, *, explain: bool = False) -> dict[str, Any]:
+    """Parameters of a resolved config's model and a list of its layers."""
+    layers = config.model.named_layers()
     return {
-        "total_params": total,
-        "trainable_params": total,  # no layer here has weights that are not trained
+        "total_params": sum(layer.params for layer in layers),
+        "trainable_params": sum(layer.trainable_params for layer in layers),
         "layers": [
             {
-                "name": layer.stacked.name,
-                "type": layer.stacked.type,
-                "output_shape": list(_shape(config, layer.stacked.output_shape)),
-                "params": layer.count.total,
+                "name": layer.name,
+                "type": layer.layer.type,
+                "output_shape": list(_shape(config, layer.output_shape)),
+                "params": layer.params,
+                **(_explain_json(layer) if explain else {}),
             }
             for layer in layers
         ],
     }
 
 
-def print_layers(config: RunConfig, layers: list[LayerParameters], *, explain: bool) -> None:
-    """A row for each layer, and the total; with formulas where they are wanted."""
+def print_layers(config: RunConfig, *, explain: bool) -> None:
+    """A row for each layer, and the total; with weights and formulas where they are wanted."""
     table = new_table()
     table.add_column("layer")
     table.add_column("type")
@@ -47,25 +39,33 @@ def print_layers(config: RunConfig, layers: list[LayerParameters], *, explain: b
     table.add_column("parameters", justify="right")
     if explain:
         table.add_column("counted as", overflow="fold")
+    layers = config.model.named_layers()
     for layer in layers:
-        row = [
-            layer.stacked.name,
-            layer.stacked.type,
-            str(_shape(config, layer.stacked.output_shape)),
-            f"{layer.count.total:,}",
-        ]
-        if explain:
-            count = layer.count
-            row.append(
-                f"{count.formula}\n= {count.numbers}\n({count.reason})" if count.formula else ""
-            )
-        table.add_row(*row)
+        shape = str(_shape(config, layer.output_shape))
+        row = [layer.name, layer.layer.type, shape, f"{layer.params:,}"]
+        table.add_row(*row, *([_explain(layer)] if explain else []))
     print_table(table)
-    print_result(f"total parameters: {_total(layers):,}, all trainable")
+    total, trained = (
+        sum(layer.params for layer in layers),
+        sum(layer.trainable_params for layer in layers),
+    )
+    rest = "all trainable" if trained == total else f"{trained:,} trainable"
+    print_result(f"total parameters: {total:,}, {rest}")
 
 
-def _total(layers: list[LayerParameters]) -> int:
-    return sum(layer.count.total for layer in layers)
+def _explain(layer: NamedLayer) -> str:
+    """The weights, such as `kernel 32×128 + bias 128`, and the formula of their number."""
+    if not layer.weights:
+        return ""
+    weights = (f"{name} {'×'.join(map(str, shape))}" for name, shape in layer.weights.items())
+    words, numbers = layer.layer.formula(layer.input_shape)
+    return f"{' + '.join(weights)}\n= {words}\n= {numbers}"
+
+
+def _explain_json(layer: NamedLayer) -> dict[str, Any]:
+    words, numbers = layer.layer.formula(layer.input_shape)
+    weights = {name: list(shape) for name, shape in layer.weights.items()}
+    return {"weights": weights, "formula": words, "numbers": numbers}
 
 
 def _shape(config: RunConfig, shape: Shape) -> Shape:

@@ -17,13 +17,12 @@ from rnnbench.commands.arguments import (
 )
 from rnnbench.commands.completion import complete_config_or_run
 from rnnbench.commands.console import new_table, print_json, print_result, print_table
-from rnnbench.commands.layers import count_config, layers_as_json, print_layers
+from rnnbench.commands.layers import layers_as_json, print_layers
 from rnnbench.errors import InputError
 
 if TYPE_CHECKING:
     from rnnbench.config import RunConfig
     from rnnbench.models.matching import Matching
-    from rnnbench.models.parameters import LayerParameters
 
 
 def summary(
@@ -55,7 +54,7 @@ def summary(
     paths = [find_config_or_run(name, output) for name in configs or ()]
     loaded = [(path, load_config(path)) for path in paths or shipped_configs().values()]
     if match_params is None:
-        models = [_Model(path, config, count_config(config)) for path, config in loaded]
+        models = [_Model(path, config) for path, config in loaded]
     else:
         target = resolve_target(match_params, output)
         models = [_match(path, config, target) for path, config in loaded]
@@ -66,7 +65,7 @@ def summary(
             if i:
                 print_result("")
             print_result(f"{model.path}: {model.config.name}")
-            print_layers(model.config, model.layers, explain=explain)
+            print_layers(model.config, explain=explain)
             if model.matching is not None:
                 print_result(f"matched: {model.matching}")
     else:
@@ -79,7 +78,6 @@ class _Model:
 
     path: Path
     config: RunConfig
-    layers: list[LayerParameters]
     matching: Matching | None = None
 
 
@@ -87,22 +85,17 @@ def _match(path: Path, config: RunConfig, target: int) -> _Model:
     from rnnbench.models.matching import match_parameters
 
     matching = match_parameters(config, target)
-    return _Model(path, matching.config, count_config(matching.config), matching)
+    return _Model(path, matching.config, matching)
 
 
 def _as_json(model: _Model, *, explain: bool) -> dict[str, Any]:
-    document = {"config": str(model.path)} | layers_as_json(model.config, model.layers)
+    document = {"config": str(model.path)} | layers_as_json(model.config, explain=explain)
     if model.matching is not None:
         document["matched"] = {
             "target": model.matching.target,
             "units": model.matching.units,
             "difference": model.matching.difference,
         }
-    if explain:
-        for row, layer in zip(document["layers"], model.layers, strict=True):
-            row["formula"] = layer.count.formula
-            row["numbers"] = layer.count.numbers
-            row["reason"] = layer.count.reason
     return document
 
 
@@ -116,7 +109,7 @@ def _print_overview(models: list[_Model]) -> None:
         table.add_row(
             str(model.path),
             model.config.dataset.type if model.config.dataset else "",
-            ", ".join(layer.stacked.type for layer in model.layers),
-            f"{sum(layer.count.total for layer in model.layers):,}",
+            ", ".join(layer.type for layer in model.config.model.layers),
+            f"{model.config.model.count_params():,}",
         )
     print_table(table)

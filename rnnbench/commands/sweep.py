@@ -243,14 +243,12 @@ def _require_memory(trials: Sequence[Trial], jobs: int) -> None:
 
 
 def _print_trials(trials: Sequence[Trial], *, json: bool) -> None:
-    from rnnbench.commands.layers import count_config
-
     rows = [
         {
             "name": trial.name,
             "seed": trial.seed,
             "settings": trial.settings,
-            "total_params": sum(layer.count.total for layer in count_config(trial.config)),
+            "total_params": trial.config.model.count_params(),
         }
         for trial in trials
     ]

@@ -16,7 +16,7 @@ from rnnbench.commands.arguments import (
 from rnnbench.commands.console import new_table, print_json, print_note, print_result, print_table
 
 if TYPE_CHECKING:
-    from rnnbench.models.trace import LayerTrace
+    from rnnbench.reference import LayerTrace
 
 # How many steps a random input has where neither the config nor --steps says.
 _STEPS = 10
@@ -45,7 +45,6 @@ def trace(
     from rnnbench import backend, rundir
     from rnnbench.config import load_config
     from rnnbench.models.memory import require_memory
-    from rnnbench.models.parameters import total_parameters
     from rnnbench.models.sample import draw_sample, read_text, read_values
     from rnnbench.training.prediction import parse_values
 
@@ -61,14 +60,14 @@ def trace(
     else:
         sample = draw_sample(loaded, steps or _STEPS)
 
-    require_memory(4 * total_parameters(loaded.model), f"{loaded.name}: the model")
+    require_memory(4 * loaded.model.count_params(), f"{loaded.name}: the model")
     if not json:
         print_note("loading TensorFlow")
     backend.load()
     import keras
 
     from rnnbench.models.builder import build_model
-    from rnnbench.models.trace import trace_model
+    from rnnbench.reference import trace_model
     from rnnbench.training.evaluation import load_model
 
     if run is None:
@@ -76,7 +75,7 @@ def trace(
         model = build_model(loaded.model, loaded.name)
     else:
         model = load_model(run)
-    traces = trace_model(model, sample.inputs)
+    traces = trace_model(loaded.model.layers, model, sample.inputs)
     if json:
         print_json({"layers": [_as_json(trace, steps) for trace in traces]})
         return

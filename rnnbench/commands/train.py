@@ -22,7 +22,7 @@ from rnnbench.commands.arguments import (
 from rnnbench.commands.completion import complete_config, complete_run
 from rnnbench.commands.console import print_json, print_note, print_result, written_figures
 from rnnbench.commands.gates import Gates
-from rnnbench.commands.layers import count_config, layers_as_json, print_layers
+from rnnbench.commands.layers import layers_as_json, print_layers
 from rnnbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -206,13 +206,12 @@ def _show_plan(config: RunConfig, *, json: bool) -> None:
     facts, samples = dataset.facts(), dataset.samples()
     steps = -(-samples["train"] // training.batch_size)
     memory = estimate_memory(config.model, dataset, training)
-    layers = count_config(config)
     if json:
         print_json(
             {
                 "config": config.model_dump(mode="json"),
                 "dataset": {"samples": samples} | asdict(facts),
-                **layers_as_json(config, layers),
+                **layers_as_json(config),
                 "steps_per_epoch": steps,
                 "memory": asdict(memory) | {"peak": memory.peak},
             }
@@ -224,7 +223,7 @@ def _show_plan(config: RunConfig, *, json: bool) -> None:
     of = f"{facts.classes} classes" if facts.classes else "a number to predict"
     words = f", {facts.vocabulary_size:,} tokens" if facts.vocabulary_size else ""
     print_result(f"task        {facts.task}: {of}{words}")
-    print_layers(config, layers, explain=False)
+    print_layers(config, explain=False)
     print_result(f"steps       {steps:,} an epoch, {steps * training.epochs:,} in all")
     print_result(
         f"memory      about {_megabytes(memory.peak)}: TensorFlow {_megabytes(memory.program)}, "

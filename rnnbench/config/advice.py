@@ -8,20 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from rnnbench.config import layers as l
-from rnnbench.config.implementation import FAST_ARGUMENTS
 from rnnbench.config.messages import closest
 from rnnbench.config.problems import KeyPath
-from rnnbench.config.shapes import stack
 from rnnbench.config.training import REGRESSION_LOSSES
 from rnnbench.data.text import TextSettings
+from rnnbench.layers import Flatten, OutputLayer, SimpleRNN, infer_shapes
 
 if TYPE_CHECKING:
     from rnnbench.config.run import RunConfig
-    from rnnbench.config.shapes import StackedLayer
     from rnnbench.config.training import TrainingSettings
     from rnnbench.data import DatasetSettings, SplitName
-    from rnnbench.settings import Settings
+    from rnnbench.layers import RNN, Layer, NamedLayer
 
 AdviceName = Literal[
     "left_padding_under_mask",
@@ -44,7 +41,7 @@ REASONS: dict[AdviceName, str] = {
     "stops with an error; under a mask the side changes no result",
     "padding_without_mask": "the padding counts as if it were text",
     "mask_dropped": "the layers above work on the padding as if it were text",
-    "fast_path_lost": "fast loops, those of cuDNN on a GPU and others on a CPU, compute Keras' "
+    "fast_path_lost": "fast kernels, cuDNN on a GPU and others on a CPU, compute Keras' "
     "defaults alone; otherwise Keras loops step by step",
     "return_sequences_left_over": "flatten gives each step weights of its own, and takes no other "
     "length; the last state alone sums the sequence up",
@@ -67,10 +64,6 @@ REASONS: dict[AdviceName, str] = {
 # Gradients of a plain recurrence rarely reach further back.
 _MANY_STEPS = 100
 _VOCABULARY_SHARE = 20
-# Keras' layers that do not hand a mask on.
-_DROPS_MASK = (l.Conv1D, l.MaxPooling1D, l.GlobalMaxPooling1D, l.RepeatVector, l.Flatten)
-# Layers that work on each step, or on a vector, as it is.
-_KEEPS_STEPS = (l.Dropout, l.SpatialDropout1D, l.LayerNormalization, l.TimeDistributed, l.Masking)
 
 
 class Advice(NamedTuple):
@@ -99,67 +92,64 @@ def _all_advice(config: RunConfig) -> Iterator[Advice]:
         yield from _on_head(config, config.dataset)
 
 
-def _stacked(config: RunConfig) -> list[StackedLayer]:
+def _stacked(config: RunConfig) -> list[NamedLayer]:
     """The layers with their shapes, for the padded length where there is a dataset."""
     if config.dataset is not None:
-        return list(stack(config.model.layers, config.dataset.facts().input_shape))
-    shape = config.model.input.shape if config.model.input else ()
-    return list(stack(config.model.layers, shape))
+        return list(infer_shapes(config.model.layers, config.dataset.facts().input_shape))
+    return config.model.named_layers()
 
 
-def _path(i: int, layer: Settings, key: str) -> KeyPath:
-    """The path of an argument of a recurrent layer that may be inside a bidirectional one."""
-    inside = ("layer",) if isinstance(layer, l.Bidirectional) else ()
+def _path(i: int, layer: Layer, key: str) -> KeyPath:
+    """The path of an argument of a recurrent layer that may be inside another one."""
+    inside = () if layer.recurrent_layer() is layer else ("layer",)
     return ("model", "layers", i, *inside, key)
 
 
-def _on_padding(layers: list[StackedLayer], dataset: TextSettings) -> Iterator[Advice]:
+def _on_padding(layers: list[NamedLayer], dataset: TextSettings) -> Iterator[Advice]:
     """Follows the padding, or the mask that hides it, from the embedding up."""
-    embedding = layers[0].layer
-    masked = isinstance(embedding, l.Embedding) and embedding.mask_zero
+    masked = layers[0].layer.makes_mask()
     for i, stacked in enumerate(layers[1:], 1):
-        recurrent = l.recurrent_cell(stacked.layer)
+        recurrent = stacked.layer.recurrent_layer()
         if recurrent is not None and not masked:
-            message = (
-                f"received false, and {stacked.type} reads {dataset.maxlen} steps of every text"
-            )
+            steps = f"{dataset.maxlen} steps of every text"
+            message = f"received false, and {stacked.layer.type} reads {steps}"
             below = ("model", "layers", 0, "mask_zero")
             yield Advice("padding_without_mask", below, message, "mask_zero: true")
             return
-        if recurrent is None and not masked and isinstance(stacked.layer, l.GlobalAveragePooling1D):
-            message = f"received false, and {stacked.type} averages {dataset.maxlen} steps"
+        if recurrent is None and not masked and stacked.layer.mask == "use":
+            message = f"received false, and {stacked.layer.type} averages {dataset.maxlen} steps"
             below = ("model", "layers", 0, "mask_zero")
             yield Advice("padding_without_mask", below, message, "mask_zero: true")
             return
-        is_fast = recurrent is not None and not list(_on_fast_path(recurrent, i, stacked.layer))
-        if isinstance(recurrent, l.LSTM | l.GRU) and is_fast and dataset.padding == "pre":
-            message = f"received pre, under a mask that {stacked.type} takes"
+        is_fast = recurrent is not None and not list(recurrent.slow_arguments())
+        has_cudnn = recurrent is not None and recurrent.cudnn_arguments is not None
+        if has_cudnn and is_fast and dataset.padding == "pre":
+            message = f"received pre, under a mask that {stacked.layer.type} takes"
             side = ("dataset", "padding")
             yield Advice("left_padding_under_mask", side, message, "padding: post")
             return
-        if isinstance(stacked.layer, _DROPS_MASK):
+        if stacked.layer.mask == "drop":
             if masked:
-                message = f"{stacked.type} does not hand the mask on"
+                message = f"{stacked.layer.type} does not hand the mask on"
                 yield Advice("mask_dropped", ("model", "layers", i), message)
             return
         if len(stacked.output_shape) == 1:
             return  # a vector has no padding
 
 
-def _on_recurrence(layers: list[StackedLayer]) -> Iterator[Advice]:
+def _on_recurrence(layers: list[NamedLayer]) -> Iterator[Advice]:
     for i, stacked in enumerate(layers):
-        recurrent = l.recurrent_cell(stacked.layer)
+        recurrent = stacked.layer.recurrent_layer()
         if recurrent is None:
             continue
         yield from _on_fast_path(recurrent, i, stacked.layer)
         steps = stacked.input_shape[0]
-        if isinstance(recurrent, l.SimpleRNN) and steps is not None and steps > _MANY_STEPS:
+        if isinstance(recurrent, SimpleRNN) and steps is not None and steps > _MANY_STEPS:
             message = f"received simple_rnn, over {steps} steps"
             path = _path(i, stacked.layer, "type")
             yield Advice("simple_rnn_over_many_steps", path, message, "type: gru")
-        keeps = (*_KEEPS_STEPS, l.Dense) if recurrent.return_sequences else _KEEPS_STEPS
-        above = next((s.layer for s in layers[i + 1 :] if not isinstance(s.layer, keeps)), None)
-        if isinstance(above, l.Flatten):
+        above = next((s.layer for s in layers[i + 1 :] if not _keeps(s.layer, recurrent)), None)
+        if isinstance(above, Flatten):
             path = _path(i, stacked.layer, "return_sequences")
             if recurrent.return_sequences:
                 message = "received true, and all that reads the sequence is flatten"
@@ -171,18 +161,17 @@ def _on_recurrence(layers: list[StackedLayer]) -> Iterator[Advice]:
                 yield Advice("return_sequences_missing", path, message, suggestion)
 
 
-def _on_fast_path(recurrent: l.Recurrent, i: int, layer: Settings) -> Iterator[Advice]:
+def _keeps(layer: Layer, recurrent: RNN) -> bool:
+    """Whether a layer above a recurrent one works on each step, or on a vector, as it is."""
+    is_output = isinstance(layer, OutputLayer) and not recurrent.return_sequences
+    return layer.mask == "pass" and not is_output
+
+
+def _on_fast_path(recurrent: RNN, i: int, layer: Layer) -> Iterator[Advice]:
     """The arguments with which a layer loops step by step, on a CPU, a GPU or both."""
-    fast = {key: (needed, "fast loops need") for key, needed in FAST_ARGUMENTS.items()}
-    if isinstance(recurrent, l.LSTM | l.GRU):
-        fast["use_bias"] = fast["reset_after"] = (True, "cuDNN needs")
-    for key, (needed, who) in fast.items():
-        received = getattr(recurrent, key, needed)
-        if received != needed:
-            message = f"received {_written(received)}; {who} {_written(needed)}"
-            yield Advice(
-                "fast_path_lost", _path(i, layer, key), message, f"{key}: {_written(needed)}"
-            )
+    for key, needed, what in recurrent.slow_arguments():
+        message = f"received {_written(getattr(recurrent, key))}; {what} {_written(needed)}"
+        yield Advice("fast_path_lost", _path(i, layer, key), message, f"{key}: {_written(needed)}")
 
 
 def _on_data(config: RunConfig, dataset: DatasetSettings) -> Iterator[Advice]:
@@ -224,7 +213,7 @@ def _on_samples(training: TrainingSettings, samples: Mapping[SplitName, int]) ->
 
 def _on_head(config: RunConfig, dataset: DatasetSettings) -> Iterator[Advice]:
     facts, head = dataset.facts(), config.model.layers[-1]
-    if facts.task == "regression" or not isinstance(head, l.Dense):
+    if facts.task == "regression" or not isinstance(head, OutputLayer):
         return
     path = ("model", "layers", len(config.model.layers) - 1, "activation")
     if head.units == 1 and head.activation == "softmax":

@@ -6,19 +6,18 @@ import math
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
-from rnnbench.config import layers as l
 from rnnbench.config.problems import KeyPath
-from rnnbench.config.shapes import ShapeError, stack, written
 from rnnbench.config.sweep import MAX_POINTS, Range
 from rnnbench.config.training import REGRESSION_LOSSES
 from rnnbench.data.dataset import validation_start
+from rnnbench.layers import Embedding, OutputLayer, ShapeError, infer_shapes
 
 if TYPE_CHECKING:
     from rnnbench.config.run import InputSettings, RunConfig
-    from rnnbench.config.shapes import Shape, StackedLayer
     from rnnbench.config.sweep import SweepSettings
     from rnnbench.config.training import TrainingSettings
     from rnnbench.data import DatasetSettings, Facts
+    from rnnbench.layers import Layer, NamedLayer, Shape
 
 # The path of a key, and what is wrong there.
 Finding = tuple[KeyPath, str]
@@ -110,11 +109,11 @@ def _check_embeddings(
 ) -> Iterator[Finding]:
     source = "the dataset" if facts else f"model.input.dtype {given.dtype}"
     first = config.model.layers[0]
-    if given.dtype == "int32" and not isinstance(first, l.Embedding):
+    if given.dtype == "int32" and not first.takes_tokens:
         message = f"received {first.type}; {source} gives tokens, so an embedding comes first"
         yield ("model", "layers", 0), message
     for i, layer in enumerate(config.model.layers):
-        if not isinstance(layer, l.Embedding):
+        if not isinstance(layer, Embedding):
             continue
         path = ("model", "layers", i)
         if i > 0:
@@ -139,9 +138,9 @@ def _check_stack(
     layers = config.model.layers
     # A model that takes any length must take the length of the padded samples.
     for shape in dict.fromkeys([given.shape, facts.input_shape if facts else given.shape]):
-        stacked: list[StackedLayer] = []
+        stacked: list[NamedLayer] = []
         try:
-            for layer in stack(layers, shape):
+            for layer in infer_shapes(layers, shape):
                 stacked.append(layer)  # one by one, to know which layer failed
         except ShapeError as error:
             i = len(stacked)
@@ -156,15 +155,8 @@ def _check_stack(
 def _check_arguments(config: RunConfig) -> Iterator[Finding]:
     """Arguments of one layer that Keras does not take together."""
     for i, layer in enumerate(config.model.layers):
-        if isinstance(layer, l.Bidirectional) and layer.layer.go_backwards:
-            message = "received true; a bidirectional layer reads both ways already. Leave it out"
-            yield ("model", "layers", i, "layer", "go_backwards"), message
-        if isinstance(layer, l.Conv1D) and layer.strides > 1 and layer.dilation_rate > 1:
-            message = (
-                f"received strides {layer.strides} and dilation_rate {layer.dilation_rate}; only "
-                "one of them may be above 1"
-            )
-            yield ("model", "layers", i), message
+        for path, message in layer.problems():
+            yield ("model", "layers", i, *path), message
 
 
 def _check_validation_split(dataset: DatasetSettings) -> Iterator[Finding]:
@@ -202,7 +194,7 @@ def _check_head(config: RunConfig, facts: Facts, output_shape: Shape | None) -> 
         unwise_activations, unwise_losses = _UNWISE.get(key, ((), ()))
         activations = _HEADS[key][0]
         allowed = " or ".join(activations)
-        if not isinstance(head, l.Dense):
+        if not isinstance(head, OutputLayer):
             message = (
                 f"received {head.type}; {task} ends in a dense layer with activation {allowed}"
             )
@@ -229,17 +221,17 @@ def _check_head(config: RunConfig, facts: Facts, output_shape: Shape | None) -> 
 
 
 def _wrong_head(
-    head: l.Layer, facts: Facts, output_shape: Shape, task: str, path: KeyPath
+    head: Layer, facts: Facts, output_shape: Shape, task: str, path: KeyPath
 ) -> Finding:
     wanted = facts.classes if facts.task == "multiclass" else 1
     activation = {"binary": "sigmoid", "multiclass": "softmax", "regression": "linear"}
     message = (
-        f"received an output of shape {written(output_shape)}; {task} needs ({wanted},), "
+        f"received an output of shape {output_shape}; {task} needs ({wanted},), "
         f"such as {{type: dense, units: {wanted}, activation: {activation[facts.task]}}}"
     )
     if len(output_shape) == 2:
         return path, f"{message} after a recurrent layer without return_sequences"
-    return (*path, "units") if isinstance(head, l.Dense) else path, message
+    return (*path, "units") if isinstance(head, OutputLayer) else path, message
 
 
 def _check_metrics(

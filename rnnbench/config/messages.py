@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from rnnbench.config.problems import printable
-from rnnbench.settings import Settings
+from rnnbench.keras_object import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -167,7 +167,7 @@ def _tags(settings: type[Settings]) -> tuple[str, ...]:
 
 
 def _tag(data: Any) -> Any:
-    return data.get("type") if isinstance(data, dict) else None
+    return data.get("type") if isinstance(data, dict) else data
 
 
 def _message(details: ErrorDetails, settings: type[Settings] | None) -> tuple[str, str | None]:

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from rnnbench.config.advice import AdviceName
-from rnnbench.config.layers import Layer
 from rnnbench.config.sweep import SweepSettings
 from rnnbench.config.training import TrainingSettings
 from rnnbench.data import AnyDataset
-from rnnbench.settings import Settings
+from rnnbench.keras_object import Settings
+from rnnbench.layers import AnyLayer, NamedLayer, infer_shapes
 
 
 class InputSettings(Settings):
@@ -40,9 +40,17 @@ class ModelSettings(Settings):
         InputSettings | None, Field(description="What goes in; needed where no dataset is named.")
     ] = None
     layers: Annotated[
-        tuple[Layer, ...],
+        tuple[AnyLayer, ...],
         Field(min_length=1, strict=False, description="The layers, from the input up."),
     ]
+
+    def named_layers(self) -> list[NamedLayer]:
+        """Each layer with its name and shapes, of a model that is resolved and checked."""
+        return list(infer_shapes(self.layers, self.input.shape if self.input else ()))
+
+    def count_params(self) -> int:
+        """Number of parameters, of a model that is resolved and checked."""
+        return sum(layer.params for layer in self.named_layers())
 
 
 def _ask_no_name(schema: dict[str, Any]) -> None:

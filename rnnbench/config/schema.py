@@ -10,8 +10,4 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def json_schema() -> dict[str, Any]:
     """What a config file can say: JSON Schema 2020-12, with a description for every field."""
     schema = RunConfig.model_json_schema()
-    for definition in schema["$defs"].values():
-        kind = definition["properties"].get("type")
-        if kind is not None:  # it says which class this is, and so does the class
-            kind["description"] = definition["description"]
     return {"$schema": _DIALECT} | schema

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from rnnbench.settings import Settings
+from rnnbench.keras_object import Settings
 
 # Training as many models takes weeks; a grid of more is a slip.
 MAX_POINTS = 10_000

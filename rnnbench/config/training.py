@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from rnnbench.settings import Settings
+from rnnbench.keras_object import Settings
 
 # Keras takes both; a run's files use the long one.
 _ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from rnnbench.settings import Settings
+from rnnbench.keras_object import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,51 +7,24 @@ both are the same, in the same order.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
 
-from rnnbench.config import layers as l
 from rnnbench.config import require_trainable
 from rnnbench.config.implementation import is_fast
-from rnnbench.config.shapes import layer_type, stack
 from rnnbench.config.training import SGD, Adam, AdamW, RMSprop
-from rnnbench.models import fast_layers
-from rnnbench.models.fast_optimizers import FastRMSprop
+from rnnbench.kernels import FastRMSprop
+from rnnbench.layers import infer_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rnnbench.config import ModelSettings, RunConfig, TrainingSettings
-    from rnnbench.config.shapes import StackedLayer
     from rnnbench.config.training import Optimizer
-    from rnnbench.settings import Settings
+    from rnnbench.layers import NamedLayer
 
-_LAYERS: dict[type[Settings], type[keras.Layer]] = {
-    l.Embedding: keras.layers.Embedding,
-    l.SimpleRNN: keras.layers.SimpleRNN,
-    l.LSTM: keras.layers.LSTM,
-    l.GRU: keras.layers.GRU,
-    l.Bidirectional: keras.layers.Bidirectional,
-    l.Dense: keras.layers.Dense,
-    l.Dropout: keras.layers.Dropout,
-    l.SpatialDropout1D: keras.layers.SpatialDropout1D,
-    l.LayerNormalization: keras.layers.LayerNormalization,
-    l.Conv1D: keras.layers.Conv1D,
-    l.MaxPooling1D: keras.layers.MaxPooling1D,
-    l.GlobalMaxPooling1D: keras.layers.GlobalMaxPooling1D,
-    l.GlobalAveragePooling1D: keras.layers.GlobalAveragePooling1D,
-    l.RepeatVector: keras.layers.RepeatVector,
-    l.TimeDistributed: keras.layers.TimeDistributed,
-    l.Flatten: keras.layers.Flatten,
-    l.Masking: keras.layers.Masking,
-}
-_FAST_LAYERS: dict[type[Settings], type[keras.Layer]] = {
-    l.SimpleRNN: fast_layers.FastSimpleRNN,
-    l.LSTM: fast_layers.FastLSTM,
-    l.GRU: fast_layers.FastGRU,
-}
 _OPTIMIZERS: dict[type[Optimizer], type[keras.optimizers.Optimizer]] = {
     SGD: keras.optimizers.SGD,
     RMSprop: keras.optimizers.RMSprop,
@@ -79,7 +52,7 @@ def build_model(model: ModelSettings, name: str) -> keras.Model:
     Raises:
         ValueError: the model has no input.
     """
-    return _build(model, name, lambda stacked: build_layer(stacked.layer, stacked.name))
+    return _build(model, name, lambda named: named.layer.build_layer(named.name))
 
 
 def build_fast_model(config: RunConfig) -> keras.Model:
@@ -94,22 +67,22 @@ def build_fast_model(config: RunConfig) -> keras.Model:
     batch_size = min(training.batch_size, dataset.samples()["train"])
     # The model may take any length; the dataset says which it will be.
     shape = dataset.facts().input_shape
-    steps = {s.name: s.input_shape[0] for s in stack(config.model.layers, shape)}
+    steps = {n.name: n.input_shape[0] for n in infer_shapes(config.model.layers, shape)}
 
-    def build(stacked: StackedLayer) -> keras.Layer:
-        cell = l.recurrent_cell(stacked.layer)
+    def build(named: NamedLayer) -> keras.Layer:
+        recurrent = named.layer.recurrent_layer()
         fast = (
-            cell is not None
+            recurrent is not None
             and _may_be_fast(training)
-            and is_fast(cell, steps[stacked.name], training.implementation)
+            and is_fast(recurrent, steps[named.name], training.implementation)
         )
-        return build_layer(stacked.layer, stacked.name, batch_size=batch_size if fast else None)
+        return named.layer.build_layer(named.name, batch_size=batch_size if fast else None)
 
     return _build(config.model, config.name, build)
 
 
 def _build(
-    model: ModelSettings, name: str, build: Callable[[StackedLayer], keras.Layer]
+    model: ModelSettings, name: str, build: Callable[[NamedLayer], keras.Layer]
 ) -> keras.Model:
     if model.input is None:
         raise ValueError("a model is built from a resolved config, which has an input")
@@ -120,33 +93,9 @@ def _build(
         name="input",
     )
     outputs = inputs
-    for stacked in stack(model.layers, model.input.shape):
-        outputs = build(stacked)(outputs)
+    for named in model.named_layers():
+        outputs = build(named)(outputs)
     return keras.Model(inputs, outputs, name=name)
-
-
-def build_layer(
-    layer: Settings, name: str | None = None, *, batch_size: int | None = None
-) -> keras.Layer:
-    """The Keras layer that a layer of a config names, with the same arguments.
-
-    Args:
-        layer: of a config.
-        name: of the Keras layer; its type where left out.
-        batch_size: samples in a full batch, for a recurrent layer with a fast loop; None for
-            Keras' own.
-    """
-    arguments = _arguments(layer)
-    if "layer" in arguments:
-        arguments["layer"] = build_layer(arguments["layer"], batch_size=batch_size)
-    kind = _LAYERS[type(layer)]
-    if batch_size is not None and isinstance(layer, l.Recurrent):
-        kind, arguments["batch_size"] = _FAST_LAYERS[type(layer)], batch_size
-    return kind(**arguments, name=name or layer_type(layer))
-
-
-def _arguments(layer: Settings) -> dict[str, Any]:
-    return {name: getattr(layer, name) for name in type(layer).model_fields if name != "type"}
 
 
 def compile_model(model: keras.Model, training: TrainingSettings, *, stock: bool = False) -> None:

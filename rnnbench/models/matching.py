@@ -8,8 +8,6 @@ of each cell so that all models had about the same number of parameters; so does
 Every count grows with the units of any cell. One cell has thus one nearest count, found by
 bisection. Of several cells the units are multiplied by one factor and rounded, and the nearest
 count over all factors is taken; the units change where the factor passes k + 1/2 units of a cell.
-Only where that is too far from what is wanted, as it may be for a few units, single cells get
-units more or less, as few as will do.
 """
 
 from __future__ import annotations
@@ -19,21 +17,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from rnnbench.config.layers import Bidirectional, recurrent_cell
-from rnnbench.config.shapes import stack
 from rnnbench.errors import ConfigError
-from rnnbench.models.parameters import total_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rnnbench.config.run import ModelSettings, RunConfig
-    from rnnbench.settings import Settings
 
 # A count may differ from the wanted one by so much of it.
 _TOLERANCE = Fraction(1, 100)
-# After so many units the search ends: the cells would lose their ratio.
-_MOST_TRIED = 100
 _HALF = Fraction(1, 2)
 
 _Units = tuple[int, ...]
@@ -61,14 +53,14 @@ class Matching:
     @property
     def difference(self) -> float:
         """By how much of the target the count is above it."""
-        return (total_parameters(self.config.model) - self.target) / self.target
+        return (self.config.model.count_params() - self.target) / self.target
 
     def __str__(self) -> str:
         cells = ", ".join(
             f"{written_units(name, units)} ({self.before[name]} in the config)"
             for name, units in self.units.items()
         )
-        count = total_parameters(self.config.model)
+        count = self.config.model.count_params()
         return f"{cells}, {count:,} parameters, {self.difference:+.2%} of {self.target:,}"
 
 
@@ -92,11 +84,6 @@ def match_parameters(config: RunConfig, target: int) -> Matching:
         )
     search = _Search(config.model, target)
     nearest = min(_scaled(units, search), key=search.distance)
-    ring = tried = {nearest}
-    while not search.is_met(nearest) and len(tried) < _MOST_TRIED:
-        ring = {neighbour for units in ring for neighbour in _neighbours(units)} - tried
-        tried = tried | ring
-        nearest = min(nearest, *ring, key=search.distance)
     if not search.is_met(nearest):
         raise ConfigError(_unreachable(config, search, nearest))
     matched = config.model_copy(update={"model": search.resized(nearest)})
@@ -105,9 +92,8 @@ def match_parameters(config: RunConfig, target: int) -> Matching:
 
 def cell_units(config: RunConfig) -> dict[str, int]:
     """The units of each recurrent cell, by its layer's name, from the input up."""
-    shape = config.model.input.shape if config.model.input else ()
-    cells = {s.name: recurrent_cell(s.layer) for s in stack(config.model.layers, shape)}
-    return {name: cell.units for name, cell in cells.items() if cell is not None}
+    found = {named.name: named.layer.recurrent_layer() for named in config.model.named_layers()}
+    return {name: recurrent.units for name, recurrent in found.items() if recurrent is not None}
 
 
 def written_units(name: str, units: int) -> str:
@@ -126,14 +112,14 @@ class _Search:
         """The model with these units in its cells."""
         left = iter(units)
         layers = tuple(
-            layer if recurrent_cell(layer) is None else _resize(layer, next(left))
+            layer if layer.recurrent_layer() is None else layer.with_units(next(left))
             for layer in self._model.layers
         )
         return self._model.model_copy(update={"layers": layers})
 
     def count(self, units: _Units) -> int:
         """The parameters of the model with these units."""
-        return total_parameters(self.resized(units))
+        return self.resized(units).count_params()
 
     def distance(self, units: _Units) -> tuple[int, int]:
         """How far the count is from the wanted one; of two as far, the lower is nearer."""
@@ -143,12 +129,6 @@ class _Search:
     def is_met(self, units: _Units) -> bool:
         """Whether the count is near enough."""
         return self.distance(units)[0] <= _TOLERANCE * self.target
-
-
-def _resize(layer: Settings, units: int) -> Settings:
-    if isinstance(layer, Bidirectional):
-        return layer.model_copy(update={"layer": _resize(layer.layer, units)})
-    return layer.model_copy(update={"units": units})
 
 
 def _scaled(units: _Units, search: _Search) -> Iterator[_Units]:
@@ -175,14 +155,6 @@ def _scaled(units: _Units, search: _Search) -> Iterator[_Units]:
 
 def _scale(units: _Units, factor: Fraction) -> _Units:
     return tuple(max(1, math.floor(n * factor + _HALF)) for n in units)
-
-
-def _neighbours(units: _Units) -> Iterator[_Units]:
-    """The units with one more or one less in a single cell."""
-    for i, n in enumerate(units):
-        for other in (n - 1, n + 1):
-            if other >= 1:
-                yield (*units[:i], other, *units[i + 1 :])
 
 
 def _unreachable(config: RunConfig, search: _Search, nearest: _Units) -> str:

@@ -1,9 +1,7 @@
 """How much memory a training run will need, estimated from its config alone.
 
-The factors were measured on a CPU with TensorFlow 2.21 and Keras 3.15, as the peak of a process
-that trained one layer over 500 steps in batches of 512 and 1,024. The peaks of runs of imdb_lstm,
-in batches of 128 and 1,024, and of reuters_gru, 0.8 to 1.4 GB, were within a seventh of the
-estimate.
+Counted are parameters, their gradients and the optimizer's variables; the data; and the output of
+each layer with its gradient, of a recurrent layer with its gates and states.
 """
 
 from __future__ import annotations
@@ -13,29 +11,20 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from rnnbench.config import layers as l
-from rnnbench.config.shapes import stack
 from rnnbench.config.training import Adam, RMSprop
 from rnnbench.errors import ConfigError
-from rnnbench.models.parameters import count_layers
+from rnnbench.layers import infer_shapes
 
 if TYPE_CHECKING:
     from rnnbench.config import TrainingSettings
     from rnnbench.config.run import ModelSettings
     from rnnbench.config.training import AnyOptimizer
     from rnnbench.data import DatasetSettings
-    from rnnbench.settings import Settings
+    from rnnbench.layers import NamedLayer
 
 _FLOAT = 4
 # Python, TensorFlow and Keras; and what they take to compile and run any training step.
 _PROGRAM = 600_000_000 + 130_000_000
-# Numbers kept for each unit of a recurrent layer, sample and step, for the way back: gates, states
-# and what follows from them. A mask keeps more.
-_KEPT: dict[type[Settings], tuple[int, int]] = {
-    l.SimpleRNN: (1, 2),
-    l.LSTM: (7, 1),
-    l.GRU: (6, 1),
-}
 
 
 @dataclass(frozen=True)
@@ -69,13 +58,14 @@ def estimate_memory(
     """What training a resolved and checked config will need."""
     shape = dataset.facts().input_shape
     batch = min(training.batch_size, dataset.samples()["train"])
-    parameters = sum(layer.count.total for layer in count_layers(model.layers, shape))
+    layers = list(infer_shapes(model.layers, shape))
+    parameters = sum(layer.params for layer in layers)
     return Memory(
         program=_PROGRAM,
         reading=dataset.reading_memory(),
         data=dataset.memory(),
         weights=parameters * _FLOAT * (2 + _slots(training.optimizer)),
-        activations=batch * _FLOAT * _kept_per_sample(model.layers, shape),
+        activations=batch * _FLOAT * sum(map(_count_activations, layers)),
     )
 
 
@@ -109,21 +99,10 @@ def _slots(optimizer: AnyOptimizer) -> int:
     return momentum
 
 
-def _kept_per_sample(layers: tuple[l.Layer, ...], shape: tuple[int, ...]) -> int:
-    """Numbers that a training step keeps for each sample."""
-    kept = 0
-    masked = False
-    for stacked in stack(layers, shape):
-        masked |= isinstance(stacked.layer, l.Masking) or (
-            isinstance(stacked.layer, l.Embedding) and stacked.layer.mask_zero
-        )
-        cell = l.recurrent_cell(stacked.layer)
-        if cell is None:
-            # Its output and the gradient of that.
-            kept += 2 * prod(size or 1 for size in stacked.output_shape)
-        else:
-            plain, for_mask = _KEPT[type(cell)]
-            copies = 2 if isinstance(stacked.layer, l.Bidirectional) else 1
-            steps = stacked.input_shape[0] or 1
-            kept += copies * cell.units * steps * (plain + (for_mask if masked else 0))
-    return kept
+def _count_activations(named: NamedLayer) -> int:
+    """Numbers that a training step keeps of a layer for each sample."""
+    recurrent = named.layer.recurrent_layer()
+    if recurrent is None:
+        return 2 * prod(size or 1 for size in named.output_shape)  # and the gradient
+    kept = (len(recurrent.gates) + len(recurrent.states)) * recurrent.units
+    return kept * named.layer.directions * (named.input_shape[0] or 1)

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnbench.config.layers import Embedding
-from rnnbench.config.shapes import ShapeError, stack
 from rnnbench.data.text import TextSettings, decode, words
 from rnnbench.errors import ConfigError, DataError
+from rnnbench.layers import Embedding, ShapeError, infer_shapes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from rnnbench.config import InputSettings, RunConfig
-    from rnnbench.config.shapes import Shape
+    from rnnbench.layers import Shape
     from rnnbench.rundir import RunDirectory
 
 
@@ -107,14 +106,14 @@ def draw_sample(config: RunConfig, timesteps: int) -> Sample:
 def _misfit(config: RunConfig, shape: Shape) -> str | None:
     """Why the layers cannot take a sample of a shape, such as a sequence too short to pool."""
     try:
-        list(stack(config.model.layers, shape))
+        list(infer_shapes(config.model.layers, shape))
     except ShapeError as error:
         return str(error)
     return None
 
 
 def _takes_tokens(config: RunConfig) -> bool:
-    return isinstance(config.model.layers[0], Embedding)
+    return config.model.layers[0].takes_tokens
 
 
 def _input(config: RunConfig) -> InputSettings:

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 import rnnbench
-from rnnbench.models.blocks import threads
+from rnnbench.kernels.blocks import threads
 
 
 def describe_environment() -> dict[str, Any]:

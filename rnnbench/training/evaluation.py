@@ -11,7 +11,6 @@ import keras
 
 from rnnbench.config import require_trainable
 from rnnbench.config.implementation import trims_batches
-from rnnbench.config.shapes import stack
 from rnnbench.data.batches import Batches
 from rnnbench.errors import RunError, TrainingError
 from rnnbench.models.builder import build_fast_model, build_model, compile_model
@@ -74,7 +73,7 @@ def load_model(run: RunDirectory) -> keras.Model:
         raise RunError(f"{path}: this is no model that can be loaded: {error}") from error
     settings = run.read_config().model
     if settings.input is not None:
-        *_, top = stack(settings.layers, settings.input.shape)
+        *_, top = settings.named_layers()
         received = (tuple(model.input_shape[1:]), tuple(model.output_shape[1:]))
         if received != (settings.input.shape, top.output_shape):
             raise RunError(

@@ -72,7 +72,7 @@ def test_values_too_few_for_a_layer_are_refused(rnnbench, in_tmp):
     )
     result = rnnbench("trace", path, "--values", "1,2")
     assert result.code == 2
-    assert "--values: received 2 steps: reaches over 3 steps, gets only 2" in result.err
+    assert "--values: received 2 steps: has a window of 3 steps, received only 2" in result.err
 
 
 def test_tokens_are_drawn_where_none_are_given(rnnbench):

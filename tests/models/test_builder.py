@@ -6,9 +6,8 @@ from paths import CONFIGS
 from rnnbench.config import load_config
 from rnnbench.config.implementation import trims_batches
 from rnnbench.config.training import TrainingSettings
+from rnnbench.kernels import FastGRU, FastLSTM, FastSimpleRNN
 from rnnbench.models.builder import build_fast_model, build_model, compile_model
-from rnnbench.models.fast_layers import FastGRU, FastLSTM, FastSimpleRNN
-from rnnbench.models.parameters import count_layers
 
 PATHS = sorted(CONFIGS.rglob("*.yaml"))
 
@@ -21,14 +20,14 @@ def test_there_are_shipped_configs_to_build():
 def test_every_shipped_config_is_built_as_the_summary_says_and_runs_forward(path):
     config = load_config(path)
     model = build_model(config.model, config.name)
-    counted = count_layers(config.model.layers, config.model.input.shape)
+    counted = config.model.named_layers()
     layers = model.layers[1:]
-    assert [layer.name for layer in layers] == [c.stacked.name for c in counted]
-    assert [layer.count_params() for layer in layers] == [c.count.total for c in counted]
+    assert [layer.name for layer in layers] == [c.name for c in counted]
+    assert [layer.count_params() for layer in layers] == [c.params for c in counted]
     batch = config.model.input.batch_size
-    shapes = [(batch, *c.stacked.output_shape) for c in counted]
+    shapes = [(batch, *c.output_shape) for c in counted]
     assert [tuple(layer.output.shape) for layer in layers] == shapes
-    assert sum(c.count.total for c in counted) == model.count_params()
+    assert sum(c.params for c in counted) == model.count_params()
 
     sample = tuple(size or 5 for size in config.model.input.shape)
     inputs = np.ones((batch or 2, *sample), dtype=config.model.input.dtype)

@@ -16,9 +16,9 @@ def test_the_parts_by_hand():
     # A text's tokens, its offset and its label; whatever its maxlen.
     assert memory.data == 11_737_946 * 4 + 50_000 * 16
     assert memory.weights == 328_353 * 4 * 3  # rmsprop keeps one variable for each weight
-    # A vector and its gradient a step from the embedding; eight numbers a unit and step from a
-    # masked LSTM; the dense layer's output and its gradient.
-    assert memory.activations == 128 * 4 * (2 * 500 * 32 + 8 * 32 * 500 + 2)
+    # A vector and its gradient a step from the embedding; four gates and two states a unit and
+    # step from the LSTM; the dense layer's output and its gradient.
+    assert memory.activations == 128 * 4 * (2 * 500 * 32 + 6 * 32 * 500 + 2)
     assert memory.peak == memory.program + memory.data + memory.reading
     large = _estimate("imdb_lstm", "training.batch_size=5000")
     assert large.peak == large.program + large.data + large.weights + large.activations

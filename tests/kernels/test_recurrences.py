@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnnbench.models import blocks, recurrences, reference
+from rnnbench.kernels import blocks, recurrences
+from rnnbench.layers import GRU, LSTM, SimpleRNN
+from rnnbench.reference import unroll
 
 RANDOM = np.random.default_rng(0)
 
@@ -15,20 +17,14 @@ def _weights(gates, bias_rows):
 
 
 CASES = {
-    "simple_rnn": (recurrences.simple_rnn, reference.simple_rnn, _weights(1, ()), {}),
-    "lstm": (recurrences.lstm, reference.lstm, _weights(4, ()), {}),
-    "gru": (recurrences.gru, reference.gru, _weights(3, (2,)), {}),
-    "gru_reset_before": (
-        recurrences.gru_reset_before,
-        reference.gru,
-        _weights(3, ()),
-        {"reset_after": False},
-    ),
+    "simple_rnn": (recurrences.simple_rnn, SimpleRNN(units=4), _weights(1, ())),
+    "lstm": (recurrences.lstm, LSTM(units=4), _weights(4, ())),
+    "gru": (recurrences.gru, GRU(units=4), _weights(3, (2,))),
 }
 
 
 def _run(case, inputs, mask, **arguments):
-    recurrence, _, weights, _ = CASES[case]
+    recurrence, _, weights = CASES[case]
     states = [tf.zeros((len(inputs), 4))] * (2 if case == "lstm" else 1)
     return blocks.run(
         recurrence,
@@ -50,10 +46,10 @@ def _run(case, inputs, mask, **arguments):
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("steps", [1, 40])
 def test_every_state_is_that_of_the_reference(case, masked, steps):
-    _, compute, weights, more = CASES[case]
+    _, layer, weights = CASES[case]
     inputs = RANDOM.normal(size=(6, steps, 3))
     mask = RANDOM.random((6, steps)) < 0.5 if masked else None
-    expected = compute(inputs, *weights, mask=mask, **more).states
+    expected = unroll(layer, inputs, weights, mask).states["h"]
     outputs = _run(case, inputs, mask)
     np.testing.assert_allclose(outputs.sequence, expected, atol=1e-5)
     np.testing.assert_allclose(outputs.last, expected[:, -1], atol=1e-5)
@@ -62,10 +58,10 @@ def test_every_state_is_that_of_the_reference(case, masked, steps):
 
 @pytest.mark.parametrize("case", CASES)
 def test_backwards_is_forwards_over_the_reversed_inputs(case):
-    _, compute, weights, more = CASES[case]
+    _, layer, weights = CASES[case]
     inputs = RANDOM.normal(size=(3, 9, 3))
     mask = RANDOM.random((3, 9)) < 0.5
-    expected = compute(inputs[:, ::-1], *weights, mask=mask[:, ::-1], **more).states
+    expected = unroll(layer, inputs[:, ::-1], weights, mask[:, ::-1]).states["h"]
     outputs = _run(case, inputs, mask, go_backwards=True)
     np.testing.assert_allclose(outputs.sequence, expected, atol=1e-5)
 

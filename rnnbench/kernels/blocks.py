@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
 
-from rnnbench.models.recurrences import CHUNK, Recurrence, Tensor, flat
+from rnnbench.kernels.recurrences import CHUNK, Recurrence, Tensor, flat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ def run(
     """Run a recurrence over a batch, as `keras.layers.RNN.inner_loop` would.
 
     Args:
-        recurrence: one of `rnnbench.models.recurrences`.
+        recurrence: one of `rnnbench.kernels.recurrences`.
         inputs: [B, T, D].
         weights: kernel, recurrent kernel and bias, as Keras lays them out.
         initial_states: [B, u] each.

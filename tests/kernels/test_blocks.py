@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnnbench.models import blocks
-from rnnbench.models.recurrences import CHUNK, Recurrence
+from rnnbench.kernels import blocks
+from rnnbench.kernels.recurrences import CHUNK, Recurrence
 
 RANDOM = np.random.default_rng(0)
 UNITS = 3

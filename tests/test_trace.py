@@ -4,14 +4,15 @@ import pytest
 
 from rnnbench.config import load_config
 from rnnbench.models.builder import build_model
-from rnnbench.models.trace import trace_model
+from rnnbench.reference import trace_model
 
 
 def _model(tmp_path, layers, shape="[null]"):
     path = tmp_path / "model.yaml"
     path.write_text(f"model:\n  input: {{shape: {shape}}}\n  layers:\n{layers}")
     keras.utils.set_random_seed(3)
-    return build_model(load_config(path).model, "model")
+    settings = load_config(path).model
+    return settings.layers, build_model(settings, "model")
 
 
 EMBEDDING = "    - {type: embedding, input_dim: 9, output_dim: 4, mask_zero: true}\n"
@@ -30,8 +31,8 @@ EMBEDDING = "    - {type: embedding, input_dim: 9, output_dim: 4, mask_zero: tru
     ],
 )
 def test_each_cell_equals_keras(tmp_path, cell, gates):
-    model = _model(tmp_path, EMBEDDING + f"    - {{type: {cell}}}\n")
-    (trace,) = trace_model(model, np.array([[0, 0, 3, 8, 2]], np.int32))
+    layers, model = _model(tmp_path, EMBEDDING + f"    - {{type: {cell}}}\n")
+    (trace,) = trace_model(layers, model, np.array([[0, 0, 3, 8, 2]], np.int32))
     assert trace.states.shape == trace.keras_states.shape == (5, 3)
     assert "".join(trace.gates) == gates
     assert trace.max_difference < 1e-6
@@ -43,16 +44,16 @@ def test_each_cell_equals_keras(tmp_path, cell, gates):
 
 
 def test_a_stack_with_both_directions_and_backwards(tmp_path):
-    layers = (
+    text = (
         EMBEDDING
         + "    - {type: bidirectional, layer: {type: gru, units: 3}}\n"
         + "    - {type: dropout, rate: 0.5}\n"
         + "    - {type: simple_rnn, units: 2, go_backwards: true}\n"
         + "    - {type: dense, units: 1}\n"
     )
-    model = _model(tmp_path, layers)
+    layers, model = _model(tmp_path, text)
     tokens = np.array([[5, 1, 4, 0, 0]], np.int32)
-    traces = trace_model(model, tokens)
+    traces = trace_model(layers, model, tokens)
     assert [t.name for t in traces] == [
         "bidirectional/forward",
         "bidirectional/backward",
@@ -65,12 +66,12 @@ def test_a_stack_with_both_directions_and_backwards(tmp_path):
 
 
 def test_a_difference_would_be_seen(tmp_path):
-    model = _model(tmp_path, "    - {type: lstm, units: 3, go_backwards: true}\n", "[4, 2]")
+    layers, model = _model(tmp_path, "    - {type: lstm, units: 3, go_backwards: true}\n", "[4, 2]")
     x = np.random.default_rng(0).standard_normal((1, 4, 2)).astype(np.float32)
-    (trace,) = trace_model(model, x)
+    (trace,) = trace_model(layers, model, x)
     assert trace.max_difference < 1e-6
     model.get_layer("lstm").go_backwards = False
-    (forwards,) = trace_model(model, x)
+    (forwards,) = trace_model(layers, model, x)
     assert np.abs(forwards.states - trace.states).max() > 1e-3
 
 
@@ -80,6 +81,7 @@ def test_a_fixed_batch_size_is_no_obstacle(tmp_path):
         "model:\n  input: {shape: [2, 10], batch_size: 8}\n"
         "  layers:\n    - {type: simple_rnn, units: 3, return_sequences: true}\n"
     )
-    model = build_model(load_config(path).model, "model")
-    (trace,) = trace_model(model, np.ones((1, 2, 10), np.float32))
+    settings = load_config(path).model
+    layers, model = settings.layers, build_model(settings, "model")
+    (trace,) = trace_model(layers, model, np.ones((1, 2, 10), np.float32))
     assert trace.max_difference < 1e-6

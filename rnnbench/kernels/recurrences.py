@@ -9,7 +9,7 @@ Keras runs its cells in a loop of TensorFlow operations, step by step and on abo
   which stays in the processor's cache. What the way back needs besides the states is computed anew,
   which takes as long as writing and reading it, and no memory.
 
-They know no mask and take a batch in blocks, as `rnnbench.models.blocks` lays it out.
+They know no mask and take a batch in blocks, as `rnnbench.kernels.blocks` lays it out.
 
 Shapes below: P blocks of R rows of L steps, D features, u units; chunks of C = `CHUNK` steps.
 Everything is float32 but for the number of steps, int32 [].
@@ -62,7 +62,7 @@ def flat(values: Tensor) -> Tensor:
 
 
 def _lstm(inputs: Tensor, *arguments: Tensor) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-    """Long short-term memory; see `rnnbench.models.reference.lstm`."""
+    """Long short-term memory; see `rnnbench.layers.LSTM`."""
     blocks = inputs.shape[0]
     states = _block_lstm(inputs, *arguments)
     return states[:blocks], states[blocks:]
@@ -355,65 +355,6 @@ def _gru_backward(
     return to_h, _input_gradient(from_x, kernels), to_weights
 
 
-def _gru_reset_before_forward(x: Tensor, h: Tensor, weights: Weights) -> Tensor:
-    w, u, b = weights
-    u_z, u_r, u_g = tf.split(u, 3, axis=-1)
-    projected = [
-        _times(x, w_) + b_ for w_, b_ in zip(tf.split(w, 3, axis=-1), tf.split(b, 3), strict=True)
-    ]
-
-    def step(h: Tensor, x_z: Tensor, x_r: Tensor, x_g: Tensor) -> tuple[Tensor, Tensor]:
-        z, r = tf.sigmoid(x_z + h @ u_z), tf.sigmoid(x_r + h @ u_r)
-        g = tf.tanh(x_g + (r * h) @ u_g)
-        h = g + z * (h - g)
-        return h, h
-
-    return _scan(step, h, projected)[1]
-
-
-def _gru_reset_before_backward(
-    x: Tensor, states: Tensor, weights: Weights, upstream: Tensor, to_h: Tensor
-) -> tuple[Tensor, Tensor, Weights]:
-    w, u, b = weights
-    before = states[:-1]
-    w_z, w_r, w_g = kernels = tf.split(w, 3, axis=-1)
-    u_z, u_r, u_g = tf.split(u, 3, axis=-1)
-    b_z, b_r, b_g = tf.split(b, 3)
-    z = tf.sigmoid(_times(x, w_z) + _times(before, u_z) + b_z)
-    r = tf.sigmoid(_times(x, w_r) + _times(before, u_r) + b_r)
-    g = tf.tanh(_times(x, w_g) + _times(r * before, u_g) + b_g)
-    by_g = (1.0 - z) * (1.0 - g * g)
-    by_z, by_r = (before - g) * z * (1.0 - z), before * r * (1.0 - r)
-    back_z, back_r, back_g = (tf.transpose(v) for v in (u_z, u_r, u_g))
-
-    def step(
-        to_h: Tensor,
-        by_z: Tensor,
-        by_r: Tensor,
-        by_g: Tensor,
-        z: Tensor,
-        r: Tensor,
-        upstream: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        to_new = to_h + upstream
-        to_reset = (to_new * by_g) @ back_g
-        to_h = (to_new * by_z) @ back_z + (to_reset * by_r) @ back_r
-        return to_h + to_new * z + to_reset * r, to_new
-
-    to_h, to_new = _scan(step, to_h, [by_z, by_r, by_g, z, r, upstream], reverse=True)
-    to_g = to_new * by_g
-    to_z, to_r = to_new * by_z, _times(to_g, back_g) * by_r
-    to_weights = (
-        _weight_gradient(x, [to_z, to_r, to_g]),
-        tf.concat(
-            [_weight_gradient(before, [to_z, to_r]), _weight_gradient(r * before, [to_g])], -1
-        ),
-        _bias_gradient([to_z, to_r, to_g]),
-    )
-    return to_h, _input_gradient([to_z, to_r, to_g], kernels), to_weights
-
-
 lstm = Recurrence(_lstm, is_compiled=False)
 simple_rnn = _compiled(_Cell(_simple_rnn_forward, _simple_rnn_backward))
 gru = _compiled(_Cell(_gru_forward, _gru_backward))
-gru_reset_before = _compiled(_Cell(_gru_reset_before_forward, _gru_reset_before_backward))

@@ -1,4 +1,6 @@
-"""Keras' activations in NumPy, float64, for the reference recurrences."""
+"""Keras' activation functions in NumPy, float64, for the recurrences written out."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
@@ -35,6 +37,7 @@ def _gelu(x: Array) -> Array:
     return result
 
 
+# Keras' activation functions by their names in a config.
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
     "linear": lambda x: x,
     "tanh": np.tanh,

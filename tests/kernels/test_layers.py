@@ -7,13 +7,12 @@ import tensorflow as tf
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from rnnbench.models.fast_layers import FastGRU, FastLSTM, FastSimpleRNN
+from rnnbench.kernels import FastGRU, FastLSTM, FastSimpleRNN
 
 CELLS = {
     "simple_rnn": (keras.layers.SimpleRNN, FastSimpleRNN, {}),
     "lstm": (keras.layers.LSTM, FastLSTM, {}),
     "gru": (keras.layers.GRU, FastGRU, {}),
-    "gru_reset_before": (keras.layers.GRU, FastGRU, {"reset_after": False}),
 }
 FEATURES, UNITS = 3, 4
 

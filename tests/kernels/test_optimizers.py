@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from rnnbench.models.fast_optimizers import FastRMSprop
+from rnnbench.kernels import FastRMSprop
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.integers(0, 7, (5, 6))  # tokens come up again and again; 7, 8 and 9 never do

@@ -1,0 +1,103 @@
+"""Base classes of what a config holds: settings, and Keras classes by their arguments."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The keys that lead to a value, such as ("model", "layers", 1, "units").
+KeyPath = tuple[str | int, ...]
+
+
+class Settings(BaseModel):
+    """Part of a config: frozen, with known keys only and values of the declared types only.
+
+    Strict, because `units: "32"` and `units: true` are slips. An integer is accepted where a float
+    is expected, as in Keras. The descriptions of the fields are read from the `Args:` sections of
+    the class and its bases.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        """What is wrong between the values of this part: relative key path and message."""
+        return iter(())
+
+    @classmethod
+    def describe_fields(cls) -> dict[str, str]:
+        """Description of each field, from the `Args:` sections along the class hierarchy."""
+        found: dict[str, str] = {}
+        for parent in reversed(cls.__mro__):
+            _, _, arguments = inspect.cleandoc(parent.__doc__ or "").partition("\nArgs:\n")
+            # An entry ends where a line is indented less than its continuation lines.
+            for name, text in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", arguments, re.MULTILINE):
+                if name in cls.model_fields:
+                    found[name] = " ".join(text.split())
+        return found
+
+    @classmethod
+    def describe(cls) -> str:
+        """Summary line of the class's docstring."""
+        return inspect.cleandoc(cls.__doc__ or "").partition("\n")[0]
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = handler.resolve_ref_schema(handler(core_schema))
+        schema["description"] = cls.describe()
+        for name, text in cls.describe_fields().items():
+            schema["properties"][name]["description"] = text
+        if "type" in schema["properties"]:  # it selects this class
+            schema["properties"]["type"]["description"] = cls.describe()
+        return schema
+
+
+class KerasObject(Settings):
+    """Keras class in a config: the class's name, argument names and defaults."""
+
+    namespace: ClassVar[str]  # module of Keras: "layers", "optimizers", "callbacks", …
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of the Keras class; objects among them are built."""
+        names = [name for name in type(self).model_fields if name != "type"]
+        values = {name: getattr(self, name) for name in names}
+        return {k: v.build() if isinstance(v, KerasObject) else v for k, v in values.items()}
+
+    def build(self, **extra: Any) -> Any:
+        """The Keras object.
+
+        Args:
+            extra: arguments beside those of the config, such as `name`.
+        """
+        import keras  # takes seconds: only when something is built
+
+        namespace = getattr(keras, self.namespace)
+        return getattr(namespace, type(self).__name__)(**self.arguments() | extra)
+
+
+def members(base: type[Settings]) -> dict[str, Any]:
+    """Every class below `base` that a config can choose, by the value of its `type`."""
+    found: dict[str, Any] = {}
+    for child in base.__subclasses__():
+        if "type" in vars(child).get("__annotations__", ()):
+            found[child.model_fields["type"].default] = child
+        found |= members(child)
+    return found
+
+
+def union_of(base: type[Settings]) -> Any:
+    """Union of the members of a class, chosen by `type`; a plain name stands for `{type: name}`."""
+    union = reduce(or_, members(base).values())
+    return Annotated[union, Field(discriminator="type"), BeforeValidator(expand_name)]
+
+
+def expand_name(value: Any) -> Any:
+    """`adam` as `{type: adam}`; other values are unchanged."""
+    return {"type": value} if isinstance(value, str) else value

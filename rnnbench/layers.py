@@ -1,0 +1,787 @@
+"""Layers: one class each, with Keras' class name, argument names and defaults.
+
+A class holds everything that rnnbench knows about its layer: accepted input, output shape, weights,
+masking, the NumPy step of a recurrence, and how it is built. Shapes and weights are known without
+Keras; a contract test compares every class with Keras' own.
+
+Shapes are without the batch axis: `(timesteps, features)` is a sequence, `(features,)` a vector,
+`(timesteps,)` of int32 a sequence of tokens. None is a variable length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field
+
+from rnnbench.keras_object import KerasObject, KeyPath, union_of
+
+if TYPE_CHECKING:
+    from rnnbench.activations import Array
+
+    State = tuple[Array, ...]  # float64 [batch, units] each, such as (h, c)
+
+Shape = tuple[int | None, ...]
+
+Activation = Literal[
+    "linear", "tanh", "sigmoid", "relu", "softmax", "hard_sigmoid", "softplus", "softsign", "elu",
+    "selu", "gelu", "silu", "leaky_relu", "exponential",
+]  # fmt: skip
+Initializer = Literal[
+    "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal",
+    "orthogonal", "random_uniform", "random_normal", "truncated_normal", "zeros", "ones",
+]  # fmt: skip
+BiasInitializer = Literal["zeros", "ones", "random_uniform", "random_normal", "truncated_normal"]
+Positive = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
+
+class ShapeError(ValueError):
+    """A layer cannot take the shape that it is given.
+
+    Attributes:
+        needs_length: Whether a sequence of known length would do.
+    """
+
+    def __init__(self, message: str, *, needs_length: bool = False) -> None:
+        super().__init__(message)
+        self.needs_length = needs_length
+
+
+class Layer(KerasObject):
+    """Base class of all layers."""
+
+    namespace: ClassVar = "layers"
+    # Rank of the inputs: 2 for sequences, 1 for vectors and token sequences, None for both.
+    input_rank: ClassVar[int | None] = None
+    takes_tokens: ClassVar[bool] = False
+    # What becomes of the mask: it is passed on, used (and passed on with a sequence), or lost.
+    mask: ClassVar[Literal["pass", "use", "drop"]] = "pass"
+    # Number of recurrences in the layer, for one that wraps a recurrent layer.
+    directions: ClassVar[int] = 1
+    # Names of the weights that are not trained.
+    non_trainable: ClassVar[frozenset[str]] = frozenset()
+
+    type: str
+
+    def check_input(self, shape: Shape) -> None:
+        """Check that the layer accepts inputs of a shape.
+
+        Raises:
+            ShapeError: It does not.
+        """
+        if self.input_rank == 2 and len(shape) != 2:
+            raise ShapeError(
+                f"needs a sequence (timesteps, features), received {shape}: a layer below must "
+                "return one (return_sequences: true for a recurrent layer)"
+            )
+        if self.input_rank == 1 and len(shape) != 1:
+            raise ShapeError(f"needs a vector, received a sequence {shape}")
+        if shape[-1] is None and not self.takes_tokens:
+            raise ShapeError(f"needs a known number of features, received {shape}")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Output shape for an input shape that `check_input` accepts.
+
+        Raises:
+            ShapeError: The sequence is too short.
+        """
+        return shape
+
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
+        """Shape of each weight by Keras' name, in Keras' order, for an input shape."""
+        return {}
+
+    def formula(self, shape: Shape) -> tuple[str, str]:
+        """Parameter count as a formula: in argument names, and with their values."""
+        return "", ""
+
+    def makes_mask(self) -> bool:
+        """Whether the layer gives the layers above a mask of its own."""
+        return False
+
+    def hides_padding(self) -> bool:
+        """Whether masked steps have no effect on the outputs of the other steps."""
+        return self.mask != "drop"
+
+    def recurrent_layer(self) -> RNN | None:
+        """The recurrent layer: this one or the one that it wraps; None for other layers."""
+        return None
+
+    def with_units(self, units: int) -> Self:
+        """The layer with other units in its recurrent layer; unchanged where it has none."""
+        return self
+
+    def recurrences(self, built: Any) -> list[tuple[str, RNN, Any]]:
+        """Name suffix, settings and Keras layer of each recurrence in the built Keras layer."""
+        return []
+
+    def resolve(self, *, needs_sequence: bool, vocabulary_size: int | None) -> Self:
+        """The layer with the arguments filled in that follow from its surroundings.
+
+        Args:
+            needs_sequence: Whether a layer above needs a sequence.
+            vocabulary_size: Tokens of the dataset are below it; None without tokens.
+        """
+        return self
+
+    def build_layer(self, name: str | None = None, *, batch_size: int | None = None) -> Any:
+        """The Keras layer.
+
+        Args:
+            name: Name of the Keras layer. Defaults to `type`.
+            batch_size: Samples in a full batch, for the fast kernel of a recurrent layer; None for
+                Keras' own layer.
+        """
+        return self.build(name=name or self.type)
+
+
+class Embedding(Layer):
+    """Turns tokens into vectors.
+
+    Args:
+        input_dim: Size of the vocabulary. Defaults to the dataset's.
+        output_dim: Size of each vector.
+        embeddings_initializer: Initializer of the embeddings matrix.
+        mask_zero: Whether token 0 is padding, which the layers above skip.
+    """
+
+    type: Literal["embedding"] = "embedding"
+    input_dim: Positive | None = None
+    output_dim: Positive
+    embeddings_initializer: Initializer = "random_uniform"
+    mask_zero: bool = False
+
+    input_rank: ClassVar = 1
+    takes_tokens: ClassVar = True
+
+    def check_input(self, shape: Shape) -> None:
+        if len(shape) != 1:
+            raise ShapeError(f"needs tokens of shape (timesteps,), received {shape}")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (*shape, self.output_dim)
+
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
+        return {"embeddings": (self.input_dim or 0, self.output_dim)}
+
+    def formula(self, shape: Shape) -> tuple[str, str]:
+        return "input_dim·output_dim", f"{self.input_dim}·{self.output_dim}"
+
+    def makes_mask(self) -> bool:
+        return self.mask_zero
+
+    def resolve(self, *, needs_sequence: bool, vocabulary_size: int | None) -> Self:
+        if self.input_dim is not None or vocabulary_size is None:
+            return self
+        return self.model_copy(update={"input_dim": vocabulary_size})
+
+
+class RNN(Layer):
+    """Base class of recurrent layers.
+
+    Args:
+        units: Dimensionality of the state and the output.
+        activation: Activation function of the new state.
+        use_bias: Whether the layer has a bias.
+        kernel_initializer: Initializer of the weights of the inputs.
+        recurrent_initializer: Initializer of the weights of the state.
+        bias_initializer: Initializer of the bias.
+        dropout: Fraction of the inputs to drop in training.
+        recurrent_dropout: Fraction of the state to drop in training.
+        return_sequences: Whether to return the state of every step. Defaults to true if a layer
+            above needs a sequence.
+        go_backwards: Whether to read the sequence from its end.
+        unroll: Whether to unroll the loop, for short sequences.
+    """
+
+    units: Positive
+    activation: Activation = "tanh"
+    use_bias: bool = True
+    kernel_initializer: Initializer = "glorot_uniform"
+    recurrent_initializer: Initializer = "orthogonal"
+    bias_initializer: BiasInitializer = "zeros"
+    dropout: Rate = 0.0
+    recurrent_dropout: Rate = 0.0
+    return_sequences: bool | None = None
+    go_backwards: bool = False
+    unroll: bool = False
+
+    input_rank: ClassVar = 2
+    mask: ClassVar = "use"
+    # What each block of `units` columns of the kernels computes, in Keras' order.
+    gates: ClassVar[tuple[str, ...]] = ("state",)
+    states: ClassVar[tuple[str, ...]] = ("h",)
+    # The only values that the fast kernels compute, by argument.
+    fast_arguments: ClassVar[dict[str, Any]] = {
+        "activation": "tanh",
+        "recurrent_dropout": 0.0,
+        "unroll": False,
+    }
+    # The further ones that cuDNN needs on a GPU; None if it has no such layer.
+    cudnn_arguments: ClassVar[dict[str, Any] | None] = None
+
+    def check_input(self, shape: Shape) -> None:
+        super().check_input(shape)
+        if self.unroll and shape[0] is None:
+            message = f"with unroll: true needs a known length, received {shape}"
+            raise ShapeError(message, needs_length=True)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (shape[0], self.units) if self.return_sequences else (self.units,)
+
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
+        columns = len(self.gates) * self.units
+        bias = {"bias": self.bias_shape()} if self.use_bias else {}
+        return {"kernel": (shape[-1], columns), "recurrent_kernel": (self.units, columns), **bias}
+
+    def bias_shape(self) -> tuple[int, ...]:
+        """Shape of the bias."""
+        return (len(self.gates) * self.units,)
+
+    def formula(self, shape: Shape) -> tuple[str, str]:
+        n = self.units
+        words, numbers = "units² + units·inputs", f"{n}² + {n}·{shape[-1]}"
+        if self.use_bias:
+            factor = f"{len(self.bias_shape())}·" if len(self.bias_shape()) > 1 else ""
+            words, numbers = f"{words} + {factor}units", f"{numbers} + {factor}{n}"
+        if len(self.gates) == 1:
+            return words, numbers
+        return f"{len(self.gates)}·({words})", f"{len(self.gates)}·({numbers})"
+
+    def hides_padding(self) -> bool:
+        # Keras reverses the outputs of a sequence read backwards, but not its mask.
+        return not (self.return_sequences and self.go_backwards)
+
+    def recurrent_layer(self) -> RNN:
+        return self
+
+    def recurrences(self, built: Any) -> list[tuple[str, RNN, Any]]:
+        return [("", self, built)]
+
+    def resolve(self, *, needs_sequence: bool, vocabulary_size: int | None) -> Self:
+        if self.return_sequences is not None:
+            return self
+        return self.model_copy(update={"return_sequences": needs_sequence})
+
+    def with_units(self, units: int) -> Self:
+        return self.model_copy(update={"units": units})
+
+    def slow_arguments(self) -> Iterator[tuple[str, Any, str]]:
+        """Arguments that lose a fast path: each name, the value needed, and what needs it."""
+        for needed, what in (
+            (self.fast_arguments, "fast kernels need"),
+            (self.cudnn_arguments, "cuDNN needs"),
+        ):
+            for name, value in (needed or {}).items():
+                if getattr(self, name) != value:
+                    yield name, value, what
+
+    def has_fast_kernel(self) -> bool:
+        """Whether a fast kernel computes the layer on a CPU."""
+        return all(getattr(self, name) == value for name, value in self.fast_arguments.items())
+
+    def step(
+        self, x: Array, state: State, weights: Sequence[Array]
+    ) -> tuple[State, dict[str, Any]]:
+        """One step of the recurrence in NumPy: equation by equation.
+
+        Args:
+            x: Inputs of the step, float64 [batch, features].
+            state: Each state in the order of `states`, float64 [batch, units].
+            weights: Kernel, recurrent kernel and bias in Keras' shapes, float64.
+
+        Returns:
+            The new state, and each gate by its symbol, float64 [batch, units].
+        """
+        raise TypeError(f"{type(self).__name__} is a base class")
+
+    def build_layer(self, name: str | None = None, *, batch_size: int | None = None) -> Any:
+        if batch_size is None:
+            return super().build_layer(name)
+        from rnnbench import kernels
+
+        fast = getattr(kernels, f"Fast{type(self).__name__}")
+        return fast(**self.arguments(), name=name or self.type, batch_size=batch_size)
+
+
+class SimpleRNN(RNN):
+    """Fully connected recurrence (Elman, "Finding Structure in Time", 1990).
+
+    h_t = activation(W x_t + U h_{t-1} + b)
+    """
+
+    type: Literal["simple_rnn"] = "simple_rnn"
+
+    def step(
+        self, x: Array, state: State, weights: Sequence[Array]
+    ) -> tuple[State, dict[str, Any]]:
+        from rnnbench.activations import ACTIVATIONS
+
+        (h,), (kernel, recurrent_kernel, bias) = state, weights
+        h = ACTIVATIONS[self.activation](x @ kernel + h @ recurrent_kernel + bias)
+        return (h,), {}
+
+
+class LSTM(RNN):
+    """Long short-term memory (Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997).
+
+    With the forget gate of Gers, Schmidhuber and Cummins, "Learning to Forget", 2000:
+
+        i_t = recurrent_activation(W_i x_t + U_i h_{t-1} + b_i)     input gate
+        f_t = recurrent_activation(W_f x_t + U_f h_{t-1} + b_f)     forget gate
+        g_t = activation(W_c x_t + U_c h_{t-1} + b_c)               candidate
+        o_t = recurrent_activation(W_o x_t + U_o h_{t-1} + b_o)     output gate
+        c_t = f_t c_{t-1} + i_t g_t                                 cell state
+        h_t = o_t activation(c_t)
+
+    Args:
+        recurrent_activation: Activation function of the gates.
+        unit_forget_bias: Whether the bias of the forget gate starts at 1.
+    """
+
+    type: Literal["lstm"] = "lstm"
+    recurrent_activation: Activation = "sigmoid"
+    unit_forget_bias: bool = True
+
+    gates: ClassVar = ("input gate", "forget gate", "candidate", "output gate")
+    states: ClassVar = ("h", "c")
+    fast_arguments: ClassVar = RNN.fast_arguments | {"recurrent_activation": "sigmoid"}
+    cudnn_arguments: ClassVar = {"use_bias": True}
+
+    def step(
+        self, x: Array, state: State, weights: Sequence[Array]
+    ) -> tuple[State, dict[str, Any]]:
+        import numpy as np
+
+        from rnnbench.activations import ACTIVATIONS
+
+        (h, c), (kernel, recurrent_kernel, bias) = state, weights
+        activation, gate = ACTIVATIONS[self.activation], ACTIVATIONS[self.recurrent_activation]
+        i, f, g, o = np.split(x @ kernel + h @ recurrent_kernel + bias, 4, axis=-1)
+        i, f, g, o = gate(i), gate(f), activation(g), gate(o)
+        c = f * c + i * g
+        return (o * activation(c), c), {"i": i, "f": f, "g": g, "o": o}
+
+
+class GRU(RNN):
+    """Gated recurrent unit (Cho et al., "Learning Phrase Representations …", 2014).
+
+    The update gate keeps the old state, as in Keras; papers differ. With `reset_after`, the form of
+    cuDNN, the products with the inputs and with the state have a bias each.
+
+        z_t = recurrent_activation(W_z x_t + U_z h_{t-1} + b_z)     update gate
+        r_t = recurrent_activation(W_r x_t + U_r h_{t-1} + b_r)     reset gate
+        g_t = activation(W_h x_t + r_t (U_h h_{t-1} + b_rh) + b_h)  candidate, reset_after=True
+        g_t = activation(W_h x_t + U_h (r_t h_{t-1}) + b_h)         candidate, reset_after=False
+        h_t = z_t h_{t-1} + (1 - z_t) g_t
+
+    Args:
+        recurrent_activation: Activation function of the gates.
+        reset_after: Whether the reset gate follows the product with the state, as in cuDNN.
+    """
+
+    type: Literal["gru"] = "gru"
+    recurrent_activation: Activation = "sigmoid"
+    reset_after: bool = True
+
+    gates: ClassVar = ("update gate", "reset gate", "candidate")
+    fast_arguments: ClassVar = LSTM.fast_arguments | {"reset_after": True}
+    cudnn_arguments: ClassVar = {"use_bias": True}
+
+    def bias_shape(self) -> tuple[int, ...]:
+        return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
+
+    def step(
+        self, x: Array, state: State, weights: Sequence[Array]
+    ) -> tuple[State, dict[str, Any]]:
+        import numpy as np
+
+        from rnnbench.activations import ACTIVATIONS
+
+        (h,), (kernel, recurrent_kernel, bias) = state, weights
+        activation, gate = ACTIVATIONS[self.activation], ACTIVATIONS[self.recurrent_activation]
+        b_x, b_h = bias if self.reset_after else (bias, np.zeros_like(bias))
+        x_z, x_r, x_g = np.split(x @ kernel + b_x, 3, axis=-1)
+        u_z, u_r, u_g = np.split(recurrent_kernel, 3, axis=-1)
+        b_z, b_r, b_g = np.split(b_h, 3)
+        z, r = gate(x_z + h @ u_z + b_z), gate(x_r + h @ u_r + b_r)
+        g = activation(x_g + (r * (h @ u_g + b_g) if self.reset_after else (r * h) @ u_g))
+        return (z * h + (1.0 - z) * g,), {"z": z, "r": r, "g": g}
+
+
+class Bidirectional(Layer):
+    """Reads a sequence in both directions with two copies of a recurrent layer.
+
+    Args:
+        layer: The recurrent layer.
+        merge_mode: How the outputs of both directions are combined.
+    """
+
+    type: Literal["bidirectional"] = "bidirectional"
+    layer: Annotated[SimpleRNN | LSTM | GRU, Field(discriminator="type")]
+    merge_mode: Literal["concat", "sum", "mul", "ave"] = "concat"
+
+    input_rank: ClassVar = 2
+    mask: ClassVar = "use"
+    directions: ClassVar = 2
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        if self.layer.go_backwards:
+            message = "received true; a bidirectional layer reads both ways already. Leave it out"
+            yield ("layer", "go_backwards"), message
+
+    def check_input(self, shape: Shape) -> None:
+        self.layer.check_input(shape)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        *timesteps, units = self.layer.output_shape(shape)
+        return (*timesteps, 2 * self.layer.units if self.merge_mode == "concat" else units)
+
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
+        weights = self.layer.weight_shapes(shape).items()
+        return {f"{way}_{name}": s for way in ("forward", "backward") for name, s in weights}
+
+    def formula(self, shape: Shape) -> tuple[str, str]:
+        words, numbers = self.layer.formula(shape)
+        return f"2·({words})", f"2·({numbers})"
+
+    def recurrent_layer(self) -> RNN:
+        return self.layer
+
+    def recurrences(self, built: Any) -> list[tuple[str, RNN, Any]]:
+        return [
+            ("/forward", self.layer, built.forward_layer),
+            ("/backward", self.layer, built.backward_layer),
+        ]
+
+    def resolve(self, *, needs_sequence: bool, vocabulary_size: int | None) -> Self:
+        layer = self.layer.resolve(needs_sequence=needs_sequence, vocabulary_size=vocabulary_size)
+        return self.model_copy(update={"layer": layer})
+
+    def with_units(self, units: int) -> Self:
+        return self.model_copy(update={"layer": self.layer.with_units(units)})
+
+    def build_layer(self, name: str | None = None, *, batch_size: int | None = None) -> Any:
+        inner = self.layer.build_layer(batch_size=batch_size)
+        return self.build(layer=inner, name=name or self.type)
+
+
+def _dense_formula(
+    inputs: tuple[str, str], outputs: tuple[str, int], *, bias: bool
+) -> tuple[str, str]:
+    """Formula of the parameters of a kernel and a bias: words and numbers of each factor."""
+    words, numbers = f"{inputs[0]}·{outputs[0]}", f"{inputs[1]}·{outputs[1]}"
+    return (f"{words} + {outputs[0]}", f"{numbers} + {outputs[1]}") if bias else (words, numbers)
+
+
+class Dense(Layer):
+    """Densely connected layer, over the last axis.
+
+    Args:
+        units: Dimensionality of the output.
+        activation: Activation function.
+        use_bias: Whether the layer has a bias.
+        kernel_initializer: Initializer of the weights.
+        bias_initializer: Initializer of the bias.
+    """
+
+    type: Literal["dense"] = "dense"
+    units: Positive
+    activation: Activation = "linear"
+    use_bias: bool = True
+    kernel_initializer: Initializer = "glorot_uniform"
+    bias_initializer: BiasInitializer = "zeros"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (*shape[:-1], self.units)
+
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
+        bias = {"bias": (self.units,)} if self.use_bias else {}
+        return {"kernel": (shape[-1], self.units), **bias}
+
+    def formula(self, shape: Shape) -> tuple[str, str]:
+        return _dense_formula(("inputs", str(shape[-1])), ("units", self.units), bias=self.use_bias)
+
+
+# The layer that a model ends in.
+OutputLayer = Dense
+
+
+class Dropout(Layer):
+    """Sets a random fraction of its inputs to 0 in training.
+
+    Args:
+        rate: Fraction of the inputs to drop.
+    """
+
+    type: Literal["dropout"] = "dropout"
+    rate: Rate
+
+
+class SpatialDropout1D(Layer):
+    """Drops whole features of a sequence in training.
+
+    Args:
+        rate: Fraction of the features to drop.
+    """
+
+    type: Literal["spatial_dropout1d"] = "spatial_dropout1d"
+    rate: Rate
+
+    input_rank: ClassVar = 2
+
+
+class LayerNormalization(Layer):
+    """Normalizes each sample over the last axis.
+
+    Args:
+        epsilon: Added to the variance.
+    """
+
+    type: Literal["layer_normalization"] = "layer_normalization"
+    epsilon: Annotated[float, Field(gt=0)] = 1e-3
+
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
+        return {"gamma": shape[-1:], "beta": shape[-1:]}
+
+    def formula(self, shape: Shape) -> tuple[str, str]:
+        return "2·features", f"2·{shape[-1]}"
+
+
+def _count_windows(timesteps: int | None, size: int, strides: int, padding: str) -> int | None:
+    """Number of windows of `size` steps in a sequence.
+
+    Raises:
+        ShapeError: The sequence is shorter than a window.
+    """
+    if timesteps is None:
+        return None
+    if padding != "valid":
+        return -(-timesteps // strides)
+    if timesteps < size:
+        raise ShapeError(f"has a window of {size} steps, received only {timesteps}")
+    return (timesteps - size) // strides + 1
+
+
+class Conv1D(Layer):
+    """Convolution over time.
+
+    Args:
+        filters: Dimensionality of the output.
+        kernel_size: Steps that each output sees.
+        strides: Steps from one output to the next.
+        padding: How the ends are padded.
+        dilation_rate: Steps between the inputs of a window.
+        activation: Activation function.
+        use_bias: Whether the layer has a bias.
+    """
+
+    type: Literal["conv1d"] = "conv1d"
+    filters: Positive
+    kernel_size: Positive
+    strides: Positive = 1
+    padding: Literal["valid", "same", "causal"] = "valid"
+    dilation_rate: Positive = 1
+    activation: Activation = "linear"
+    use_bias: bool = True
+
+    input_rank: ClassVar = 2
+    mask: ClassVar = "drop"
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        if self.strides > 1 and self.dilation_rate > 1:
+            yield (
+                (),
+                f"received strides {self.strides} and dilation_rate {self.dilation_rate}; only "
+                "one of them may be above 1",
+            )
+
+    def output_shape(self, shape: Shape) -> Shape:
+        size = self.dilation_rate * (self.kernel_size - 1) + 1
+        return (_count_windows(shape[0], size, self.strides, self.padding), self.filters)
+
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
+        bias = {"bias": (self.filters,)} if self.use_bias else {}
+        return {"kernel": (self.kernel_size, shape[-1], self.filters), **bias}
+
+    def formula(self, shape: Shape) -> tuple[str, str]:
+        inputs = "kernel_size·inputs", f"{self.kernel_size}·{shape[-1]}"
+        return _dense_formula(inputs, ("filters", self.filters), bias=self.use_bias)
+
+
+class MaxPooling1D(Layer):
+    """Maximum over windows of time.
+
+    Args:
+        pool_size: Steps in a window.
+        strides: Steps from one window to the next. Defaults to pool_size.
+        padding: How the ends are padded.
+    """
+
+    type: Literal["max_pooling1d"] = "max_pooling1d"
+    pool_size: Positive = 2
+    strides: Positive | None = None
+    padding: Literal["valid", "same"] = "valid"
+
+    input_rank: ClassVar = 2
+    mask: ClassVar = "drop"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        strides = self.strides or self.pool_size
+        return (_count_windows(shape[0], self.pool_size, strides, self.padding), shape[1])
+
+
+class GlobalMaxPooling1D(Layer):
+    """Maximum over time."""
+
+    type: Literal["global_max_pooling1d"] = "global_max_pooling1d"
+
+    input_rank: ClassVar = 2
+    mask: ClassVar = "drop"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape[1:]
+
+
+class GlobalAveragePooling1D(Layer):
+    """Mean over time, of the steps that are not masked."""
+
+    type: Literal["global_average_pooling1d"] = "global_average_pooling1d"
+
+    input_rank: ClassVar = 2
+    mask: ClassVar = "use"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape[1:]
+
+
+class RepeatVector(Layer):
+    """Repeats a vector as a sequence.
+
+    Args:
+        n: Length of the sequence.
+    """
+
+    type: Literal["repeat_vector"] = "repeat_vector"
+    n: Positive
+
+    input_rank: ClassVar = 1
+    mask: ClassVar = "drop"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (self.n, *shape)
+
+
+class TimeDistributed(Layer):
+    """Applies a layer to every timestep.
+
+    Args:
+        layer: The layer.
+    """
+
+    type: Literal["time_distributed"] = "time_distributed"
+    layer: Annotated[Dense | Dropout | LayerNormalization, Field(discriminator="type")]
+
+    input_rank: ClassVar = 2
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (shape[0], *self.layer.output_shape(shape[1:]))
+
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
+        return self.layer.weight_shapes(shape[1:])
+
+    def formula(self, shape: Shape) -> tuple[str, str]:
+        return self.layer.formula(shape[1:])
+
+
+class Flatten(Layer):
+    """Flattens a sequence of known length into one vector."""
+
+    type: Literal["flatten"] = "flatten"
+
+    mask: ClassVar = "drop"
+
+    def check_input(self, shape: Shape) -> None:
+        if None in shape:
+            message = f"needs a sequence of known length, received {shape}"
+            raise ShapeError(message, needs_length=True)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (prod(size or 0 for size in shape),)
+
+
+class Masking(Layer):
+    """Masks the timesteps whose features all equal `mask_value`.
+
+    Args:
+        mask_value: Value that marks a masked step.
+    """
+
+    type: Literal["masking"] = "masking"
+    mask_value: float = 0.0
+
+    input_rank: ClassVar = 2
+
+    def makes_mask(self) -> bool:
+        return True
+
+
+if TYPE_CHECKING:
+    AnyLayer = Layer
+else:
+    AnyLayer = union_of(Layer)
+
+
+@dataclass(frozen=True)
+class NamedLayer:
+    """Layer in a stack, with its name and shapes.
+
+    Attributes:
+        name: Its type, with `_1`, `_2`, … for the second, third, … of a type, as in Keras.
+        layer: The layer, resolved.
+        input_shape: Shape of its inputs, without the batch axis.
+        output_shape: Shape of its outputs, without the batch axis.
+    """
+
+    name: str
+    layer: Layer
+    input_shape: Shape
+    output_shape: Shape
+
+    @property
+    def weights(self) -> dict[str, Shape]:
+        """Shape of each weight by name, in Keras' order."""
+        return self.layer.weight_shapes(self.input_shape)
+
+    @property
+    def params(self) -> int:
+        """Number of parameters."""
+        return sum(prod(size or 0 for size in shape) for shape in self.weights.values())
+
+    @property
+    def trainable_params(self) -> int:
+        """Number of parameters that are trained."""
+        trained = (s for name, s in self.weights.items() if name not in self.layer.non_trainable)
+        return sum(prod(size or 0 for size in shape) for shape in trained)
+
+
+def infer_shapes(layers: Sequence[Layer], input_shape: Shape) -> Iterator[NamedLayer]:
+    """Each layer of a stack with its name and shapes, from the input up.
+
+    Raises:
+        ShapeError: When the iteration comes to a layer that does not accept its inputs.
+    """
+    shape = input_shape
+    counts: dict[str, int] = {}
+    for layer in layers:
+        count = counts.get(layer.type, 0)
+        counts[layer.type] = count + 1
+        layer.check_input(shape)
+        name = f"{layer.type}_{count}" if count else layer.type
+        named = NamedLayer(name, layer, shape, layer.output_shape(shape))
+        yield named
+        shape = named.output_shape
