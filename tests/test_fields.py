@@ -11,7 +11,7 @@ import pytest
 from rnnbench.config import load_config
 from rnnbench.config.repair import stand_ins
 from rnnbench.config.schema import json_schema
-from rnnbench.config.training import AnyOptimizer, EarlyStopping, ReduceLROnPlateau
+from rnnbench.config.training import EarlyStopping, Optimizer, ReduceLROnPlateau
 from rnnbench.data import DATASETS, settings_of
 from rnnbench.keras_object import Settings, members
 from rnnbench.layers import Layer
@@ -20,7 +20,7 @@ from rnnbench.training import callbacks
 
 EVERYTHING = Path(__file__).parent / "config" / "everything.yaml"
 LAYERS = tuple(members(Layer).values())
-OPTIMIZERS = AnyOptimizer.__origin__.__args__
+OPTIMIZERS = tuple(members(Optimizer).values())
 WATCHERS = (EarlyStopping, ReduceLROnPlateau)
 
 

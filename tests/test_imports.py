@@ -24,6 +24,7 @@ ROOMS = [
     {"rundir"},
     {"config"},
     {"data"},
+    {"tasks"},
     {"reference"},
     {"layers"},
     {"activations", "kernels"},

@@ -104,7 +104,7 @@ def inspect(
 
         print_note(f"reading {dataset.type}")
         found = inspect_dataset(dataset, examples)
-        maxlen = dataset.facts().input_shape[0]
+        maxlen = dataset.info().input_shape[0]
         if histogram is not None:
             from rnnbench import plots
 

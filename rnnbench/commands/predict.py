@@ -75,8 +75,8 @@ def predict(
         )
         _show_texts(texts, dataset_settings.maxlen, json=json)
     else:
-        model, facts = load_fast_model(found), dataset_settings.facts()
-        _show_values(predict_values(model, sequences, facts, training.batch_size), json=json)
+        model, info = load_fast_model(found), dataset_settings.info()
+        _show_values(predict_values(model, sequences, info, training.batch_size), json=json)
 
 
 def _lines(file: Path) -> list[str]:

@@ -203,14 +203,14 @@ def _show_plan(config: RunConfig, *, json: bool) -> None:
     from rnnbench.models.memory import estimate_memory
 
     dataset, training = require_trainable(config)
-    facts, samples = dataset.facts(), dataset.samples()
+    info, samples = dataset.info(), dataset.samples()
     steps = -(-samples["train"] // training.batch_size)
     memory = estimate_memory(config.model, dataset, training)
     if json:
         print_json(
             {
                 "config": config.model_dump(mode="json"),
-                "dataset": {"samples": samples} | asdict(facts),
+                "dataset": {"samples": samples} | info.to_json(),
                 **layers_as_json(config),
                 "steps_per_epoch": steps,
                 "memory": asdict(memory) | {"peak": memory.peak},
@@ -219,10 +219,10 @@ def _show_plan(config: RunConfig, *, json: bool) -> None:
         return
     print_result(dump_config(config))
     sizes = ", ".join(f"{size:,} {split}" for split, size in samples.items())
-    print_result(f"dataset     {dataset.type}: {sizes} samples of shape {facts.input_shape}")
-    of = f"{facts.classes} classes" if facts.classes else "a number to predict"
-    words = f", {facts.vocabulary_size:,} tokens" if facts.vocabulary_size else ""
-    print_result(f"task        {facts.task}: {of}{words}")
+    print_result(f"dataset     {dataset.type}: {sizes} samples of shape {info.input_shape}")
+    of = f"{info.task.num_classes} classes" if info.task.class_names else "a number to predict"
+    words = f", {info.vocabulary_size:,} tokens" if info.vocabulary_size else ""
+    print_result(f"task        {info.task.name}: {of}{words}")
     print_layers(config, explain=False)
     print_result(f"steps       {steps:,} an epoch, {steps * training.epochs:,} in all")
     print_result(

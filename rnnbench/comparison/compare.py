@@ -21,8 +21,8 @@ from rnnbench.comparison.statistics import (
     pair,
     smallest_p_value,
 )
-from rnnbench.config.training import is_maximised
 from rnnbench.errors import InputError
+from rnnbench.tasks import is_maximized
 
 if TYPE_CHECKING:
     from rnnbench.rundir import RunDirectory
@@ -73,7 +73,7 @@ class Difference:
             return None
         is_larger = self.paired.estimate.mean > 0
         # The mean over common seeds need not be larger where that over all seeds is.
-        return self.a if is_larger == is_maximised(_name(self.metric)) else self.b
+        return self.a if is_larger == is_maximized(self.metric) else self.b
 
     @property
     def _meaning(self) -> str:
@@ -255,7 +255,7 @@ def _compare_groups(
     pairs = list(combinations(ordered, 2))
     by_seed = [pair(a.figures[metric], b.figures[metric]) for a, b in pairs]
     found = [p_value(list(values.values()), interval) for values in by_seed]
-    best = ordered[0 if is_maximised(_name(metric)) else -1]
+    best = ordered[0 if is_maximized(metric) else -1]
     differences = []
     for (a, b), values, p, adjusted in zip(pairs, by_seed, found, adjust_holm(found), strict=True):
         if len(groups) <= _MOST_FOR_ALL_PAIRS or best is a or best is b:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rnnbench.config.messages import closest
 from rnnbench.config.problems import KeyPath
-from rnnbench.config.training import REGRESSION_LOSSES
 from rnnbench.data.text import TextSettings
 from rnnbench.layers import Flatten, OutputLayer, SimpleRNN, infer_shapes
 
@@ -95,7 +94,7 @@ def _all_advice(config: RunConfig) -> Iterator[Advice]:
 def _stacked(config: RunConfig) -> list[NamedLayer]:
     """The layers with their shapes, for the padded length where there is a dataset."""
     if config.dataset is not None:
-        return list(infer_shapes(config.model.layers, config.dataset.facts().input_shape))
+        return list(infer_shapes(config.model.layers, config.dataset.info().input_shape))
     return config.model.named_layers()
 
 
@@ -197,9 +196,8 @@ def _on_samples(training: TrainingSettings, samples: Mapping[SplitName, int]) ->
         size = ("training", "batch_size")
         yield Advice("batch_size_above_training_set", size, message, suggestion)
     figures = training.figures(validation=validation)
-    for name in ("early_stopping", "reduce_lr_on_plateau"):
-        watcher = getattr(training, name)
-        if watcher is not None and watcher.monitor not in figures:
+    for name, watcher in training.callbacks.items():
+        if watcher.monitor not in figures:
             hint = "" if validation else "; dataset.validation_split adds val_ figures"
             message = f"received {watcher.monitor}; computed are {', '.join(figures)}{hint}"
             # Where only validation is missing, another figure is not what was meant.
@@ -212,8 +210,8 @@ def _on_samples(training: TrainingSettings, samples: Mapping[SplitName, int]) ->
 
 
 def _on_head(config: RunConfig, dataset: DatasetSettings) -> Iterator[Advice]:
-    facts, head = dataset.facts(), config.model.layers[-1]
-    if facts.task == "regression" or not isinstance(head, OutputLayer):
+    task, head = dataset.info().task, config.model.layers[-1]
+    if not task.class_names or not isinstance(head, OutputLayer):
         return
     path = ("model", "layers", len(config.model.layers) - 1, "activation")
     if head.units == 1 and head.activation == "softmax":
@@ -222,8 +220,8 @@ def _on_head(config: RunConfig, dataset: DatasetSettings) -> Iterator[Advice]:
     if head.units > 1 and head.activation == "sigmoid":
         message = f"received sigmoid with {head.units} classes"
         yield Advice("sigmoid_for_classes", path, message, "activation: softmax")
-    if config.training is not None and config.training.loss in REGRESSION_LOSSES:
-        message = f"received {config.training.loss} for {facts.classes} classes"
+    if config.training is not None and config.training.loss in task.discouraged_losses(None):
+        message = f"received {config.training.loss} for {task.num_classes} classes"
         suggestion = "loss: binary_crossentropy"
         yield Advice("regression_loss_for_classes", ("training", "loss"), message, suggestion)
 

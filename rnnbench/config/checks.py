@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from rnnbench.config.problems import KeyPath
 from rnnbench.config.sweep import MAX_POINTS, Range
-from rnnbench.config.training import REGRESSION_LOSSES
 from rnnbench.data.dataset import validation_start
 from rnnbench.layers import Embedding, OutputLayer, ShapeError, infer_shapes
 
@@ -16,44 +15,17 @@ if TYPE_CHECKING:
     from rnnbench.config.run import InputSettings, RunConfig
     from rnnbench.config.sweep import SweepSettings
     from rnnbench.config.training import TrainingSettings
-    from rnnbench.data import DatasetSettings, Facts
+    from rnnbench.data import DatasetInfo, DatasetSettings
     from rnnbench.layers import Layer, NamedLayer, Shape
+    from rnnbench.tasks import Task
 
 # The path of a key, and what is wrong there.
 Finding = tuple[KeyPath, str]
 
-# By task and units of the last layer (0: one for each class): the activations it may have, the
-# losses and the metrics that fit.
-_HEADS: dict[tuple[str, int | None], tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
-    ("binary", 1): (
-        ("sigmoid",),
-        ("binary_crossentropy", "binary_focal_crossentropy"),
-        ("accuracy", "precision", "recall", "auc"),
-    ),
-    ("binary", 2): (("softmax",), ("sparse_categorical_crossentropy",), ("accuracy",)),
-    ("multiclass", 0): (
-        ("softmax",),
-        ("sparse_categorical_crossentropy",),
-        ("accuracy", "sparse_top_k_categorical_accuracy"),
-    ),
-    ("regression", 1): (
-        # Targets have no bounds, so neither may the output: no sigmoid, tanh, softmax, softsign.
-        ("linear", "relu", "softplus", "elu", "selu", "gelu", "silu", "leaky_relu", "exponential"),
-        REGRESSION_LOSSES,
-        ("mean_squared_error", "mean_absolute_error"),
-    ),
-}
-# Activations and losses that work and fit badly: `advice.py` says why.
-_UNWISE: dict[tuple[str, int | None], tuple[tuple[str, ...], tuple[str, ...]]] = {
-    ("binary", 1): (("softmax",), REGRESSION_LOSSES),
-    ("binary", 2): (("sigmoid",), ()),
-    ("multiclass", 0): (("sigmoid",), ()),
-}
-
 
 def findings(config: RunConfig) -> Iterator[Finding]:
     """Everything in a resolved config that cannot work, as (path of the key, message)."""
-    facts = config.dataset.facts() if config.dataset else None
+    info = config.dataset.info() if config.dataset else None
     if config.model.input is None:
         yield (
             ("model", "input"),
@@ -61,14 +33,14 @@ def findings(config: RunConfig) -> Iterator[Finding]:
             "as {shape: [10, 4]} for 10 steps of 4 features, or {shape: [null]} for tokens",
         )
     else:
-        yield from _check_input(config.model.input, facts)
-        misplaced = list(_check_embeddings(config, config.model.input, facts))
+        yield from _check_input(config.model.input, info)
+        misplaced = list(_check_embeddings(config, config.model.input, info))
         yield from misplaced
         output_shape: Shape | None = None
         if not misplaced:  # else the shapes would only say the same again
-            output_shape = yield from _check_stack(config, config.model.input, facts)
-        if facts is not None:
-            yield from _check_head(config, facts, output_shape)
+            output_shape = yield from _check_stack(config, config.model.input, info)
+        if info is not None:
+            yield from _check_head(config, info, output_shape)
     yield from _check_arguments(config)
     if config.dataset is not None:
         wrong = list(config.dataset.findings())
@@ -81,20 +53,20 @@ def findings(config: RunConfig) -> Iterator[Finding]:
         yield from _check_sweep(config.sweep, config.seed)
 
 
-def _check_input(given: InputSettings, facts: Facts | None) -> Iterator[Finding]:
-    if facts is None:
+def _check_input(given: InputSettings, info: DatasetInfo | None) -> Iterator[Finding]:
+    if info is None:
         return
     path = ("model", "input")
-    if len(given.shape) != len(facts.input_shape) or any(
-        mine not in (None, data) for mine, data in zip(given.shape, facts.input_shape, strict=True)
+    if len(given.shape) != len(info.input_shape) or any(
+        mine not in (None, data) for mine, data in zip(given.shape, info.input_shape, strict=True)
     ):
         message = (
             f"received {list(given.shape)}; the dataset gives samples of shape "
-            f"{list(facts.input_shape)}. Leave model.input out to take that"
+            f"{list(info.input_shape)}. Leave model.input out to take that"
         )
         yield (*path, "shape"), message
-    if given.dtype != facts.input_dtype:
-        message = f"received {given.dtype}; the dataset gives {facts.input_dtype}"
+    if given.dtype != info.input_dtype:
+        message = f"received {given.dtype}; the dataset gives {info.input_dtype}"
         yield (*path, "dtype"), message
     if given.batch_size is not None:
         message = (
@@ -105,9 +77,9 @@ def _check_input(given: InputSettings, facts: Facts | None) -> Iterator[Finding]
 
 
 def _check_embeddings(
-    config: RunConfig, given: InputSettings, facts: Facts | None
+    config: RunConfig, given: InputSettings, info: DatasetInfo | None
 ) -> Iterator[Finding]:
-    source = "the dataset" if facts else f"model.input.dtype {given.dtype}"
+    source = "the dataset" if info else f"model.input.dtype {given.dtype}"
     first = config.model.layers[0]
     if given.dtype == "int32" and not first.takes_tokens:
         message = f"received {first.type}; {source} gives tokens, so an embedding comes first"
@@ -122,22 +94,22 @@ def _check_embeddings(
             yield path, f"received embedding; {source} gives values, not tokens"
         elif layer.input_dim is None:
             yield path, "input_dim is missing: without a dataset it must say the vocabulary's size"
-        elif facts and facts.vocabulary_size and layer.input_dim < facts.vocabulary_size:
+        elif info and info.vocabulary_size and layer.input_dim < info.vocabulary_size:
             message = (
                 f"received {layer.input_dim}; the dataset's tokens go up to "
-                f"{facts.vocabulary_size - 1}, so at least {facts.vocabulary_size} are needed. "
+                f"{info.vocabulary_size - 1}, so at least {info.vocabulary_size} are needed. "
                 "Leave it out to take the dataset's"
             )
             yield (*path, "input_dim"), message
 
 
 def _check_stack(
-    config: RunConfig, given: InputSettings, facts: Facts | None
+    config: RunConfig, given: InputSettings, info: DatasetInfo | None
 ) -> Generator[Finding, None, Shape | None]:
     """Each layer gets a shape that it can take; gives what the last one gives, if all do."""
     layers = config.model.layers
     # A model that takes any length must take the length of the padded samples.
-    for shape in dict.fromkeys([given.shape, facts.input_shape if facts else given.shape]):
+    for shape in dict.fromkeys([given.shape, info.input_shape if info else given.shape]):
         stacked: list[NamedLayer] = []
         try:
             for layer in infer_shapes(layers, shape):
@@ -145,8 +117,8 @@ def _check_stack(
         except ShapeError as error:
             i = len(stacked)
             hint = ""
-            if facts and shape != facts.input_shape and error.needs_length:
-                hint = f". model.input: {{shape: {list(facts.input_shape)}}} fixes the length"
+            if info and shape != info.input_shape and error.needs_length:
+                hint = f". model.input: {{shape: {list(info.input_shape)}}} fixes the length"
             yield ("model", "layers", i), f"{layers[i].type} {error}{hint}"
             return None
     return stacked[-1].output_shape
@@ -172,86 +144,66 @@ def _check_validation_split(dataset: DatasetSettings) -> Iterator[Finding]:
 
 def _check_training(training: TrainingSettings) -> Iterator[Finding]:
     """Keys of the training that exclude each other, and metrics named twice."""
-    names = ("clipnorm", "clipvalue", "global_clipnorm")
-    given = [name for name in names if getattr(training.optimizer, name) is not None]
-    for name in given[1:]:
-        message = f"received {name} beside {given[0]}; only one way of clipping may be set"
-        yield ("training", "optimizer", name), message
+    for path, message in training.optimizer.problems():
+        yield ("training", "optimizer", *path), message
     for i, metric in enumerate(training.metrics):
         if metric in training.metrics[:i]:
             yield ("training", "metrics", i), f"received {metric} again; each may stand once"
 
 
-def _check_head(config: RunConfig, facts: Facts, output_shape: Shape | None) -> Iterator[Finding]:
+def _check_head(
+    config: RunConfig, info: DatasetInfo, output_shape: Shape | None
+) -> Iterator[Finding]:
     """The last layer, the loss and the metrics fit the task; the shape is None if it is unknown."""
-    head = config.model.layers[-1]
+    head, task = config.model.layers[-1], info.task
     path: KeyPath = ("model", "layers", len(config.model.layers) - 1)
-    units = output_shape[-1] if output_shape and len(output_shape) == 1 else None
-    task = f"a {facts.task} task" + (f" with {facts.classes} classes" if facts.classes > 2 else "")
-    key = (facts.task, 0 if facts.task == "multiclass" and units == facts.classes else units)
-    if key in _HEADS:
-        fitting = [_HEADS[key]]
-        unwise_activations, unwise_losses = _UNWISE.get(key, ((), ()))
-        activations = _HEADS[key][0]
-        allowed = " or ".join(activations)
+    output = task.find_output(output_shape) if output_shape else None
+    if output is not None:
+        allowed = " or ".join(output.activations)
         if not isinstance(head, OutputLayer):
             message = (
                 f"received {head.type}; {task} ends in a dense layer with activation {allowed}"
             )
             yield path, message
-        elif head.activation not in activations + unwise_activations:
-            message = f"received {head.activation}; {task} with units: {units} needs {allowed}"
+        elif head.activation not in output.activations + output.discouraged:
+            message = (
+                f"received {head.activation}; {task} with units: {output.units} needs {allowed}"
+            )
             yield (*path, "activation"), message
-    else:
-        # What the loss and the metrics may be is that of any head of the task.
-        fitting = [head for (name, _), head in _HEADS.items() if name == facts.task]
-        unwise_losses = REGRESSION_LOSSES if facts.task == "binary" else ()
-        if output_shape is not None:
-            yield _wrong_head(head, facts, output_shape, task, path)
+    elif output_shape is not None:
+        yield _wrong_head(head, task, output_shape, path)
     if config.training is not None:
-        losses = tuple(dict.fromkeys(loss for _, losses, _ in fitting for loss in losses))
-        metrics = tuple(dict.fromkeys(metric for *_, metrics in fitting for metric in metrics))
-        if config.training.loss not in losses + unwise_losses:
-            allowed = " or ".join(losses)
-            with_head = f"{task} with this last layer" if key in _HEADS else task
-            message = f"received {config.training.loss}; {with_head} needs {allowed}"
-            yield ("training", "loss"), message
-        yield from _check_metrics(config.training, task, metrics)
-        yield from _check_class_weight(config.training, facts)
+        with_head = f"{task} with this last layer"
+        losses, loss = task.losses(output), config.training.loss
+        if loss not in losses and loss not in task.discouraged_losses(output):
+            what = with_head if output else str(task)
+            yield ("training", "loss"), f"received {loss}; {what} needs {' or '.join(losses)}"
+        metrics = task.metrics(output)
+        for i, metric in enumerate(config.training.metrics):
+            if metric not in metrics:
+                message = f"received {metric}; {with_head} has {', '.join(metrics)}"
+                yield ("training", "metrics", i), message
+        yield from _check_class_weight(config.training, task)
 
 
-def _wrong_head(
-    head: Layer, facts: Facts, output_shape: Shape, task: str, path: KeyPath
-) -> Finding:
-    wanted = facts.classes if facts.task == "multiclass" else 1
-    activation = {"binary": "sigmoid", "multiclass": "softmax", "regression": "linear"}
-    message = (
-        f"received an output of shape {output_shape}; {task} needs ({wanted},), "
-        f"such as {{type: dense, units: {wanted}, activation: {activation[facts.task]}}}"
-    )
+def _wrong_head(head: Layer, task: Task, output_shape: Shape, path: KeyPath) -> Finding:
+    usual = task.outputs[0]
+    needed = f"{task} needs ({usual.units},), such as {usual}"
+    message = f"received an output of shape {output_shape}; {needed}"
     if len(output_shape) == 2:
         return path, f"{message} after a recurrent layer without return_sequences"
     return (*path, "units") if isinstance(head, OutputLayer) else path, message
 
 
-def _check_metrics(
-    training: TrainingSettings, task: str, metrics: tuple[str, ...]
-) -> Iterator[Finding]:
-    for i, metric in enumerate(training.metrics):
-        if metric not in metrics:
-            allowed = ", ".join(metrics)
-            message = f"received {metric}; {task} with this last layer has {allowed}"
-            yield ("training", "metrics", i), message
-
-
-def _check_class_weight(training: TrainingSettings, facts: Facts) -> Iterator[Finding]:
+def _check_class_weight(training: TrainingSettings, task: Task) -> Iterator[Finding]:
     path = ("training", "class_weight")
-    if training.class_weight and not facts.classes:
+    if training.class_weight and not task.num_classes:
         yield path, "a regression has no classes to weigh"
         return
     for index, weight in (training.class_weight or {}).items():
-        if not 0 <= index < facts.classes:
-            yield (*path, index), f"received class {index}; classes are 0 to {facts.classes - 1}"
+        if not 0 <= index < task.num_classes:
+            message = f"received class {index}; classes are 0 to {task.num_classes - 1}"
+            yield (*path, index), message
         elif weight < 0:
             yield (*path, index), f"received {weight}; a weight is at least 0"
 

@@ -7,7 +7,7 @@ stand in, one in each of two readings: what is wrong with both does not depend o
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,15 +74,30 @@ def _at(data: Any, path: KeyPath) -> Any:
 
 def stand_ins(field: FieldInfo) -> tuple[Any, Any] | None:
     """Two values that a field takes."""
-    kinds = (field.annotation, *get_args(field.annotation))
+    kinds, metadata = _unwrap(field.annotation)
     if str in kinds:
         return "a", "b"
     if bool in kinds:
         return False, True
     if int in kinds:
-        least = next((m.ge for m in field.metadata if hasattr(m, "ge")), 1)
+        least = next((m.ge for m in (*field.metadata, *metadata) if hasattr(m, "ge")), 1)
         return least, least + 1
     if float in kinds:
         return 0.25, 0.5
-    names = [name for name in get_args(field.annotation) if isinstance(name, str)]
+    names = [name for name in kinds if isinstance(name, str)]
     return (names[0], names[1]) if len(names) > 1 else None
+
+
+def _unwrap(annotation: Any) -> tuple[list[Any], list[Any]]:
+    """The types and literal values that an annotation names, and what limits them."""
+    if get_origin(annotation) is Annotated:
+        inner, *metadata = get_args(annotation)
+        kinds, more = _unwrap(inner)
+        limits = [m for item in metadata for m in getattr(item, "metadata", (item,))]
+        return kinds, limits + more
+    kinds, metadata = [annotation], []
+    for argument in get_args(annotation):
+        found, more = _unwrap(argument)
+        kinds += found
+        metadata += more
+    return kinds, metadata

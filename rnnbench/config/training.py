@@ -1,167 +1,207 @@
-"""How a model is trained: optimizer, loss, metrics, length, and what watches over it."""
+"""How a model is trained: optimizer, loss, metrics, length, and callbacks."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from rnnbench.keras_object import Settings
+from rnnbench.keras_object import KerasObject, KeyPath, Settings, union_of
+from rnnbench.tasks import LOSSES, METRICS, canonical_name, is_maximized, known_names
 
-# Keras takes both; a run's files use the long one.
-_ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
-
-
-def long_name(name: str) -> str:
-    """The name that a run's files have for a loss or a metric."""
-    return _ALIASES.get(name, name)
-
-
-Loss = Annotated[
-    Literal[
-        "binary_crossentropy",
-        "binary_focal_crossentropy",
-        "sparse_categorical_crossentropy",
-        "mean_squared_error",
-        "mean_absolute_error",
-        "mse",
-        "mae",
-        "huber",
-        "log_cosh",
-    ],
-    AfterValidator(long_name),
-]
-Metric = Annotated[
-    Literal[
-        "accuracy",
-        "precision",
-        "recall",
-        "auc",
-        "sparse_top_k_categorical_accuracy",
-        "mean_squared_error",
-        "mean_absolute_error",
-        "mse",
-        "mae",
-    ],
-    AfterValidator(long_name),
-]
+if TYPE_CHECKING:
+    Loss = str
+    Metric = str
+else:
+    Loss = Annotated[Literal[known_names(LOSSES)], AfterValidator(canonical_name)]
+    Metric = Annotated[Literal[known_names(METRICS)], AfterValidator(canonical_name)]
 
 Implementation = Literal["auto", "keras", "fast"]
 
-REGRESSION_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
-
-# Metrics that are better when larger; the others, and every loss, are better when smaller.
-MAXIMISED = frozenset(
-    {"accuracy", "precision", "recall", "auc", "sparse_top_k_categorical_accuracy"}
-)
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+AboveZero = Annotated[float, Field(gt=0)]
+_CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
-def is_maximised(figure: str) -> bool:
-    """Whether a figure of the history is better when larger."""
-    return figure.removeprefix("val_") in MAXIMISED
+class Optimizer(KerasObject):
+    """Base class of optimizers.
 
+    Args:
+        learning_rate: Size of a step.
+        clipnorm: Norm that the gradient of each weight is clipped to.
+        clipvalue: Size that each element of a gradient is clipped to.
+        global_clipnorm: Norm that all gradients together are clipped to.
+    """
 
-def best_epoch(history: Sequence[Mapping[str, float]], figure: str) -> int:
-    """The first epoch with the best value of a figure, of a history with `epoch` in each row."""
-    best = max if is_maximised(figure) else min
-    return int(best(history, key=lambda row: row[figure])["epoch"])
+    namespace: ClassVar = "optimizers"
 
+    type: str
+    learning_rate: AboveZero = 1e-3
+    clipnorm: AboveZero | None = None
+    clipvalue: AboveZero | None = None
+    global_clipnorm: AboveZero | None = None
 
-class Optimizer(Settings):
-    """What all optimizers have in common: gradient clipping."""
+    @property
+    def slots(self) -> int:
+        """Number of variables that the optimizer keeps for each weight."""
+        return 0
 
-    clipnorm: Annotated[
-        float | None, Field(gt=0, description="Clip each weight's gradient to this norm.")
-    ] = None
-    clipvalue: Annotated[
-        float | None, Field(gt=0, description="Clip each element of a gradient to this size.")
-    ] = None
-    global_clipnorm: Annotated[
-        float | None, Field(gt=0, description="Clip all gradients together to this norm.")
-    ] = None
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        given = [name for name in _CLIPPING if getattr(self, name) is not None]
+        for name in given[1:]:
+            message = f"received {name} beside {given[0]}; only one way of clipping may be set"
+            yield (name,), message
 
 
 class SGD(Optimizer):
-    """Gradient descent, with momentum if wanted."""
+    """Gradient descent, with momentum if given.
 
-    type: Literal["sgd"]
-    learning_rate: Annotated[float, Field(gt=0, description="Size of a step.")] = 0.01
-    momentum: Annotated[float, Field(ge=0, lt=1, description="Share of the last step kept.")] = 0.0
-    nesterov: Annotated[bool, Field(description="Look ahead along the momentum.")] = False
+    Args:
+        momentum: Fraction of the last step that is kept.
+        nesterov: Whether to look ahead along the momentum.
+    """
+
+    type: Literal["sgd"] = "sgd"
+    learning_rate: AboveZero = 0.01
+    momentum: Fraction = 0.0
+    nesterov: bool = False
+
+    @property
+    def slots(self) -> int:
+        return int(self.momentum > 0)
 
 
 class RMSprop(Optimizer):
-    """Steps divided by a running mean of the gradient's size."""
+    """Steps divided by a running mean of the gradient's size.
 
-    type: Literal["rmsprop"]
-    learning_rate: Annotated[float, Field(gt=0, description="Size of a step.")] = 1e-3
-    rho: Annotated[float, Field(ge=0, lt=1, description="Decay of the running mean.")] = 0.9
-    momentum: Annotated[float, Field(ge=0, lt=1, description="Share of the last step kept.")] = 0.0
-    epsilon: Annotated[float, Field(gt=0, description="Added to the divisor.")] = 1e-7
-    centered: Annotated[
-        bool, Field(description="Divide by the gradient's variance, not its mean square.")
-    ] = False
+    Args:
+        rho: Decay of the running mean.
+        momentum: Fraction of the last step that is kept.
+        epsilon: Added to the divisor.
+        centered: Whether to divide by the gradient's variance instead of its mean square.
+    """
+
+    type: Literal["rmsprop"] = "rmsprop"
+    rho: Fraction = 0.9
+    momentum: Fraction = 0.0
+    epsilon: AboveZero = 1e-7
+    centered: bool = False
+
+    @property
+    def slots(self) -> int:
+        return 1 + int(self.momentum > 0) + int(self.centered)
 
 
 class Adam(Optimizer):
-    """Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014."""
+    """Adam (Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014).
 
-    type: Literal["adam"]
-    learning_rate: Annotated[float, Field(gt=0, description="Size of a step.")] = 1e-3
-    beta_1: Annotated[float, Field(ge=0, lt=1, description="Decay of the mean gradient.")] = 0.9
-    beta_2: Annotated[float, Field(ge=0, lt=1, description="Decay of its square.")] = 0.999
-    epsilon: Annotated[float, Field(gt=0, description="Added to the divisor.")] = 1e-7
-    amsgrad: Annotated[bool, Field(description="Never let the divisor shrink.")] = False
+    Args:
+        beta_1: Decay of the running mean of the gradient.
+        beta_2: Decay of the running mean of its square.
+        epsilon: Added to the divisor.
+        amsgrad: Whether to keep the divisor from shrinking.
+    """
+
+    type: Literal["adam"] = "adam"
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: AboveZero = 1e-7
+    amsgrad: bool = False
+
+    @property
+    def slots(self) -> int:
+        return 3 if self.amsgrad else 2
 
 
 class AdamW(Adam):
-    """Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2017."""
+    """Adam with weight decay (Loshchilov and Hutter, 2017).
 
-    type: Literal["adamw"]  # type: ignore[assignment]
-    weight_decay: Annotated[float, Field(ge=0, description="Share of a weight taken off.")] = 0.004
+    From "Decoupled Weight Decay Regularization".
 
+    Args:
+        weight_decay: Fraction of each weight that a step takes off, times the learning rate.
+    """
 
-AnyOptimizer = Annotated[SGD | RMSprop | Adam | AdamW, Field(discriminator="type")]
-
-
-class EarlyStopping(Settings):
-    """Stop when a figure no longer improves: `keras.callbacks.EarlyStopping`."""
-
-    monitor: Annotated[str, Field(description="The figure to watch.")] = "val_loss"
-    min_delta: Annotated[float, Field(ge=0, description="The least that counts as better.")] = 0.0
-    patience: Annotated[int, Field(ge=0, description="Epochs without improvement to wait.")] = 0
-    start_from_epoch: Annotated[int, Field(ge=0, description="Epochs to let pass first.")] = 0
-    restore_best_weights: Annotated[
-        bool, Field(description="Go back to the weights of the best epoch.")
-    ] = False
+    type: Literal["adamw"] = "adamw"  # type: ignore[assignment]
+    weight_decay: Annotated[float, Field(ge=0)] = 0.004
 
 
-class ReduceLROnPlateau(Settings):
-    """Lower the learning rate on a plateau: `keras.callbacks.ReduceLROnPlateau`."""
+class Callback(KerasObject):
+    """Base class of the callbacks that monitor a metric.
 
-    monitor: Annotated[str, Field(description="The figure to watch.")] = "val_loss"
-    factor: Annotated[float, Field(gt=0, lt=1, description="Multiplies the learning rate.")] = 0.1
-    patience: Annotated[int, Field(ge=0, description="Epochs without improvement to wait.")] = 10
-    min_delta: Annotated[float, Field(ge=0, description="The least that counts as better.")] = 1e-4
-    cooldown: Annotated[int, Field(ge=0, description="Epochs to wait after a change.")] = 0
-    min_lr: Annotated[float, Field(ge=0, description="The lowest learning rate.")] = 0.0
+    Args:
+        monitor: Metric that is monitored, such as `val_loss`.
+        min_delta: Smallest change that counts as an improvement.
+        patience: Number of epochs without improvement to wait.
+    """
+
+    namespace: ClassVar = "callbacks"
+
+    monitor: str = "val_loss"
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    patience: Annotated[int, Field(ge=0)] = 0
+
+    def build(self, **extra: Any) -> Any:
+        """The Keras callback, which knows whether its metric is maximized."""
+        return super().build(mode="max" if is_maximized(self.monitor) else "min", **extra)
+
+
+class EarlyStopping(Callback):
+    """Stops training when a metric no longer improves.
+
+    Args:
+        start_from_epoch: Number of epochs before monitoring starts.
+        restore_best_weights: Whether to restore the weights of the best epoch.
+    """
+
+    start_from_epoch: Annotated[int, Field(ge=0)] = 0
+    restore_best_weights: bool = False
+
+
+class ReduceLROnPlateau(Callback):
+    """Lowers the learning rate when a metric no longer improves.
+
+    Args:
+        factor: Factor that the learning rate is multiplied by.
+        cooldown: Number of epochs to wait after a change.
+        min_lr: Lowest learning rate.
+    """
+
+    min_delta: Annotated[float, Field(ge=0)] = 1e-4
+    patience: Annotated[int, Field(ge=0)] = 10
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    cooldown: Annotated[int, Field(ge=0)] = 0
+    min_lr: Annotated[float, Field(ge=0)] = 0.0
 
 
 class CheckpointEvery(Settings):
-    """How often the state of a training is saved within an epoch."""
+    """How often the state of a run is saved within an epoch.
 
-    steps: Annotated[int | None, Field(ge=1, description="After so many steps.")] = None
-    seconds: Annotated[float, Field(gt=0, description="After so many seconds at most.")] = 30.0
+    Args:
+        steps: Number of steps between two checkpoints. Defaults to the seconds alone.
+        seconds: Longest time between two checkpoints, in seconds.
+    """
+
+    steps: Annotated[int | None, Field(ge=1)] = None
+    seconds: AboveZero = 30.0
 
     def is_due(self, step: int, seconds: float) -> bool:
         """Whether to save after a step, counted from 1, so many seconds after the last time."""
         return seconds >= self.seconds or (self.steps is not None and step % self.steps == 0)
 
 
+if TYPE_CHECKING:
+    AnyOptimizer = Optimizer
+else:
+    AnyOptimizer = union_of(Optimizer)
+
+
 class TrainingSettings(Settings):
     """How a model is trained."""
 
     optimizer: Annotated[AnyOptimizer, Field(description="What turns gradients into steps.")] = (
-        RMSprop(type="rmsprop")
+        RMSprop()
     )
     loss: Annotated[Loss, Field(description="What training makes small.")]
     metrics: Annotated[
@@ -189,6 +229,15 @@ class TrainingSettings(Settings):
     reduce_lr_on_plateau: Annotated[
         ReduceLROnPlateau | None, Field(description="Lower the learning rate on a plateau.")
     ] = None
+
+    @property
+    def callbacks(self) -> dict[str, Callback]:
+        """The callbacks that are asked for, by their keys."""
+        found = {
+            "early_stopping": self.early_stopping,
+            "reduce_lr_on_plateau": self.reduce_lr_on_plateau,
+        }
+        return {key: callback for key, callback in found.items() if callback is not None}
 
     def figures(self, *, validation: bool) -> tuple[str, ...]:
         """The names of what training reports each epoch, in the order of `history.csv`."""

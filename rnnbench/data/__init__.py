@@ -1,7 +1,7 @@
 """Datasets: each is one file here and one line in `DATASETS`.
 
 A dataset's file holds what a config can say of it (a `DatasetSettings` named by `SETTINGS`), the
-facts that follow from that without reading anything, and how it is loaded.
+info that follows from that without reading anything, and how it is loaded.
 """
 
 from functools import reduce
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from rnnbench.data.dataset import Dataset, DatasetSettings, Facts, Split, SplitName
+from rnnbench.data.dataset import Dataset, DatasetInfo, DatasetSettings, Split, SplitName
 
 __all__ = [
     "DATASETS",
     "AnyDataset",
     "Dataset",
+    "DatasetInfo",
     "DatasetSettings",
-    "Facts",
     "Split",
     "SplitName",
     "settings_of",

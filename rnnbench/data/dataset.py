@@ -1,11 +1,11 @@
-"""What every dataset is: settings in a config, facts known before loading, and splits."""
+"""What every dataset is: settings in a config, what is known before loading, and splits."""
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -20,31 +20,37 @@ if TYPE_CHECKING:
 
     from rnnbench.data.cache import CachedFile
     from rnnbench.data.sequences import TokenSequences
+    from rnnbench.tasks import Task
 
-Task = Literal["binary", "multiclass", "regression"]
 SplitName = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What a model must know of a dataset. Known from the settings alone, before any file is read.
+class DatasetInfo:
+    """What is known of a dataset before it is loaded, from the settings alone.
 
     Attributes:
-        task: `binary` has one target in {0, 1}, `multiclass` one in [0, classes), `regression`
-            one real number.
-        classes: the number of classes; 0 for a regression.
-        class_names: a name for each class, in the order of the targets.
-        input_shape: of one padded sample, without the batch.
+        task: What is predicted.
+        input_shape: Shape of one padded sample, without the batch axis.
         input_dtype: `int32` for tokens, `float32` for values.
-        vocabulary_size: tokens lie in [0, vocabulary_size); None where the input is not tokens.
+        vocabulary_size: Tokens are below it; None where the inputs are values.
     """
 
     task: Task
-    classes: int
-    class_names: tuple[str, ...]
     input_shape: tuple[int, ...]
     input_dtype: Literal["int32", "float32"]
     vocabulary_size: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The info as JSON values."""
+        return {
+            "task": self.task.name,
+            "classes": self.task.num_classes,
+            "class_names": list(self.task.class_names),
+            "input_shape": list(self.input_shape),
+            "input_dtype": self.input_dtype,
+            "vocabulary_size": self.vocabulary_size,
+        }
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A loaded dataset: its facts, its splits, and what tells where they came from.
+    """A loaded dataset: its info, its splits, and what tells where they came from.
 
     Attributes:
         splits: always `train`; `validation` and `test` where the dataset and its settings give one.
@@ -78,7 +84,7 @@ class Dataset:
         files: the files it was read from, with their sha256.
     """
 
-    facts: Facts
+    info: DatasetInfo
     splits: dict[SplitName, Split]
     vocabulary: dict[str, int] | None
     files: dict[Path, str]
@@ -98,7 +104,7 @@ class DatasetSettings(Settings):
     ] = None
 
     @abstractmethod
-    def facts(self) -> Facts:
+    def info(self) -> DatasetInfo:
         """What a model must know, from the settings alone."""
 
     @abstractmethod
@@ -111,7 +117,7 @@ class DatasetSettings(Settings):
 
     def memory(self) -> int:
         """How many bytes the loaded samples and their targets take."""
-        return sum(self.samples().values()) * 4 * (math.prod(self.facts().input_shape) + 1)
+        return sum(self.samples().values()) * 4 * (math.prod(self.info().input_shape) + 1)
 
     def findings(self) -> Iterator[tuple[str, str]]:
         """What cannot work, as (key, message); nothing unless a dataset says so."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rnnbench.data.cache import CachedFile
-from rnnbench.data.dataset import Facts, SplitName
+from rnnbench.data.dataset import DatasetInfo, SplitName
 from rnnbench.data.text import SHUFFLE_SEED, TextSettings
+from rnnbench.tasks import BinaryClassification
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,11 +36,9 @@ class Imdb(TextSettings):
 
     type: Literal["imdb"]
 
-    def facts(self) -> Facts:
-        return Facts(
-            task="binary",
-            classes=2,
-            class_names=("negative", "positive"),
+    def info(self) -> DatasetInfo:
+        return DatasetInfo(
+            task=BinaryClassification(("negative", "positive")),
             input_shape=(self.maxlen,),
             input_dtype="int32",
             vocabulary_size=self.vocabulary_size,

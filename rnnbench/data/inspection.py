@@ -112,15 +112,15 @@ def _rows(split: Split) -> Iterator[bytes]:
 
 
 def _inspect_split(settings: DatasetSettings, split: Split) -> SplitInspection:
-    facts = settings.facts()
-    maxlen = facts.input_shape[0]
+    info = settings.info()
+    maxlen = info.input_shape[0]
     x = split.x
     lengths = x.lengths if isinstance(x, TokenSequences) else np.full(len(x), maxlen)
     steps, seen = int(lengths.sum()), int(np.minimum(lengths, maxlen).sum())
     classes = targets = oov_rate = None
-    if facts.classes:
-        counts = np.bincount(split.y, minlength=facts.classes)
-        classes = {name: int(n) for name, n in zip(facts.class_names, counts, strict=True)}
+    if info.task.class_names:
+        counts = np.bincount(split.y, minlength=info.task.num_classes)
+        classes = {name: int(n) for name, n in zip(info.task.class_names, counts, strict=True)}
     else:
         y = split.y
         targets = {"min": float(y.min()), "mean": float(y.mean()), "max": float(y.max())}
@@ -141,12 +141,12 @@ def _inspect_split(settings: DatasetSettings, split: Split) -> SplitInspection:
 
 
 def _read_examples(settings: DatasetSettings, split: Split) -> tuple[Example, ...]:
-    facts = settings.facts()
+    info = settings.info()
     samples = zip(split.x[np.arange(len(split))], split.y, strict=True)
     if not isinstance(settings, TextSettings):
         return tuple(Example(float(y), tuple(float(v) for v in np.ravel(x))) for x, y in samples)
     vocabulary = settings.read_vocabulary()
     return tuple(
-        Example(facts.class_names[int(y)], tuple(decode(x[x != PAD].tolist(), vocabulary)))
+        Example(info.task.class_names[int(y)], tuple(decode(x[x != PAD].tolist(), vocabulary)))
         for x, y in samples
     )

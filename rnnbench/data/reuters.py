@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rnnbench.data.cache import CachedFile
-from rnnbench.data.dataset import Facts, SplitName
+from rnnbench.data.dataset import DatasetInfo, SplitName
 from rnnbench.data.text import SHUFFLE_SEED, TextSettings
+from rnnbench.tasks import MulticlassClassification
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,11 +49,9 @@ class Reuters(TextSettings):
 
     type: Literal["reuters"]
 
-    def facts(self) -> Facts:
-        return Facts(
-            task="multiclass",
-            classes=len(TOPICS),
-            class_names=TOPICS,
+    def info(self) -> DatasetInfo:
+        return DatasetInfo(
+            task=MulticlassClassification(TOPICS),
             input_shape=(self.maxlen,),
             input_dtype="int32",
             vocabulary_size=self.vocabulary_size,

@@ -136,7 +136,7 @@ class TextSettings(DatasetSettings):
 
     def load(self) -> Dataset:
         return Dataset(
-            facts=self.facts(),
+            info=self.info(),
             splits=self.read(),
             vocabulary=self.read_vocabulary(),
             # Both readers have just checked these hashes.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from rnnbench.data.dataset import Dataset, DatasetSettings, Facts, Split, SplitName
+from rnnbench.data.dataset import Dataset, DatasetInfo, DatasetSettings, Split, SplitName
+from rnnbench.tasks import Regression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,11 +40,9 @@ class ToySequence(DatasetSettings):
                 f"within {_LARGEST}, beyond which float32 cannot tell a number from the next",
             )
 
-    def facts(self) -> Facts:
-        return Facts(
-            task="regression",
-            classes=0,
-            class_names=(),
+    def info(self) -> DatasetInfo:
+        return DatasetInfo(
+            task=Regression(),
             input_shape=(self.window, 1),
             input_dtype="float32",
             vocabulary_size=None,
@@ -61,7 +60,7 @@ class ToySequence(DatasetSettings):
         return self.split(train, None)
 
     def load(self) -> Dataset:
-        return Dataset(facts=self.facts(), splits=self.read(), vocabulary=None, files={})
+        return Dataset(info=self.info(), splits=self.read(), vocabulary=None, files={})
 
 
 SETTINGS = ToySequence

@@ -14,29 +14,16 @@ import tensorflow as tf
 
 from rnnbench.config import require_trainable
 from rnnbench.config.implementation import is_fast
-from rnnbench.config.training import SGD, Adam, AdamW, RMSprop
+from rnnbench.config.training import RMSprop
 from rnnbench.kernels import FastRMSprop
 from rnnbench.layers import infer_shapes
+from rnnbench.tasks import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rnnbench.config import ModelSettings, RunConfig, TrainingSettings
-    from rnnbench.config.training import Optimizer
     from rnnbench.layers import NamedLayer
-
-_OPTIMIZERS: dict[type[Optimizer], type[keras.optimizers.Optimizer]] = {
-    SGD: keras.optimizers.SGD,
-    RMSprop: keras.optimizers.RMSprop,
-    Adam: keras.optimizers.Adam,
-    AdamW: keras.optimizers.AdamW,
-}
-# Keras knows the others by their names in a config.
-_METRICS: dict[str, type[keras.metrics.Metric]] = {
-    "precision": keras.metrics.Precision,
-    "recall": keras.metrics.Recall,
-    "auc": keras.metrics.AUC,
-}
 
 
 def build_model(model: ModelSettings, name: str) -> keras.Model:
@@ -66,7 +53,7 @@ def build_fast_model(config: RunConfig) -> keras.Model:
     dataset, training = require_trainable(config)
     batch_size = min(training.batch_size, dataset.samples()["train"])
     # The model may take any length; the dataset says which it will be.
-    shape = dataset.facts().input_shape
+    shape = dataset.info().input_shape
     steps = {n.name: n.input_shape[0] for n in infer_shapes(config.model.layers, shape)}
 
     def build(named: NamedLayer) -> keras.Layer:
@@ -106,14 +93,12 @@ def compile_model(model: keras.Model, training: TrainingSettings, *, stock: bool
         training: what the config says.
         stock: whether the optimizer must be Keras' own, where another computes the same faster.
     """
-    arguments = training.optimizer.model_dump(exclude={"type"})
-    optimizer = _OPTIMIZERS[type(training.optimizer)]
-    if optimizer is keras.optimizers.RMSprop and _may_be_fast(training) and not stock:
-        optimizer = FastRMSprop
+    optimizer = training.optimizer
+    is_fast_step = isinstance(optimizer, RMSprop) and _may_be_fast(training) and not stock
     model.compile(
-        optimizer=optimizer(**arguments),
+        optimizer=FastRMSprop(**optimizer.arguments()) if is_fast_step else optimizer.build(),
         loss=training.loss,
-        metrics=[_METRICS[m](name=m) if m in _METRICS else m for m in training.metrics],
+        metrics=[METRICS[name].build(name) for name in training.metrics],
     )
 
 

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from rnnbench.config.training import Adam, RMSprop
 from rnnbench.errors import ConfigError
 from rnnbench.layers import infer_shapes
 
 if TYPE_CHECKING:
     from rnnbench.config import TrainingSettings
     from rnnbench.config.run import ModelSettings
-    from rnnbench.config.training import AnyOptimizer
     from rnnbench.data import DatasetSettings
     from rnnbench.layers import NamedLayer
 
@@ -56,7 +54,7 @@ def estimate_memory(
     model: ModelSettings, dataset: DatasetSettings, training: TrainingSettings
 ) -> Memory:
     """What training a resolved and checked config will need."""
-    shape = dataset.facts().input_shape
+    shape = dataset.info().input_shape
     batch = min(training.batch_size, dataset.samples()["train"])
     layers = list(infer_shapes(model.layers, shape))
     parameters = sum(layer.params for layer in layers)
@@ -64,7 +62,7 @@ def estimate_memory(
         program=_PROGRAM,
         reading=dataset.reading_memory(),
         data=dataset.memory(),
-        weights=parameters * _FLOAT * (2 + _slots(training.optimizer)),
+        weights=parameters * _FLOAT * (2 + training.optimizer.slots),
         activations=batch * _FLOAT * sum(map(_count_activations, layers)),
     )
 
@@ -87,16 +85,6 @@ def require_memory(needed: int, what: str) -> None:
 def installed_memory() -> int:
     """The machine's memory, in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _slots(optimizer: AnyOptimizer) -> int:
-    """The variables that an optimizer keeps for each weight."""
-    if isinstance(optimizer, Adam):
-        return 3 if optimizer.amsgrad else 2
-    momentum = 1 if optimizer.momentum else 0
-    if isinstance(optimizer, RMSprop):
-        return 1 + momentum + (1 if optimizer.centered else 0)
-    return momentum
 
 
 def _count_activations(named: NamedLayer) -> int:

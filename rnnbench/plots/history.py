@@ -7,8 +7,8 @@ from pathlib import Path
 
 from matplotlib.ticker import MaxNLocator
 
-from rnnbench.config.training import best_epoch
 from rnnbench.plots.figure import TRAIN, VALIDATION, epoch_marker, is_wide, new_figure, save
+from rnnbench.tasks import best_epoch
 
 
 def draw_history(

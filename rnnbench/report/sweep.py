@@ -11,7 +11,6 @@ from rnnbench.comparison.pictures import pictures
 from rnnbench.comparison.runs import require_same_data
 from rnnbench.comparison.statistics import INTERVAL_NAMES
 from rnnbench.config.difference import leaves, written
-from rnnbench.config.training import is_maximised
 from rnnbench.errors import InputError, RunError
 from rnnbench.report.environment import describe_environment
 from rnnbench.report.page import (
@@ -26,6 +25,7 @@ from rnnbench.report.page import (
     count,
     figure,
 )
+from rnnbench.tasks import is_maximized
 from rnnbench.training.overview import Overview, read_overview
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _compare(
     except InputError as error:
         return None, [f"The runs cannot be compared: {error}"]
     means = [estimates[comparison.metric].mean for estimates in comparison.estimates]
-    best = max if is_maximised(comparison.metric.rpartition(".")[2]) else min
+    best = max if is_maximized(comparison.metric) else min
     at = means.index(best(means))
     words = _words(comparison.metric)
     seeds = _number(len({seed for group in comparison.groups for seed in group.seeds}), "seed")

@@ -200,7 +200,7 @@ class RunDirectory:
         """
         vocabulary = read_json(self.vocabulary)
         dataset = self.read_config().dataset
-        size = (dataset.facts().vocabulary_size if dataset else None) or 0
+        size = (dataset.info().vocabulary_size if dataset else None) or 0
         for word, token in vocabulary.items():
             if type(token) is not int or not 0 <= token < size:
                 raise RunError(

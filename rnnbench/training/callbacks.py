@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from rnnbench.config.training import is_maximised
 from rnnbench.errors import TrainingError
 from rnnbench.training.evaluation import DIVERGENCE_ADVICE
 from rnnbench.training.progress import epoch_line
@@ -124,13 +123,10 @@ class Watchers(keras.callbacks.Callback):
     def __init__(self, training: TrainingSettings, *, validation: bool) -> None:
         super().__init__()
         self.callbacks = []
-        for settings, callback in (
-            (training.early_stopping, keras.callbacks.EarlyStopping),
-            (training.reduce_lr_on_plateau, keras.callbacks.ReduceLROnPlateau),
-        ):
-            if settings is not None and settings.monitor in training.figures(validation=validation):
-                mode = _mode(settings.monitor)
-                self.callbacks.append(callback(**settings.model_dump(), mode=mode))
+        figures = training.figures(validation=validation)
+        for callback in training.callbacks.values():
+            if callback.monitor in figures:
+                self.callbacks.append(callback.build())
 
     def begin(self, model: keras.Model, remembered: tuple[dict[str, Any], ...]) -> None:
         """Start to watch a model, with what was remembered of it before, if anything."""
@@ -238,7 +234,3 @@ class Saver(keras.callbacks.Callback):
 def _plain(value: Any) -> Any:
     """A number as JSON has it: Keras may hold NumPy's."""
     return value.item() if hasattr(value, "item") else value
-
-
-def _mode(monitor: str) -> str:
-    return "max" if is_maximised(monitor) else "min"

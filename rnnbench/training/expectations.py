@@ -9,8 +9,8 @@ from operator import eq, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.config.messages import closest
-from rnnbench.config.training import long_name
 from rnnbench.errors import ExpectationError, InputError
+from rnnbench.tasks import canonical_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -101,7 +101,7 @@ def parse_expectation(text: str) -> Expectation:
             f'"test.accuracy>=0.85", with one of {", ".join(_OPERATORS)} and a finite number. '
             "Quote it: the shell takes > and < for itself"
         )
-    name = f"{match['split']}.{long_name(match['metric'])}"
+    name = f"{match['split']}.{canonical_name(match['metric'])}"
     operator = match["operator"]
     written = f"{name} {operator} {match['value']}"
     return _of_group(Expectation(None, name, operator, value, written), match["group"])

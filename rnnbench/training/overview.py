@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.config.training import best_epoch
 from rnnbench.errors import ConfigError, RunError
+from rnnbench.tasks import best_epoch
 
 if TYPE_CHECKING:
     from rnnbench.rundir import RunDirectory

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import keras
     import numpy.typing as npt
 
-    from rnnbench.data import Facts
+    from rnnbench.data import DatasetInfo
     from rnnbench.data.sequences import TokenSequences
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -78,7 +78,7 @@ def predict_texts(
     outputs = predict_inputs(model, settings.sequences(encoded), batch_size, trim=trim)
     predictions = []
     for text, tokens, output in zip(texts, encoded, outputs, strict=True):
-        index, label, probabilities = _classify(output, settings.facts())
+        decoded = settings.info().task.decode(output)
         count = len(words(text))
         # A text that is cut before its end loses its words, one cut before its start loses that.
         has_start = settings.truncating == "post" or count < settings.maxlen
@@ -86,9 +86,9 @@ def predict_texts(
         predictions.append(
             TextPrediction(
                 input=text,
-                prediction=index,
-                label=label,
-                probabilities=probabilities,
+                prediction=decoded.prediction,
+                label=decoded.label,
+                probabilities=decoded.probabilities,
                 tokens=tuple(decode(tokens, vocabulary)),
                 oov_rate=seen.count(OOV) / len(seen) if seen else 0.0,
                 words=count,
@@ -98,14 +98,14 @@ def predict_texts(
 
 
 def predict_values(
-    model: keras.Model, sequences: Sequence[Sequence[float]], facts: Facts, batch_size: int
+    model: keras.Model, sequences: Sequence[Sequence[float]], info: DatasetInfo, batch_size: int
 ) -> list[Prediction]:
     """Predict the value that follows each sequence.
 
     Raises:
         DataError: a sequence has another length than the model was trained on.
     """
-    timesteps = facts.input_shape[0]
+    timesteps = info.input_shape[0]
     for values in sequences:
         if len(values) != timesteps:
             raise DataError(
@@ -115,7 +115,7 @@ def predict_values(
     inputs = np.array(sequences, dtype=np.float32)[..., np.newaxis]
     outputs = predict_inputs(model, inputs, batch_size)
     return [
-        Prediction(input=list(values), prediction=float(output[0]))
+        Prediction(input=list(values), prediction=info.task.decode(output).prediction)
         for values, output in zip(sequences, outputs, strict=True)
     ]
 
@@ -163,17 +163,3 @@ def parse_values(text: str) -> list[float]:
             )
         values.append(value)
     return values
-
-
-def _classify(output: npt.NDArray[np.float32], facts: Facts) -> tuple[int, str, dict[str, float]]:
-    """Class index, name and all probabilities from a sigmoid or softmax output [outputs]."""
-    if len(output) == 1:
-        p = [1.0 - float(output[0]), float(output[0])]
-    else:
-        p = [float(value) for value in output]
-    ranked = sorted(range(len(p)), key=lambda i: -p[i])
-    return (
-        ranked[0],
-        facts.class_names[ranked[0]],
-        {facts.class_names[i]: p[i] for i in ranked},
-    )

@@ -297,7 +297,7 @@ def _evaluate(
         listener.stage(f"evaluating on {name}")
         metrics[name] = evaluate_split(model, split, config)
     run.write_metrics(metrics)
-    if dataset.facts.task == "regression":
+    if dataset.info.task.plots_predictions:
         from rnnbench import plots
 
         batch_size = require_trainable(config)[1].batch_size

@@ -70,7 +70,7 @@ def test_what_is_wrong_with_any_of_them_is_said_once(toy):
         "2 problems",
         "--vary training.loss=msee: training.loss: received 'msee'; allowed: binary_crossentropy, "
         "binary_focal_crossentropy, sparse_categorical_crossentropy, mean_squared_error, "
-        "mean_absolute_error, mse, mae, huber, log_cosh",
+        "mean_absolute_error, huber, log_cosh, mse, mae",
         "--vary model.layers.0.units=0: model.layers.0.units: received 0; allowed: at least 1",
     ]
 

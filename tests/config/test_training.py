@@ -6,13 +6,14 @@ import keras
 import pytest
 
 from rnnbench.config import training
-from rnnbench.keras_object import Settings
-from rnnbench.models import builder
+from rnnbench.keras_object import Settings, members
+
+OPTIMIZERS = members(training.Optimizer)
 
 
-@pytest.mark.parametrize("settings", builder._OPTIMIZERS, ids=lambda s: s.__name__)
+@pytest.mark.parametrize("settings", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_optimizers_have_the_defaults_of_keras(settings):
-    _compare(settings, builder._OPTIMIZERS[settings])
+    _compare(settings, getattr(keras.optimizers, settings.__name__))
 
 
 @pytest.mark.parametrize(
@@ -36,8 +37,21 @@ def _compare(settings, of_keras):
             assert parameters[name].default == field.default, name
 
 
-def test_every_optimizer_can_be_built():
-    assert set(builder._OPTIMIZERS) == set(training.AnyOptimizer.__origin__.__args__)
+def test_a_name_alone_chooses_an_optimizer():
+    settings = {"loss": "mse", "epochs": 1, "optimizer": "adam"}
+    assert training.TrainingSettings.model_validate(settings).optimizer == training.Adam()
+
+
+@pytest.mark.parametrize("settings", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_an_optimizer_keeps_as_many_variables_as_it_says(settings):
+    """Each flag and momentum that it has is tried, too."""
+    changes = {"momentum": 0.5, "centered": True, "amsgrad": True}
+    given = [{n: v} for n, v in changes.items() if n in settings.model_fields]
+    for arguments in ({}, *given):
+        optimizer = settings(**arguments)
+        built = optimizer.build()
+        built.build([keras.Variable([[1.0, 2.0], [3.0, 4.0]])])
+        assert sum(v.ndim == 2 for v in built.variables) == optimizer.slots, arguments
 
 
 def _all_settings(base):

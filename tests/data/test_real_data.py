@@ -66,9 +66,9 @@ def test_the_largest_token_stays_below_the_vocabulary_size(name, request):
     """Without num_words Keras drops the largest token, so the next one is the largest seen."""
     dataset = request.getfixturevalue(name)
     largest = max(int(split.x.read().max()) for split in dataset.splits.values())
-    assert largest == dataset.facts.vocabulary_size - 1
+    assert largest == dataset.info.vocabulary_size - 1
     published = max(int(split.x.tokens.max()) for split in dataset.splits.values())
-    assert published == dataset.facts.vocabulary_size
+    assert published == dataset.info.vocabulary_size
 
 
 @pytest.mark.parametrize("name", ["imdb", "reuters"])

@@ -12,4 +12,4 @@ def test_load(standin_data):
     dataset = Reuters(type="reuters", num_words=30, maxlen=8, validation_split=0.5).load()
     sizes = {name: len(split) for name, split in dataset.splits.items()}
     assert sizes == {"train": 60, "validation": 60, "test": 30}
-    assert dataset.facts.class_names[3] == "earn"
+    assert dataset.info.task.class_names[3] == "earn"

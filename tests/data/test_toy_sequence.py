@@ -30,7 +30,7 @@ def test_start_length_and_window():
     assert train.x[..., 0].tolist() == [[-2, -1, 0], [-1, 0, 1]]
     assert train.y.tolist() == [1, 2]
     assert dataset.samples() == {"train": 2}
-    assert dataset.facts().input_shape == (3, 1)
+    assert dataset.info().input_shape == (3, 1)
 
 
 def test_the_validation_samples_are_the_last_ones():

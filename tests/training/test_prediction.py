@@ -106,10 +106,10 @@ def test_texts_of_different_lengths_keep_their_order():
 
 
 def test_values():
-    facts = ToySequence(type="toy_sequence").facts()
+    info = ToySequence(type="toy_sequence").info()
     model = keras.Sequential([keras.Input((4, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
     model.set_weights([np.array([[0.0], [0.0], [0.0], [2.0]]), np.array([1.0])])
-    results = predict_values(model, [[6, 7, 8, 9], [-1, 0, 1, 2]], facts, 32)
+    results = predict_values(model, [[6, 7, 8, 9], [-1, 0, 1, 2]], info, 32)
     assert [(r.input, r.prediction) for r in results] == [
         ([6, 7, 8, 9], 19.0),
         ([-1, 0, 1, 2], 5.0),
@@ -117,7 +117,7 @@ def test_values():
     with pytest.raises(
         DataError, match=r"received 3 values \(1, 2, 3\); this model takes exactly 4"
     ):
-        predict_values(model, [[1, 2, 3]], facts, 32)
+        predict_values(model, [[1, 2, 3]], info, 32)
 
 
 def test_parse_values():

@@ -1,0 +1,257 @@
+"""Tasks: what is predicted, and the output layers, losses, metrics and decoding that follow.
+
+A kind of target is one class below `Task`, a metric one row of `METRICS`, a loss one of `LOSSES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from rnnbench.layers import OutputLayer, Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+# What the last layer gives: the probability of the second of two classes, the probability of each
+# class, or a value without bounds.
+OutputKind = Literal["probability", "probabilities", "value"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """Loss that training minimizes.
+
+    Attributes:
+        outputs: Kinds of output that it fits.
+        discouraged: Kinds of output with which it works, but badly.
+        aliases: Other names that Keras has for it.
+    """
+
+    outputs: tuple[OutputKind, ...]
+    discouraged: tuple[OutputKind, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """Metric that is reported beside the loss.
+
+    Attributes:
+        keras_class: Its class in `keras.metrics`; None where Keras chooses one by the name.
+        maximize: Whether larger values are better.
+        outputs: Kinds of output that it fits.
+        aliases: Other names for it.
+        min_classes: Fewest classes with which it says anything.
+    """
+
+    keras_class: str | None
+    maximize: bool
+    outputs: tuple[OutputKind, ...]
+    aliases: tuple[str, ...] = ()
+    min_classes: int = 0
+
+    def build(self, name: str) -> Any:
+        """The metric as `keras.Model.compile` takes it."""
+        if self.keras_class is None:
+            return name
+        import keras
+
+        return getattr(keras.metrics, self.keras_class)(name=name)
+
+
+_REGRESSION: tuple[OutputKind, ...] = ("value",)
+LOSSES: dict[str, Loss] = {
+    "binary_crossentropy": Loss(outputs=("probability",)),
+    "binary_focal_crossentropy": Loss(outputs=("probability",)),
+    "sparse_categorical_crossentropy": Loss(outputs=("probabilities",)),
+    "mean_squared_error": Loss(outputs=_REGRESSION, discouraged=("probability",), aliases=("mse",)),
+    "mean_absolute_error": Loss(
+        outputs=_REGRESSION, discouraged=("probability",), aliases=("mae",)
+    ),
+    "huber": Loss(outputs=_REGRESSION, discouraged=("probability",)),
+    "log_cosh": Loss(outputs=_REGRESSION, discouraged=("probability",)),
+}
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric(keras_class=None, maximize=True, outputs=("probability", "probabilities")),
+    "precision": Metric(keras_class="Precision", maximize=True, outputs=("probability",)),
+    "recall": Metric(keras_class="Recall", maximize=True, outputs=("probability",)),
+    "auc": Metric(keras_class="AUC", maximize=True, outputs=("probability",)),
+    "sparse_top_k_categorical_accuracy": Metric(
+        keras_class=None, maximize=True, outputs=("probabilities",), min_classes=3
+    ),
+    "mean_squared_error": Metric(
+        keras_class=None, maximize=False, outputs=_REGRESSION, aliases=("mse",)
+    ),
+    "mean_absolute_error": Metric(
+        keras_class=None, maximize=False, outputs=_REGRESSION, aliases=("mae",)
+    ),
+}
+
+
+def canonical_name(name: str) -> str:
+    """Name of a loss or metric that configs, histories and files use, for any name of it."""
+    for rows in (LOSSES, METRICS):
+        for canonical, row in rows.items():
+            if name in row.aliases:
+                return canonical
+    return name
+
+
+def known_names(rows: Mapping[str, Loss | Metric]) -> tuple[str, ...]:
+    """All names of losses or metrics, aliases last."""
+    return (*rows, *(alias for row in rows.values() for alias in row.aliases))
+
+
+def is_maximized(name: str) -> bool:
+    """Whether a metric, such as `val_accuracy` or `test.accuracy`, is better when larger."""
+    metric = METRICS.get(name.rpartition(".")[2].removeprefix("val_"))
+    return metric is not None and metric.maximize
+
+
+def best_epoch(history: Sequence[Mapping[str, float]], metric: str) -> int:
+    """First epoch with the best value of a metric, of a history with `epoch` in each row."""
+    best = max if is_maximized(metric) else min
+    return int(best(history, key=lambda row: row[metric])["epoch"])
+
+
+@dataclass(frozen=True)
+class Output:
+    """Output layer that fits a task.
+
+    Attributes:
+        kind: What it gives; losses and metrics go by it.
+        units: Number of its outputs.
+        activations: Activation functions that fit, the usual one first.
+        discouraged: Activation functions that work, but badly.
+    """
+
+    kind: OutputKind
+    units: int
+    activations: tuple[str, ...]
+    discouraged: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The layer as a config has it, such as `{type: dense, units: 1, activation: sigmoid}`."""
+        kind = OutputLayer.model_fields["type"].default
+        return f"{{type: {kind}, units: {self.units}, activation: {self.activations[0]}}}"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Prediction for one sample.
+
+    Attributes:
+        prediction: Index of the class, or the value.
+        label: Name of the class; None for a regression.
+        probabilities: Probability of each class by name, the likeliest first; None for a
+            regression.
+    """
+
+    prediction: int | float
+    label: str | None = None
+    probabilities: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """Base class of tasks.
+
+    Attributes:
+        class_names: Name of each class in the order of the targets; empty for a regression.
+    """
+
+    name: ClassVar[str]
+    # Whether predictions are drawn against targets.
+    plots_predictions: ClassVar[bool] = False
+
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; 0 for a regression."""
+        return len(self.class_names)
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """Output layers that fit, the usual one first."""
+        raise TypeError(f"{type(self).__name__} is a base class")
+
+    def find_output(self, shape: Shape) -> Output | None:
+        """The output layer that gives outputs of a shape; None if none does."""
+        return next((output for output in self.outputs if shape == (output.units,)), None)
+
+    def losses(self, output: Output | None) -> dict[str, Loss]:
+        """Losses that fit an output layer; those of any that fits the task where it is None."""
+        kinds = {o.kind for o in ([output] if output else self.outputs)}
+        return {name: loss for name, loss in LOSSES.items() if kinds & set(loss.outputs)}
+
+    def discouraged_losses(self, output: Output | None) -> set[str]:
+        """Losses that work with an output layer, or any of the task, but badly."""
+        kinds = {o.kind for o in ([output] if output else self.outputs)}
+        return {name for name, loss in LOSSES.items() if kinds & set(loss.discouraged)}
+
+    def metrics(self, output: Output | None) -> dict[str, Metric]:
+        """Metrics that fit an output layer; those of any that fits the task where it is None."""
+        kinds = {o.kind for o in ([output] if output else self.outputs)}
+        return {
+            name: metric
+            for name, metric in METRICS.items()
+            if kinds & set(metric.outputs) and self.num_classes >= metric.min_classes
+        }
+
+    def decode(self, output: npt.NDArray[np.float32]) -> Decoded:
+        """The prediction that a model's output for one sample, float32 [outputs], stands for."""
+        p = [float(value) for value in output]
+        if len(p) == 1:  # the probability of the second class
+            p = [1.0 - p[0], p[0]]
+        ranked = sorted(range(len(p)), key=lambda i: -p[i])
+        names = self.class_names
+        return Decoded(ranked[0], names[ranked[0]], {names[i]: p[i] for i in ranked})
+
+    def __str__(self) -> str:
+        """The task in words, such as `a multiclass task with 46 classes`."""
+        return f"a {self.name} task" + (
+            f" with {self.num_classes} classes" if self.num_classes > 2 else ""
+        )
+
+
+class BinaryClassification(Task):
+    """One target in {0, 1} for each sample: int64 [samples]."""
+
+    name: ClassVar = "binary"
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        return (
+            Output("probability", 1, ("sigmoid",), ("softmax",)),
+            Output("probabilities", 2, ("softmax",), ("sigmoid",)),
+        )
+
+
+class MulticlassClassification(Task):
+    """One target in [0, num_classes) for each sample: int64 [samples]."""
+
+    name: ClassVar = "multiclass"
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        return (Output("probabilities", self.num_classes, ("softmax",), ("sigmoid",)),)
+
+
+class Regression(Task):
+    """One real number as the target of each sample: float32 [samples]."""
+
+    name: ClassVar = "regression"
+    plots_predictions: ClassVar = True
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        # Targets have no bounds, so neither may the output: no sigmoid, tanh, softmax, softsign.
+        unbounded = ("linear", "relu", "softplus", "elu", "selu", "gelu", "silu", "leaky_relu")
+        return (Output("value", 1, (*unbounded, "exponential")),)
+
+    def decode(self, output: npt.NDArray[np.float32]) -> Decoded:
+        return Decoded(float(output[0]))
