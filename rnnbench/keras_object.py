@@ -78,7 +78,7 @@ class KerasObject(Settings):
         """
         import keras  # takes seconds: only when something is built
 
-        namespace = getattr(keras, self.namespace)
+        namespace = reduce(getattr, self.namespace.split("."), keras)
         return getattr(namespace, type(self).__name__)(**self.arguments() | extra)
 
 

@@ -143,12 +143,11 @@ def _check_validation_split(dataset: DatasetSettings) -> Iterator[Finding]:
 
 
 def _check_training(training: TrainingSettings) -> Iterator[Finding]:
-    """Keys of the training that exclude each other, and metrics named twice."""
+    """Values of the training that exclude each other."""
+    for path, message in training.problems():
+        yield ("training", *path), message
     for path, message in training.optimizer.problems():
         yield ("training", "optimizer", *path), message
-    for i, metric in enumerate(training.metrics):
-        if metric in training.metrics[:i]:
-            yield ("training", "metrics", i), f"received {metric} again; each may stand once"
 
 
 def _check_head(

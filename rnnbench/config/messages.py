@@ -39,8 +39,6 @@ _BOUNDS = {
     "too_long": "a list of at most {max_length}",
     "too_short": "a {what} of at least {min_length}",
 }
-# What pydantic puts into a location and is no key: that a key itself is meant, and our own tags.
-_MARKS = ("[key]", "[list]", "[range]")
 
 
 @dataclass(frozen=True)
@@ -125,8 +123,8 @@ def _walk(
     settings: type[Settings] | None = root
     field: FieldInfo | None = None
     for part in location:
-        if part in _MARKS:
-            continue
+        if str(part).startswith("["):
+            continue  # no key: pydantic's mark of a key itself, or the tag of a union's member
         choices = _settings_in(annotation)
         if len(choices) > 1 and _tag(data) == part:
             # pydantic puts the chosen type of a union into the location; no key has that name.

@@ -230,6 +230,11 @@ class TrainingSettings(Settings):
         ReduceLROnPlateau | None, Field(description="Lower the learning rate on a plateau.")
     ] = None
 
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        for i, metric in enumerate(self.metrics):
+            if metric in self.metrics[:i]:
+                yield ("metrics", i), f"received {metric} again; each may stand once"
+
     @property
     def callbacks(self) -> dict[str, Callback]:
         """The callbacks that are asked for, by their keys."""

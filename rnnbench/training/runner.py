@@ -247,6 +247,10 @@ def _fit(
     if state is not None:
         epoch, step, stopped = state.epoch, state.step, state.stopped
         _restore(model, state, run, batches)
+    # Keras finalizes the weights, such as those of a moving average, after every call of `fit`: the
+    # rest of an epoch that was begun is no end.
+    finalize = model.optimizer.finalize_variable_values
+    model.optimizer.finalize_variable_values = lambda _: None
     watchers.begin(model, state.watchers if state else ())
     saver.set_model(model)
     listener.begin(training.epochs, batches.steps_per_epoch)
@@ -276,6 +280,7 @@ def _fit(
     finally:
         interruption.waits = False
         listener.end()
+    finalize(model.trainable_variables)
     watchers.end()
 
 
