@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[int | None, ...]
 
-Activation = Literal[
+ActivationName = Literal[
     "linear", "tanh", "sigmoid", "relu", "softmax", "hard_sigmoid", "softplus", "softsign", "elu",
     "selu", "gelu", "silu", "leaky_relu", "exponential",
 ]  # fmt: skip
@@ -199,7 +199,7 @@ class RNN(Layer):
     """
 
     units: Positive
-    activation: Activation = "tanh"
+    activation: ActivationName = "tanh"
     use_bias: bool = True
     kernel_initializer: Initializer = "glorot_uniform"
     recurrent_initializer: Initializer = "orthogonal"
@@ -344,7 +344,7 @@ class LSTM(RNN):
     """
 
     type: Literal["lstm"] = "lstm"
-    recurrent_activation: Activation = "sigmoid"
+    recurrent_activation: ActivationName = "sigmoid"
     unit_forget_bias: bool = True
 
     gates: ClassVar = ("input gate", "forget gate", "candidate", "output gate")
@@ -385,7 +385,7 @@ class GRU(RNN):
     """
 
     type: Literal["gru"] = "gru"
-    recurrent_activation: Activation = "sigmoid"
+    recurrent_activation: ActivationName = "sigmoid"
     reset_after: bool = True
 
     gates: ClassVar = ("update gate", "reset gate", "candidate")
@@ -491,7 +491,7 @@ class Dense(Layer):
 
     type: Literal["dense"] = "dense"
     units: Positive
-    activation: Activation = "linear"
+    activation: ActivationName = "linear"
     use_bias: bool = True
     kernel_initializer: Initializer = "glorot_uniform"
     bias_initializer: BiasInitializer = "zeros"
@@ -552,6 +552,70 @@ class LayerNormalization(Layer):
         return "2·features", f"2·{shape[-1]}"
 
 
+class BatchNormalization(Layer):
+    """Normalizes each feature over the batch and, of a sequence, over its unmasked steps.
+
+    Ioffe and Szegedy, "Batch Normalization", 2015.
+
+    Args:
+        momentum: Fraction of the moving statistics that a step keeps.
+        epsilon: Added to the variance.
+        center: Whether to add an offset.
+        scale: Whether to multiply by a factor.
+    """
+
+    type: Literal["batch_normalization"] = "batch_normalization"
+    momentum: Rate = 0.99
+    epsilon: Annotated[float, Field(gt=0)] = 1e-3
+    center: bool = True
+    scale: bool = True
+
+    mask: ClassVar = "use"
+    non_trainable: ClassVar = frozenset({"moving_mean", "moving_variance"})
+
+    def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
+        trained = {"gamma": self.scale, "beta": self.center}
+        names = [*(name for name, has in trained.items() if has), "moving_mean", "moving_variance"]
+        return dict.fromkeys(names, shape[-1:])
+
+    def formula(self, shape: Shape) -> tuple[str, str]:
+        count = len(self.weight_shapes(shape))
+        return f"{count}·features", f"{count}·{shape[-1]}"
+
+
+class Activation(Layer):
+    """Applies an activation function.
+
+    Args:
+        activation: The activation function.
+    """
+
+    type: Literal["activation"] = "activation"
+    activation: ActivationName
+
+
+class GaussianNoise(Layer):
+    """Adds normal noise to its inputs in training.
+
+    Args:
+        stddev: Standard deviation of the noise.
+    """
+
+    type: Literal["gaussian_noise"] = "gaussian_noise"
+    stddev: Annotated[float, Field(ge=0)]
+
+
+class GaussianDropout(Layer):
+    """Multiplies its inputs by normal noise around 1 in training.
+
+    Args:
+        rate: Fraction whose dropping has the same variance.
+    """
+
+    type: Literal["gaussian_dropout"] = "gaussian_dropout"
+    rate: Rate
+
+
 def _count_windows(timesteps: int | None, size: int, strides: int, padding: str) -> int | None:
     """Number of windows of `size` steps in a sequence.
 
@@ -586,7 +650,7 @@ class Conv1D(Layer):
     strides: Positive = 1
     padding: Literal["valid", "same", "causal"] = "valid"
     dilation_rate: Positive = 1
-    activation: Activation = "linear"
+    activation: ActivationName = "linear"
     use_bias: bool = True
 
     input_rank: ClassVar = 2
@@ -659,6 +723,28 @@ class GlobalAveragePooling1D(Layer):
         return shape[1:]
 
 
+class AveragePooling1D(Layer):
+    """Mean over windows of time.
+
+    Args:
+        pool_size: Steps in a window.
+        strides: Steps from one window to the next. Defaults to pool_size.
+        padding: How the ends are padded.
+    """
+
+    type: Literal["average_pooling1d"] = "average_pooling1d"
+    pool_size: Positive
+    strides: Positive | None = None
+    padding: Literal["valid", "same"] = "valid"
+
+    input_rank: ClassVar = 2
+    mask: ClassVar = "drop"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        strides = self.strides or self.pool_size
+        return (_count_windows(shape[0], self.pool_size, strides, self.padding), shape[1])
+
+
 class RepeatVector(Layer):
     """Repeats a vector as a sequence.
 
@@ -712,6 +798,85 @@ class Flatten(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         return (prod(size or 0 for size in shape),)
+
+
+class ZeroPadding1D(Layer):
+    """Adds steps of zeros to both ends of a sequence.
+
+    Args:
+        padding: Steps added to each end.
+    """
+
+    type: Literal["zero_padding1d"] = "zero_padding1d"
+    padding: Positive = 1
+
+    input_rank: ClassVar = 2
+    mask: ClassVar = "drop"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (None if shape[0] is None else shape[0] + 2 * self.padding, shape[1])
+
+
+class Cropping1D(Layer):
+    """Cuts steps off both ends of a sequence.
+
+    Args:
+        cropping: Steps cut off the beginning and the end.
+    """
+
+    type: Literal["cropping1d"] = "cropping1d"
+    cropping: Annotated[
+        tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]], Field(strict=False)
+    ] = (1, 1)
+
+    input_rank: ClassVar = 2
+    mask: ClassVar = "drop"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if shape[0] is not None and shape[0] <= sum(self.cropping):
+            cut = sum(self.cropping)
+            raise ShapeError(f"cuts {cut} steps off, received only {shape[0]}")
+        return (None if shape[0] is None else shape[0] - sum(self.cropping), shape[1])
+
+
+class UpSampling1D(Layer):
+    """Repeats each step of a sequence.
+
+    Args:
+        size: Number of times that each step stands.
+    """
+
+    type: Literal["up_sampling1d"] = "up_sampling1d"
+    size: Positive = 2
+
+    input_rank: ClassVar = 2
+    mask: ClassVar = "drop"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (None if shape[0] is None else shape[0] * self.size, shape[1])
+
+
+class Reshape(Layer):
+    """Gives the numbers of a sequence of known length, or of a vector, another shape.
+
+    Args:
+        target_shape: The shape, without the batch axis: `[timesteps, features]` or `[features]`.
+    """
+
+    type: Literal["reshape"] = "reshape"
+    target_shape: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=2, strict=False)]
+
+    mask: ClassVar = "drop"
+
+    def check_input(self, shape: Shape) -> None:
+        if None in shape:
+            message = f"needs a sequence of known length, received {shape}"
+            raise ShapeError(message, needs_length=True)
+        if prod(size or 0 for size in shape) != prod(self.target_shape):
+            raise ShapeError(f"cannot make {self.target_shape} of {shape}: their sizes differ")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.target_shape
 
 
 class Masking(Layer):
