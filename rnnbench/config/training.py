@@ -32,6 +32,9 @@ class Optimizer(KerasObject):
         clipnorm: Norm that the gradient of each weight is clipped to.
         clipvalue: Size that each element of a gradient is clipped to.
         global_clipnorm: Norm that all gradients together are clipped to.
+        weight_decay: Fraction of each weight that a step takes off, times the learning rate.
+        use_ema: Whether the final weights are an exponential moving average over the steps.
+        ema_momentum: Fraction of the average that a step keeps.
     """
 
     namespace: ClassVar = "optimizers"
@@ -41,11 +44,14 @@ class Optimizer(KerasObject):
     clipnorm: AboveZero | None = None
     clipvalue: AboveZero | None = None
     global_clipnorm: AboveZero | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    use_ema: bool = False
+    ema_momentum: Annotated[float, Field(ge=0, le=1)] = 0.99
 
     @property
     def slots(self) -> int:
         """Number of variables that the optimizer keeps for each weight."""
-        return 0
+        return int(self.use_ema)
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
         given = [name for name in _CLIPPING if getattr(self, name) is not None]
@@ -69,7 +75,7 @@ class SGD(Optimizer):
 
     @property
     def slots(self) -> int:
-        return int(self.momentum > 0)
+        return super().slots + int(self.momentum > 0)
 
 
 class RMSprop(Optimizer):
@@ -90,7 +96,7 @@ class RMSprop(Optimizer):
 
     @property
     def slots(self) -> int:
-        return 1 + int(self.momentum > 0) + int(self.centered)
+        return super().slots + 1 + int(self.momentum > 0) + int(self.centered)
 
 
 class Adam(Optimizer):
@@ -111,20 +117,89 @@ class Adam(Optimizer):
 
     @property
     def slots(self) -> int:
-        return 3 if self.amsgrad else 2
+        return super().slots + (3 if self.amsgrad else 2)
 
 
 class AdamW(Adam):
     """Adam with weight decay (Loshchilov and Hutter, 2017).
 
     From "Decoupled Weight Decay Regularization".
-
-    Args:
-        weight_decay: Fraction of each weight that a step takes off, times the learning rate.
     """
 
     type: Literal["adamw"] = "adamw"  # type: ignore[assignment]
-    weight_decay: Annotated[float, Field(ge=0)] = 0.004
+    weight_decay: Annotated[float, Field(ge=0)] | None = 0.004
+
+
+class Nadam(Optimizer):
+    """Adam with Nesterov momentum (Dozat, 2016).
+
+    Args:
+        beta_1: Decay of the running mean of the gradient.
+        beta_2: Decay of the running mean of its square.
+        epsilon: Added to the divisor.
+    """
+
+    type: Literal["nadam"] = "nadam"
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: AboveZero = 1e-7
+
+    @property
+    def slots(self) -> int:
+        return super().slots + 2
+
+
+class Adamax(Optimizer):
+    """Adam with the largest gradient as its divisor (Kingma and Ba, 2014).
+
+    Args:
+        beta_1: Decay of the running mean of the gradient.
+        beta_2: Decay of the largest gradient.
+        epsilon: Added to the divisor.
+    """
+
+    type: Literal["adamax"] = "adamax"
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: AboveZero = 1e-7
+
+    @property
+    def slots(self) -> int:
+        return super().slots + 2
+
+
+class Adagrad(Optimizer):
+    """Steps divided by the sum of squared gradients (Duchi et al., 2011).
+
+    Args:
+        initial_accumulator_value: Start of the sum of squares.
+        epsilon: Added to the divisor.
+    """
+
+    type: Literal["adagrad"] = "adagrad"
+    initial_accumulator_value: Annotated[float, Field(ge=0)] = 0.1
+    epsilon: AboveZero = 1e-7
+
+    @property
+    def slots(self) -> int:
+        return super().slots + 1
+
+
+class Lion(Optimizer):
+    """Steps of the sign of the momentum (Chen et al., 2023).
+
+    Args:
+        beta_1: Weight of the momentum in a step.
+        beta_2: Decay of the momentum.
+    """
+
+    type: Literal["lion"] = "lion"
+    beta_1: Annotated[float, Field(gt=0, le=1)] = 0.9
+    beta_2: Fraction = 0.99
+
+    @property
+    def slots(self) -> int:
+        return super().slots + 1
 
 
 class Callback(KerasObject):

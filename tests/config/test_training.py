@@ -45,7 +45,7 @@ def test_a_name_alone_chooses_an_optimizer():
 @pytest.mark.parametrize("settings", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_an_optimizer_keeps_as_many_variables_as_it_says(settings):
     """Each flag and momentum that it has is tried, too."""
-    changes = {"momentum": 0.5, "centered": True, "amsgrad": True}
+    changes = {"momentum": 0.5, "centered": True, "amsgrad": True, "use_ema": True}
     given = [{n: v} for n, v in changes.items() if n in settings.model_fields]
     for arguments in ({}, *given):
         optimizer = settings(**arguments)
