@@ -17,6 +17,7 @@ from rnnbench.config.training import (
     EarlyStopping,
     Optimizer,
     ReduceLROnPlateau,
+    Schedule,
     TrainingSettings,
 )
 from rnnbench.data import DATASETS, settings_of
@@ -47,6 +48,7 @@ def render() -> str:
         _names("Losses", LOSSES),
         _names("Metrics", METRICS),
         _section("`training.optimizer`", [*_with_common(Optimizer)]),
+        _section("`learning_rate`", members(Schedule).values()),
         _section("Callbacks", [EarlyStopping, ReduceLROnPlateau]),
         _section("`sweep`", [SweepSettings, RandomSettings, Range]),
         "## Advice\n\n| name | reason |\n|---|---|\n"

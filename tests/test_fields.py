@@ -11,7 +11,7 @@ import pytest
 from rnnbench.config import load_config
 from rnnbench.config.repair import stand_ins
 from rnnbench.config.schema import json_schema
-from rnnbench.config.training import EarlyStopping, Optimizer, ReduceLROnPlateau
+from rnnbench.config.training import EarlyStopping, Optimizer, ReduceLROnPlateau, Schedule
 from rnnbench.data import DATASETS, settings_of
 from rnnbench.keras_object import Settings, members
 from rnnbench.layers import Layer
@@ -89,7 +89,9 @@ def test_every_other_field_is_read_while_a_config_is_checked_and_trained(
     swept = rnnbench("sweep", EVERYTHING, "--dry-run")
     assert swept.code == 0, swept.err
 
-    elsewhere = {kind.__name__ for kind in (*LAYERS, *OPTIMIZERS, *WATCHERS)}
+    # Keras' schedules are seen in tests/config/test_training.py, by the rates that they give.
+    schedules = members(Schedule).values()
+    elsewhere = {kind.__name__ for kind in (*LAYERS, *OPTIMIZERS, *WATCHERS, *schedules)}
     fields = {("RunConfig", name) for name in json_schema()["properties"]} | {
         (kind, name)
         for kind, definition in json_schema()["$defs"].items()

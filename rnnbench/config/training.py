@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from rnnbench.keras_object import KerasObject, KeyPath, Settings, union_of
 from rnnbench.tasks import LOSSES, METRICS, canonical_name, is_maximized, known_names
@@ -24,11 +24,128 @@ AboveZero = Annotated[float, Field(gt=0)]
 _CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
+class Schedule(KerasObject):
+    """Base class of learning-rate schedules; a step is one batch."""
+
+    namespace: ClassVar = "optimizers.schedules"
+
+    type: str
+
+
+class _Decay(Schedule):
+    """Base class of schedules that decay from an initial learning rate.
+
+    Args:
+        initial_learning_rate: Learning rate at the beginning.
+        decay_steps: Number of steps that the decay, or one period of it, takes.
+    """
+
+    initial_learning_rate: AboveZero
+    decay_steps: Annotated[int, Field(ge=1)]
+
+
+class ExponentialDecay(_Decay):
+    """Multiplies the learning rate by a factor every `decay_steps`.
+
+    Args:
+        decay_rate: The factor.
+        staircase: Whether to decay at whole periods only.
+    """
+
+    type: Literal["exponential_decay"] = "exponential_decay"
+    decay_rate: AboveZero
+    staircase: bool = False
+
+
+class CosineDecay(_Decay):
+    """Follows half a cosine (Loshchilov and Hutter, "SGDR", 2016), after a warm-up if given.
+
+    Args:
+        alpha: Learning rate at the end, as a fraction of that at the beginning of the decay.
+        warmup_target: Learning rate at the end of the warm-up. Defaults to none.
+        warmup_steps: Number of steps of the warm-up.
+    """
+
+    type: Literal["cosine_decay"] = "cosine_decay"
+    initial_learning_rate: Annotated[float, Field(ge=0)]
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.0
+    warmup_target: AboveZero | None = None
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+
+
+class PiecewiseConstantDecay(Schedule):
+    """Changes the learning rate at given steps.
+
+    Args:
+        boundaries: Steps after which the learning rate changes, in rising order.
+        values: Learning rates before, between and after the boundaries: one more than these.
+    """
+
+    type: Literal["piecewise_constant_decay"] = "piecewise_constant_decay"
+    boundaries: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, strict=False)
+    ]
+    values: Annotated[tuple[AboveZero, ...], Field(min_length=1, strict=False)]
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        if list(self.boundaries) != sorted(set(self.boundaries)):
+            yield ("boundaries",), f"received {list(self.boundaries)}; steps rise"
+        if len(self.values) != len(self.boundaries) + 1:
+            needed = len(self.boundaries) + 1
+            message = f"received {len(self.values)} values; so many boundaries need {needed}"
+            yield ("values",), message
+
+    def arguments(self) -> dict[str, Any]:
+        # Keras adds up lists.
+        return {name: list(values) for name, values in super().arguments().items()}
+
+
+class PolynomialDecay(_Decay):
+    """Falls to an end along a polynomial.
+
+    Args:
+        end_learning_rate: Learning rate at the end.
+        power: Power of the polynomial; 1 is a straight line.
+        cycle: Whether to begin anew, with a longer period, beyond decay_steps.
+    """
+
+    type: Literal["polynomial_decay"] = "polynomial_decay"
+    end_learning_rate: Annotated[float, Field(ge=0)] = 1e-4
+    power: AboveZero = 1.0
+    cycle: bool = False
+
+
+class InverseTimeDecay(_Decay):
+    """Divides the learning rate by a number that grows with the steps.
+
+    Args:
+        decay_rate: Growth of the divisor in decay_steps.
+        staircase: Whether to decay at whole periods only.
+    """
+
+    type: Literal["inverse_time_decay"] = "inverse_time_decay"
+    decay_rate: AboveZero
+    staircase: bool = False
+
+
+def _form(value: Any) -> str:
+    return "[schedule]" if isinstance(value, dict | str | Schedule) else "[number]"
+
+
+if TYPE_CHECKING:
+    LearningRate = float | Schedule
+else:
+    LearningRate = Annotated[
+        Annotated[AboveZero, Tag("[number]")] | Annotated[union_of(Schedule), Tag("[schedule]")],
+        Discriminator(_form),
+    ]
+
+
 class Optimizer(KerasObject):
     """Base class of optimizers.
 
     Args:
-        learning_rate: Size of a step.
+        learning_rate: Size of a step: a number, or a schedule over the steps.
         clipnorm: Norm that the gradient of each weight is clipped to.
         clipvalue: Size that each element of a gradient is clipped to.
         global_clipnorm: Norm that all gradients together are clipped to.
@@ -40,7 +157,7 @@ class Optimizer(KerasObject):
     namespace: ClassVar = "optimizers"
 
     type: str
-    learning_rate: AboveZero = 1e-3
+    learning_rate: LearningRate = 1e-3
     clipnorm: AboveZero | None = None
     clipvalue: AboveZero | None = None
     global_clipnorm: AboveZero | None = None
@@ -58,6 +175,9 @@ class Optimizer(KerasObject):
         for name in given[1:]:
             message = f"received {name} beside {given[0]}; only one way of clipping may be set"
             yield (name,), message
+        if isinstance(self.learning_rate, Schedule):
+            for path, message in self.learning_rate.problems():
+                yield ("learning_rate", *path), message
 
 
 class SGD(Optimizer):
@@ -69,7 +189,7 @@ class SGD(Optimizer):
     """
 
     type: Literal["sgd"] = "sgd"
-    learning_rate: AboveZero = 0.01
+    learning_rate: LearningRate = 0.01
     momentum: Fraction = 0.0
     nesterov: bool = False
 
@@ -309,6 +429,9 @@ class TrainingSettings(Settings):
         for i, metric in enumerate(self.metrics):
             if metric in self.metrics[:i]:
                 yield ("metrics", i), f"received {metric} again; each may stand once"
+        if self.reduce_lr_on_plateau and isinstance(self.optimizer.learning_rate, Schedule):
+            message = "received beside a schedule; only one of them sets the learning rate"
+            yield ("reduce_lr_on_plateau",), message
 
     @property
     def callbacks(self) -> dict[str, Callback]:

@@ -37,6 +37,99 @@ def _compare(settings, of_keras):
             assert parameters[name].default == field.default, name
 
 
+SCHEDULES = members(training.Schedule)
+
+
+@pytest.mark.parametrize("settings", SCHEDULES.values(), ids=SCHEDULES)
+def test_schedules_have_the_defaults_of_keras(settings):
+    _compare(settings, getattr(keras.optimizers.schedules, settings.__name__))
+
+
+def _rates(rate):
+    """The learning rates of the first four steps."""
+    optimizer = training.SGD.model_validate({"learning_rate": rate}).build()
+    rates = []
+    for step in range(4):
+        optimizer.iterations.assign(step)
+        rates.append(float(optimizer.learning_rate))
+    return rates
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (
+            {"type": "exponential_decay", "decay_steps": 2, "decay_rate": 0.25},
+            [0.1, 0.05, 0.025, 0.0125],
+        ),
+        (
+            {"type": "exponential_decay", "decay_steps": 2, "decay_rate": 0.5, "staircase": True},
+            [0.1, 0.1, 0.05, 0.05],
+        ),
+        ({"type": "cosine_decay", "decay_steps": 2}, [0.1, 0.05, 0.0, 0.0]),
+        ({"type": "cosine_decay", "decay_steps": 2, "alpha": 0.5}, [0.1, 0.075, 0.05, 0.05]),
+        (
+            {"type": "cosine_decay", "decay_steps": 2, "warmup_steps": 2, "warmup_target": 0.3},
+            [0.1, 0.2, 0.3, 0.15],
+        ),
+        (
+            {"type": "polynomial_decay", "decay_steps": 2, "end_learning_rate": 0.05},
+            [0.1, 0.075, 0.05, 0.05],
+        ),
+        (
+            {"type": "polynomial_decay", "decay_steps": 2, "end_learning_rate": 0.0, "power": 2.0},
+            [0.1, 0.025, 0.0, 0.0],
+        ),
+        (
+            {"type": "polynomial_decay", "decay_steps": 2, "end_learning_rate": 0, "cycle": True},
+            [0.1, 0.05, 0.0, 0.025],
+        ),
+        (
+            {"type": "inverse_time_decay", "decay_steps": 1, "decay_rate": 1.0},
+            [0.1, 0.1 / 2, 0.1 / 3, 0.1 / 4],
+        ),
+        (
+            {"type": "inverse_time_decay", "decay_steps": 2, "decay_rate": 1.0, "staircase": True},
+            [0.1, 0.1, 0.05, 0.05],
+        ),
+    ],
+    ids=str,
+)
+def test_a_schedule_gives_the_learning_rate_of_each_step(settings, expected):
+    assert _rates({"initial_learning_rate": 0.1, **settings}) == pytest.approx(expected, abs=1e-7)
+
+
+def test_a_piecewise_constant_schedule_changes_behind_its_boundaries():
+    rate = {"type": "piecewise_constant_decay", "boundaries": [1, 2], "values": [0.3, 0.2, 0.1]}
+    assert _rates(rate) == pytest.approx([0.3, 0.3, 0.2, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"boundaries": [2, 1], "values": [0.3, 0.2, 0.1]}, ("learning_rate", "boundaries")),
+        ({"boundaries": [1], "values": [0.3]}, ("learning_rate", "values")),
+    ],
+)
+def test_a_piecewise_constant_schedule_that_cannot_be_is_refused(change, path):
+    rate = {"type": "piecewise_constant_decay", **change}
+    optimizer = training.SGD.model_validate({"learning_rate": rate})
+    assert [found for found, _ in optimizer.problems()] == [path]
+
+
+def test_a_plateau_and_a_schedule_exclude_each_other():
+    rate = {"type": "exponential_decay", "initial_learning_rate": 0.1, "decay_steps": 9}
+    settings = training.TrainingSettings.model_validate(
+        {
+            "loss": "mse",
+            "epochs": 1,
+            "optimizer": {"type": "adam", "learning_rate": rate | {"decay_rate": 0.5}},
+            "reduce_lr_on_plateau": {},
+        }
+    )
+    assert [path for path, _ in settings.problems()] == [("reduce_lr_on_plateau",)]
+
+
 def test_a_name_alone_chooses_an_optimizer():
     settings = {"loss": "mse", "epochs": 1, "optimizer": "adam"}
     assert training.TrainingSettings.model_validate(settings).optimizer == training.Adam()
