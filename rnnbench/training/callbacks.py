@@ -64,11 +64,20 @@ class Recorder(keras.callbacks.Callback):
             self._batches.start_epoch(epoch)
         self.first_step = self._batches.first
         self._started = time.monotonic()
-        self._learning_rate = float(self.model.optimizer.learning_rate)
+        self._learning_rate = self._read_learning_rate()
         if self._state is not None and self.first_step:
             # Keras has just set them to zero.
             write_variables(self.model.metrics_variables, self._state.metrics)
             self._started -= self._state.seconds
+
+    def _read_learning_rate(self) -> float:
+        """Learning rate of the epoch's first step, also where the epoch goes on behind it."""
+        optimizer = self.model.optimizer
+        step = int(optimizer.iterations)
+        optimizer.iterations.assign(step - self.first_step)
+        rate = float(optimizer.learning_rate)
+        optimizer.iterations.assign(step)
+        return rate
 
     @property
     def seconds(self) -> float:

@@ -107,6 +107,38 @@ def test_cut_off_at_steps_and_stages(config, tmp_path, request):
         assert _result(run) == expected, at
 
 
+# A schedule, a moving average of the weights, and weight decay: all have a state of their own.
+MORE = TOY.replace(
+    "optimizer: {type: adam, learning_rate: 1e-1}",
+    "optimizer: {type: rmsprop, use_ema: true, ema_momentum: 0.5, weight_decay: 1e-2, "
+    "learning_rate: {type: exponential_decay, initial_learning_rate: 0.1, decay_steps: 2, "
+    "decay_rate: 0.5}}",
+).replace(
+    "  reduce_lr_on_plateau: {monitor: loss, patience: 0, factor: 0.5, min_delta: 1000.0}\n", ""
+)
+
+
+@pytest.mark.parametrize("at", [2, 4, 11])
+def test_cut_off_under_a_schedule_and_a_moving_average(config, tmp_path, at):
+    expected = _result(_train(config(MORE), tmp_path / "whole"))
+    with pytest.raises(Killed):
+        _train(config(MORE), tmp_path / "runs", Killer(at))
+    run = find("toy", tmp_path / "runs")
+    _resume(run)
+    assert _result(run) == expected
+    rates = [float(row["learning_rate"]) for row in expected[1]]
+    assert rates == sorted(set(rates), reverse=True)
+
+
+def test_a_finished_run_with_a_moving_average_is_extended(config, tmp_path):
+    stop = "  early_stopping: {patience: 1, restore_best_weights: true, start_from_epoch: 1}\n"
+    text = MORE.replace(stop, "")
+    expected = _result(_train(config(text), tmp_path / "whole"))
+    run = _train(config(text, "training.epochs=2"), tmp_path / "runs")
+    _resume(run, load_config(run.config, [Override("training.epochs", 4, "--epochs 4")]))
+    assert _result(run) == expected
+
+
 def test_cut_off_again_and_again(config, tmp_path):
     expected = _result(_train(config(), tmp_path / "whole"))
     with pytest.raises(Killed):
