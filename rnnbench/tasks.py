@@ -6,7 +6,7 @@ A kind of target is one class below `Task`, a metric one row of `METRICS`, a los
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rnnbench.layers import OutputLayer, Shape
@@ -45,6 +45,9 @@ class Metric:
         outputs: Kinds of output that it fits.
         aliases: Other names for it.
         min_classes: Fewest classes with which it says anything.
+        arguments: Arguments of its class.
+        targets: How its class takes targets and outputs, where it is not as models give them: each
+            class a column of 0 and 1, or values as one column.
     """
 
     keras_class: str | None
@@ -52,6 +55,8 @@ class Metric:
     outputs: tuple[OutputKind, ...]
     aliases: tuple[str, ...] = ()
     min_classes: int = 0
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    targets: Literal["as_given", "one_hot", "column"] = "as_given"
 
     def build(self, name: str) -> Any:
         """The metric as `keras.Model.compile` takes it."""
@@ -59,7 +64,28 @@ class Metric:
             return name
         import keras
 
-        return getattr(keras.metrics, self.keras_class)(name=name)
+        keras_class = getattr(keras.metrics, self.keras_class)
+        if self.targets != "as_given":
+            keras_class = _adapt(keras_class, one_hot=self.targets == "one_hot")
+        return keras_class(name=name, **self.arguments)
+
+
+def _adapt(keras_class: Any, *, one_hot: bool) -> Any:
+    """A metric class that takes targets [samples] and outputs [samples, outputs]."""
+    from keras import ops
+
+    class Adapted(keras_class):  # type: ignore[misc]
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            y_true = ops.reshape(y_true, (-1,))
+            if one_hot:
+                if y_pred.shape[-1] == 1:  # the probability of the second of two classes
+                    y_pred = ops.concatenate([1.0 - y_pred, y_pred], axis=-1)
+                y_true = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1])
+            else:
+                y_true = ops.expand_dims(y_true, -1)
+            return super().update_state(y_true, y_pred, sample_weight)
+
+    return Adapted
 
 
 _REGRESSION: tuple[OutputKind, ...] = ("value",)
@@ -75,10 +101,27 @@ LOSSES: dict[str, Loss] = {
     "log_cosh": Loss(outputs=_REGRESSION, discouraged=("probability",)),
 }
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric(keras_class=None, maximize=True, outputs=("probability", "probabilities")),
+    "accuracy": Metric(
+        keras_class=None,
+        maximize=True,
+        outputs=("probability", "probabilities"),
+        aliases=(
+            "acc",
+            "binary_accuracy",
+            "categorical_accuracy",
+            "sparse_categorical_accuracy",
+        ),
+    ),
     "precision": Metric(keras_class="Precision", maximize=True, outputs=("probability",)),
     "recall": Metric(keras_class="Recall", maximize=True, outputs=("probability",)),
     "auc": Metric(keras_class="AUC", maximize=True, outputs=("probability",)),
+    "f1": Metric(
+        keras_class="F1Score",
+        maximize=True,
+        outputs=("probability", "probabilities"),
+        arguments={"average": "macro"},
+        targets="one_hot",
+    ),
     "sparse_top_k_categorical_accuracy": Metric(
         keras_class=None, maximize=True, outputs=("probabilities",), min_classes=3
     ),
@@ -88,6 +131,16 @@ METRICS: dict[str, Metric] = {
     "mean_absolute_error": Metric(
         keras_class=None, maximize=False, outputs=_REGRESSION, aliases=("mae",)
     ),
+    "root_mean_squared_error": Metric(
+        keras_class="RootMeanSquaredError", maximize=False, outputs=_REGRESSION, aliases=("rmse",)
+    ),
+    "mean_absolute_percentage_error": Metric(
+        keras_class="MeanAbsolutePercentageError",
+        maximize=False,
+        outputs=_REGRESSION,
+        aliases=("mape",),
+    ),
+    "r2": Metric(keras_class="R2Score", maximize=True, outputs=_REGRESSION, targets="column"),
 }
 
 

@@ -98,7 +98,12 @@ def compile_model(model: keras.Model, training: TrainingSettings, *, stock: bool
     model.compile(
         optimizer=FastRMSprop(**optimizer.arguments()) if is_fast_step else optimizer.build(),
         loss=training.loss,
-        metrics=[METRICS[name].build(name) for name in training.metrics],
+        # Classes of ours stay out of a model that is saved, or measured as plain Keras.
+        metrics=[
+            METRICS[name].build(name)
+            for name in training.metrics
+            if not stock or METRICS[name].targets == "as_given"
+        ],
     )
 
 
