@@ -39,6 +39,20 @@ Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
+class L1L2(KerasObject):
+    """Regularizer: penalty on the sizes of values, added to the loss.
+
+    Args:
+        l1: Factor of the sum of their absolute values.
+        l2: Factor of the sum of their squares.
+    """
+
+    namespace: ClassVar = "regularizers"
+
+    l1: Annotated[float, Field(ge=0)] = 0.0
+    l2: Annotated[float, Field(ge=0)] = 0.0
+
+
 class ShapeError(ValueError):
     """A layer cannot take the shape that it is given.
 
@@ -190,6 +204,8 @@ class RNN(Layer):
         kernel_initializer: Initializer of the weights of the inputs.
         recurrent_initializer: Initializer of the weights of the state.
         bias_initializer: Initializer of the bias.
+        kernel_regularizer: Regularizer of the weights of the inputs, such as {l2: 1e-4}.
+        recurrent_regularizer: Regularizer of the weights of the state.
         dropout: Fraction of the inputs to drop in training.
         recurrent_dropout: Fraction of the state to drop in training.
         return_sequences: Whether to return the state of every step. Defaults to true if a layer
@@ -204,6 +220,8 @@ class RNN(Layer):
     kernel_initializer: Initializer = "glorot_uniform"
     recurrent_initializer: Initializer = "orthogonal"
     bias_initializer: BiasInitializer = "zeros"
+    kernel_regularizer: L1L2 | None = None
+    recurrent_regularizer: L1L2 | None = None
     dropout: Rate = 0.0
     recurrent_dropout: Rate = 0.0
     return_sequences: bool | None = None
@@ -312,6 +330,8 @@ class SimpleRNN(RNN):
     """Fully connected recurrence (Elman, "Finding Structure in Time", 1990).
 
     h_t = activation(W x_t + U h_{t-1} + b)
+
+    Keras accepts an activity regularizer here, and ignores it.
     """
 
     type: Literal["simple_rnn"] = "simple_rnn"
@@ -341,11 +361,13 @@ class LSTM(RNN):
     Args:
         recurrent_activation: Activation function of the gates.
         unit_forget_bias: Whether the bias of the forget gate starts at 1.
+        activity_regularizer: Regularizer of the output.
     """
 
     type: Literal["lstm"] = "lstm"
     recurrent_activation: ActivationName = "sigmoid"
     unit_forget_bias: bool = True
+    activity_regularizer: L1L2 | None = None
 
     gates: ClassVar = ("input gate", "forget gate", "candidate", "output gate")
     states: ClassVar = ("h", "c")
@@ -382,11 +404,13 @@ class GRU(RNN):
     Args:
         recurrent_activation: Activation function of the gates.
         reset_after: Whether the reset gate follows the product with the state, as in cuDNN.
+        activity_regularizer: Regularizer of the output.
     """
 
     type: Literal["gru"] = "gru"
     recurrent_activation: ActivationName = "sigmoid"
     reset_after: bool = True
+    activity_regularizer: L1L2 | None = None
 
     gates: ClassVar = ("update gate", "reset gate", "candidate")
     fast_arguments: ClassVar = LSTM.fast_arguments | {"reset_after": True}
@@ -487,6 +511,8 @@ class Dense(Layer):
         use_bias: Whether the layer has a bias.
         kernel_initializer: Initializer of the weights.
         bias_initializer: Initializer of the bias.
+        kernel_regularizer: Regularizer of the weights, such as {l2: 1e-4}.
+        activity_regularizer: Regularizer of the output.
     """
 
     type: Literal["dense"] = "dense"
@@ -495,6 +521,8 @@ class Dense(Layer):
     use_bias: bool = True
     kernel_initializer: Initializer = "glorot_uniform"
     bias_initializer: BiasInitializer = "zeros"
+    kernel_regularizer: L1L2 | None = None
+    activity_regularizer: L1L2 | None = None
 
     def output_shape(self, shape: Shape) -> Shape:
         return (*shape[:-1], self.units)
@@ -642,6 +670,8 @@ class Conv1D(Layer):
         dilation_rate: Steps between the inputs of a window.
         activation: Activation function.
         use_bias: Whether the layer has a bias.
+        kernel_regularizer: Regularizer of the weights, such as {l2: 1e-4}.
+        activity_regularizer: Regularizer of the output.
     """
 
     type: Literal["conv1d"] = "conv1d"
@@ -652,6 +682,8 @@ class Conv1D(Layer):
     dilation_rate: Positive = 1
     activation: ActivationName = "linear"
     use_bias: bool = True
+    kernel_regularizer: L1L2 | None = None
+    activity_regularizer: L1L2 | None = None
 
     input_rank: ClassVar = 2
     mask: ClassVar = "drop"

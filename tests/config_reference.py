@@ -22,7 +22,7 @@ from rnnbench.config.training import (
 )
 from rnnbench.data import DATASETS, settings_of
 from rnnbench.keras_object import KerasObject, Settings, members
-from rnnbench.layers import RNN, Layer
+from rnnbench.layers import L1L2, RNN, Layer
 from rnnbench.tasks import LOSSES, METRICS
 
 PATH = Path(__file__).parent.parent / "configs" / "README.md"
@@ -61,6 +61,7 @@ def render() -> str:
 def _layers() -> Iterator[type[Settings]]:
     yield RNN
     yield from members(Layer).values()
+    yield L1L2
 
 
 def _with_common(base: type[KerasObject]) -> Iterator[type[Settings]]:

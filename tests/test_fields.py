@@ -14,7 +14,7 @@ from rnnbench.config.schema import json_schema
 from rnnbench.config.training import EarlyStopping, Optimizer, ReduceLROnPlateau, Schedule
 from rnnbench.data import DATASETS, settings_of
 from rnnbench.keras_object import Settings, members
-from rnnbench.layers import Layer
+from rnnbench.layers import L1L2, Layer
 from rnnbench.models.builder import compile_model
 from rnnbench.training import callbacks
 
@@ -91,7 +91,7 @@ def test_every_other_field_is_read_while_a_config_is_checked_and_trained(
 
     # Keras' schedules are seen in tests/config/test_training.py, by the rates that they give.
     schedules = members(Schedule).values()
-    elsewhere = {kind.__name__ for kind in (*LAYERS, *OPTIMIZERS, *WATCHERS, *schedules)}
+    elsewhere = {kind.__name__ for kind in (L1L2, *LAYERS, *OPTIMIZERS, *WATCHERS, *schedules)}
     fields = {("RunConfig", name) for name in json_schema()["properties"]} | {
         (kind, name)
         for kind, definition in json_schema()["$defs"].items()

@@ -55,7 +55,11 @@ def _values(annotation, metadata=()):
     if origin is tuple:
         return [(1, 1), (0, 1)]
     if isinstance(annotation, type) and issubclass(annotation, Settings):
-        return [make(annotation)]
+        changed = {n: 0.25 for n, f in annotation.model_fields.items() if f.default == 0.0}
+        return [
+            make(annotation),
+            *([annotation(**changed)] if changed and "type" not in annotation.model_fields else []),
+        ]
     if annotation is bool:
         return [False, True]
     if annotation is int:

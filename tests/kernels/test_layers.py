@@ -122,6 +122,29 @@ def test_inputs_are_dropped_as_keras_drops_them(cell):
 
 
 @pytest.mark.parametrize("cell", CELLS)
+def test_regularizers_add_the_same_losses(cell):
+    stock_class, fast_class, more = CELLS[cell]
+    x = np.random.default_rng(0).normal(size=(4, 5, FEATURES)).astype("float32")
+    arguments = {
+        f"{what}_regularizer": keras.regularizers.L1L2(0.1, 0.2)
+        for what in ("kernel", "recurrent", "activity")
+    }
+    if cell == "simple_rnn":
+        del arguments["activity_regularizer"]  # Keras ignores it
+    losses = []
+    for layer in (
+        stock_class(UNITS, **arguments, **more),
+        fast_class(batch_size=4, units=UNITS, **arguments, **more),
+    ):
+        layer.build(x.shape)
+        layer.set_weights([np.full(w.shape, 0.25, "float32") for w in layer.weights])
+        layer(x)
+        losses.append([float(loss) for loss in layer.losses])
+    assert len(losses[0]) == len(arguments)
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
 def test_lengths_unknown_beforehand(cell):
     """As in trimmed batches: one model, batches of several lengths."""
     stock_class, fast_class, more = CELLS[cell]
