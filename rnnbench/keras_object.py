@@ -64,22 +64,22 @@ class KerasObject(Settings):
 
     namespace: ClassVar[str]  # module of Keras: "layers", "optimizers", "callbacks", …
 
-    def arguments(self) -> dict[str, Any]:
-        """Keyword arguments of the Keras class; objects among them are built."""
+    def arguments(self, **extra: Any) -> dict[str, Any]:
+        """Keyword arguments of the Keras class; objects among them are built, each once.
+
+        Args:
+            extra: Arguments beside those of the config, or in the place of some, such as `name`.
+        """
         names = [name for name in type(self).model_fields if name != "type"]
-        values = {name: getattr(self, name) for name in names}
+        values = {name: getattr(self, name) for name in names} | extra
         return {k: v.build() if isinstance(v, KerasObject) else v for k, v in values.items()}
 
     def build(self, **extra: Any) -> Any:
-        """The Keras object.
-
-        Args:
-            extra: arguments beside those of the config, such as `name`.
-        """
+        """The Keras object; for the arguments see `arguments`."""
         import keras  # takes seconds: only when something is built
 
         namespace = reduce(getattr, self.namespace.split("."), keras)
-        return getattr(namespace, type(self).__name__)(**self.arguments() | extra)
+        return getattr(namespace, type(self).__name__)(**self.arguments(**extra))
 
 
 def members(base: type[Settings]) -> dict[str, Any]:

@@ -184,6 +184,19 @@ def test_shapes_and_weights_are_those_of_keras(layer, shape):
     assert named.trainable_params == sum(int(np.prod(w.shape)) for w in built.trainable_weights)
 
 
+def test_a_wrapped_layer_is_built_once():
+    """A layer that was built and thrown away would draw the weights of the next one."""
+    inner = make(LAYERS["gru"], units=2, dropout=0.5)
+    keras.utils.set_random_seed(3)
+    built = build(make(LAYERS["bidirectional"], layer=inner), (TIMESTEPS, FEATURES))
+    keras.utils.set_random_seed(3)
+    expected = keras.layers.Bidirectional(keras.layers.GRU(2, dropout=0.5), name="bidirectional")
+    expected.build((None, TIMESTEPS, FEATURES))
+    assert len(built.get_weights()) == 6
+    for a, b in zip(built.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize(("layer", "shape"), VARIANTS)
 def test_the_formula_gives_the_number_of_parameters(layer, shape):
     params = NamedLayer("layer", layer, shape, layer.output_shape(shape)).params

@@ -95,9 +95,11 @@ class PiecewiseConstantDecay(Schedule):
             message = f"received {len(self.values)} values; so many boundaries need {needed}"
             yield ("values",), message
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self, **extra: Any) -> dict[str, Any]:
         # Keras adds up lists.
-        return {name: list(values) for name, values in super().arguments().items()}
+        return super().arguments(
+            boundaries=list(self.boundaries), values=list(self.values), **extra
+        )
 
 
 class PolynomialDecay(_Decay):
