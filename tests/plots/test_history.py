@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from rnnbench.config.training import best_epoch
 from rnnbench.plots import draw_history
+from rnnbench.tasks import best_epoch
 
 HISTORY = [
     {"epoch": 1, "loss": 0.9, "accuracy": 0.5, "val_loss": 0.8, "val_accuracy": 0.6},

@@ -90,10 +90,10 @@ def test_what_is_computed_may_be_expected():
     ("text", "splits", "message"),
     [
         (
-            "test.acc>=0.85",
+            "test.acurracy>=0.85",
             SPLITS,
-            "--expect 'test.acc >= 0.85': received the metric acc; computed here: loss, accuracy, "
-            "mean_squared_error\n  did you mean test.accuracy?",
+            "--expect 'test.acurracy >= 0.85': received the metric acurracy; computed here: "
+            "loss, accuracy, mean_squared_error\n  did you mean test.accuracy?",
         ),
         (
             "val.loss<1",
