@@ -5,6 +5,7 @@ being there.
 """
 
 import inspect
+from itertools import combinations
 from types import NoneType
 from typing import Annotated, Literal, Union, get_args, get_origin
 
@@ -102,8 +103,13 @@ def accepts(layer, shape):
 
 
 def variants(kind):
-    """The layer as it is, and with each field at each of its values."""
+    """The layer as it is, with each field at each of its values, and with each pair of flags."""
     yield make(kind)
+    flags = [
+        n for n, f in kind.model_fields.items() if bool in (f.annotation, *get_args(f.annotation))
+    ]
+    for pair in combinations(flags, 2):
+        yield make(kind, **dict.fromkeys(pair, True))
     for name, field in kind.model_fields.items():
         if name != "type":
             for value in values_of(name, field):
@@ -212,12 +218,12 @@ def test_masks_are_those_of_keras(layer, shape):
     x = keras.ops.convert_to_tensor(sample(layer, shape))
     made = built.compute_mask(x, None) if built.supports_masking else None
     assert (made is not None) == layer.makes_mask()
+    assert layer.takes_tokens or built.supports_masking == (layer.mask != "drop")
     if len(shape) == 1 or layer.makes_mask():
         return  # a vector has no steps to mask, and what makes a mask gets none
     mask = keras.ops.convert_to_tensor(np.arange(TIMESTEPS) < np.array([[3], [TIMESTEPS]]))
     passed = built.compute_mask(x, mask) if built.supports_masking else None
     is_sequence = len(layer.output_shape(shape)) == 2
-    assert built.supports_masking == (layer.mask != "drop")
     if layer.mask != "drop" and is_sequence:
         np.testing.assert_array_equal(passed, mask)
     else:
@@ -238,6 +244,11 @@ def test_masked_steps_do_not_reach_the_others(layer, shape):
     if first.ndim == 3:
         first, second = first[mask], second[mask]
     np.testing.assert_allclose(first, second, atol=1e-6)
+    # Padding that is left out changes nothing either, where the mask says that there is none.
+    length = int(mask[0].sum())
+    whole = np.asarray(built(x[:1], **({"mask": mask[:1]} if arguments else {})))
+    cut = np.asarray(built(x[:1, :length], **({"mask": mask[:1, :length]} if arguments else {})))
+    np.testing.assert_allclose(whole[:, :length] if whole.ndim == 3 else whole, cut, atol=1e-6)
 
 
 def _compare_step(layer, mask, scale=0.5):
