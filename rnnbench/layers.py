@@ -709,8 +709,8 @@ class Conv1D(Layer):
         return _dense_formula(inputs, ("filters", self.filters), bias=self.use_bias)
 
 
-class MaxPooling1D(Layer):
-    """Maximum over windows of time.
+class _Pooling1D(Layer):
+    """Base class of pooling over windows of time.
 
     Args:
         pool_size: Steps in a window.
@@ -718,53 +718,6 @@ class MaxPooling1D(Layer):
         padding: How the ends are padded.
     """
 
-    type: Literal["max_pooling1d"] = "max_pooling1d"
-    pool_size: Positive = 2
-    strides: Positive | None = None
-    padding: Literal["valid", "same"] = "valid"
-
-    input_rank: ClassVar = 2
-    mask: ClassVar = "drop"
-
-    def output_shape(self, shape: Shape) -> Shape:
-        strides = self.strides or self.pool_size
-        return (_count_windows(shape[0], self.pool_size, strides, self.padding), shape[1])
-
-
-class GlobalMaxPooling1D(Layer):
-    """Maximum over time."""
-
-    type: Literal["global_max_pooling1d"] = "global_max_pooling1d"
-
-    input_rank: ClassVar = 2
-    mask: ClassVar = "drop"
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return shape[1:]
-
-
-class GlobalAveragePooling1D(Layer):
-    """Mean over time, of the steps that are not masked."""
-
-    type: Literal["global_average_pooling1d"] = "global_average_pooling1d"
-
-    input_rank: ClassVar = 2
-    mask: ClassVar = "use"
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return shape[1:]
-
-
-class AveragePooling1D(Layer):
-    """Mean over windows of time.
-
-    Args:
-        pool_size: Steps in a window.
-        strides: Steps from one window to the next. Defaults to pool_size.
-        padding: How the ends are padded.
-    """
-
-    type: Literal["average_pooling1d"] = "average_pooling1d"
     pool_size: Positive
     strides: Positive | None = None
     padding: Literal["valid", "same"] = "valid"
@@ -775,6 +728,44 @@ class AveragePooling1D(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         strides = self.strides or self.pool_size
         return (_count_windows(shape[0], self.pool_size, strides, self.padding), shape[1])
+
+
+class MaxPooling1D(_Pooling1D):
+    """Maximum over windows of time."""
+
+    type: Literal["max_pooling1d"] = "max_pooling1d"
+    pool_size: Positive = 2
+
+
+class AveragePooling1D(_Pooling1D):
+    """Mean over windows of time."""
+
+    type: Literal["average_pooling1d"] = "average_pooling1d"
+
+
+class _GlobalPooling1D(Layer):
+    """Base class of pooling over all of time."""
+
+    input_rank: ClassVar = 2
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape[1:]
+
+
+class GlobalMaxPooling1D(_GlobalPooling1D):
+    """Maximum over time."""
+
+    type: Literal["global_max_pooling1d"] = "global_max_pooling1d"
+
+    mask: ClassVar = "drop"
+
+
+class GlobalAveragePooling1D(_GlobalPooling1D):
+    """Mean over time, of the steps that are not masked."""
+
+    type: Literal["global_average_pooling1d"] = "global_average_pooling1d"
+
+    mask: ClassVar = "use"
 
 
 class RepeatVector(Layer):

@@ -85,8 +85,7 @@ def _describe(settings: type[Settings]) -> str:
         if name != "type" and name not in inherited
     ]
     table = "\n\n| key | default | what it is |\n|---|---|---|\n" + "\n".join(rows) if rows else ""
-    parent = settings.__mro__[1]
-    common = f" Also the keys of {parent.__name__}." if inherited else ""
+    common = f" Also the keys of {_common(settings).__name__}." if inherited else ""
     return f"### {title}\n\n{settings.describe()}{common}{table}\n"
 
 
@@ -96,10 +95,15 @@ def _tag(settings: type[Settings]) -> str:
     return str(literal[0]) if literal else ""
 
 
+def _common(settings: type[Settings]) -> type[Settings] | None:
+    """The base class whose keys stand in a section of its own."""
+    return next((p for p in settings.__mro__[1:] if p in (RNN, Optimizer)), None)
+
+
 def _inherited(settings: type[Settings]) -> set[str]:
     """The keys that stand with the base class, at the same default."""
-    parent = settings.__mro__[1]
-    if parent not in (RNN, Optimizer):
+    parent = _common(settings)
+    if parent is None:
         return set()
     return {
         name

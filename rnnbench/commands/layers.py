@@ -15,7 +15,7 @@ def layers_as_json(config: RunConfig, *, explain: bool = False) -> dict[str, Any
     """Parameters of a resolved config's model and a list of its layers."""
     layers = config.model.named_layers()
     return {
-        "total_params": sum(layer.params for layer in layers),
+        "total_params": config.model.count_params(),
         "trainable_params": sum(layer.trainable_params for layer in layers),
         "layers": [
             {
@@ -45,10 +45,8 @@ def print_layers(config: RunConfig, *, explain: bool) -> None:
         row = [layer.name, layer.layer.type, shape, f"{layer.params:,}"]
         table.add_row(*row, *([_explain(layer)] if explain else []))
     print_table(table)
-    total, trained = (
-        sum(layer.params for layer in layers),
-        sum(layer.trainable_params for layer in layers),
-    )
+    total = config.model.count_params()
+    trained = sum(layer.trainable_params for layer in layers)
     rest = "all trainable" if trained == total else f"{trained:,} trainable"
     print_result(f"total parameters: {total:,}, {rest}")
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from rnnbench.config.problems import KeyPath
-from rnnbench.config.sweep import MAX_POINTS, Range
 from rnnbench.data.dataset import validation_start
 from rnnbench.layers import Embedding, OutputLayer, ShapeError, infer_shapes
 
 if TYPE_CHECKING:
     from rnnbench.config.run import InputSettings, RunConfig
-    from rnnbench.config.sweep import SweepSettings
     from rnnbench.config.training import TrainingSettings
     from rnnbench.data import DatasetInfo, DatasetSettings
     from rnnbench.layers import Layer, NamedLayer, Shape
@@ -41,16 +38,9 @@ def findings(config: RunConfig) -> Iterator[Finding]:
             output_shape = yield from _check_stack(config, config.model.input, info)
         if info is not None:
             yield from _check_head(config, info, output_shape)
-    yield from _check_arguments(config)
-    if config.dataset is not None:
-        wrong = list(config.dataset.findings())
-        yield from ((("dataset", key), message) for key, message in wrong)
-        if not wrong:
-            yield from _check_validation_split(config.dataset)
-    if config.training is not None:
-        yield from _check_training(config.training)
-    if config.sweep is not None:
-        yield from _check_sweep(config.sweep, config.seed)
+    yield from config.all_problems()
+    if config.dataset is not None and not any(config.dataset.problems()):
+        yield from _check_validation_split(config.dataset)
 
 
 def _check_input(given: InputSettings, info: DatasetInfo | None) -> Iterator[Finding]:
@@ -124,13 +114,6 @@ def _check_stack(
     return stacked[-1].output_shape
 
 
-def _check_arguments(config: RunConfig) -> Iterator[Finding]:
-    """Arguments of one layer that Keras does not take together."""
-    for i, layer in enumerate(config.model.layers):
-        for path, message in layer.problems():
-            yield ("model", "layers", i, *path), message
-
-
 def _check_validation_split(dataset: DatasetSettings) -> Iterator[Finding]:
     samples = dataset.published_samples()["train"]
     at = validation_start(samples, dataset.validation_split)
@@ -140,14 +123,6 @@ def _check_validation_split(dataset: DatasetSettings) -> Iterator[Finding]:
             f"{samples - at} to validate with of {samples}; each needs at least one"
         )
         yield ("dataset", "validation_split"), message
-
-
-def _check_training(training: TrainingSettings) -> Iterator[Finding]:
-    """Values of the training that exclude each other."""
-    for path, message in training.problems():
-        yield ("training", *path), message
-    for path, message in training.optimizer.problems():
-        yield ("training", "optimizer", *path), message
 
 
 def _check_head(
@@ -205,36 +180,3 @@ def _check_class_weight(training: TrainingSettings, task: Task) -> Iterator[Find
             yield (*path, index), message
         elif weight < 0:
             yield (*path, index), f"received {weight}; a weight is at least 0"
-
-
-def _check_sweep(sweep: SweepSettings, seed: int) -> Iterator[Finding]:
-    """A sweep has trials, of other keys than its own, and ranges that numbers can be drawn from."""
-    path: KeyPath = ("sweep",)
-    grid, random, trials = sweep.grid or {}, sweep.random, sweep.trials or ()
-    if not grid and random is None and not trials and sweep.seeds == 1:
-        yield path, "names no trials: give grid, random or trials, or seeds above 1"
-    if seed + sweep.seeds > 2**32:
-        message = f"received {sweep.seeds}; after the seed {seed} there are {2**32 - 1 - seed} more"
-        yield (*path, "seeds"), message
-    if math.prod(map(len, grid.values())) > MAX_POINTS:
-        combinations = math.prod(map(len, grid.values()))
-        yield (*path, "grid"), f"received {combinations} combinations; allowed: {MAX_POINTS}"
-    drawn = random.values if random is not None else {}
-    keys: list[KeyPath] = [
-        *(("grid", key) for key in grid),
-        *(("random", "values", key) for key in drawn),
-        *(("trials", i, key) for i, trial in enumerate(trials) for key in trial),
-    ]
-    for key in keys:
-        if str(key[-1]).partition(".")[0] == "sweep":
-            yield (*path, *key), "received a key of the sweep itself; its points cannot change it"
-    for name, values in drawn.items():
-        if isinstance(values, Range):
-            yield from _check_range(values, (*path, "random", "values", name))
-
-
-def _check_range(values: Range, path: KeyPath) -> Iterator[Finding]:
-    if values.low >= values.high:
-        yield path, f"received low {values.low} and high {values.high}; low is less than high"
-    if values.log and values.low <= 0:
-        yield (*path, "low"), f"received {values.low}; a logarithmic scale starts above 0"

@@ -1,5 +1,6 @@
 """A whole config: what `rnnbench train` runs and `rnnbench summary` describes."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -8,7 +9,7 @@ from rnnbench.config.advice import AdviceName
 from rnnbench.config.sweep import SweepSettings
 from rnnbench.config.training import TrainingSettings
 from rnnbench.data import AnyDataset
-from rnnbench.keras_object import Settings
+from rnnbench.keras_object import KeyPath, Settings
 from rnnbench.layers import AnyLayer, NamedLayer, infer_shapes
 
 
@@ -83,3 +84,9 @@ class RunConfig(Settings):
         tuple[AdviceName, ...],
         Field(strict=False, description="Names of advice that is known and not wanted."),
     ] = ()
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        if self.sweep is not None and self.seed + self.sweep.seeds > 2**32:
+            left = 2**32 - 1 - self.seed
+            message = f"received {self.sweep.seeds}; after the seed {self.seed} there are {left}"
+            yield ("sweep", "seeds"), f"{message} more"

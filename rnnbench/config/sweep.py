@@ -4,12 +4,13 @@ The points themselves are in `points.py`.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from rnnbench.keras_object import Settings
+from rnnbench.keras_object import KeyPath, Settings
 
 # Training as many models takes weeks; a grid of more is a slip.
 MAX_POINTS = 10_000
@@ -52,6 +53,12 @@ class Range(Settings):
     log: Annotated[
         bool, Field(description="Draw evenly on a logarithmic scale, for what spans decades.")
     ] = False
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        if self.low >= self.high:
+            yield (), f"received low {self.low} and high {self.high}; low is less than high"
+        if self.log and self.low <= 0:
+            yield ("low",), f"received {self.low}; a logarithmic scale starts above 0"
 
     @property
     def is_whole(self) -> bool:
@@ -117,3 +124,19 @@ class SweepSettings(Settings):
             description="Points to try, one by one: the values of each, by key.",
         ),
     ] = None
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        grid, random, trials = self.grid or {}, self.random, self.trials or ()
+        if not grid and random is None and not trials and self.seeds == 1:
+            yield (), "names no trials: give grid, random or trials, or seeds above 1"
+        combinations = math.prod(map(len, grid.values()))
+        if combinations > MAX_POINTS:
+            yield ("grid",), f"received {combinations} combinations; allowed: {MAX_POINTS}"
+        keys: list[KeyPath] = [
+            *(("grid", key) for key in grid),
+            *(("random", "values", key) for key in (random.values if random else ())),
+            *(("trials", i, key) for i, trial in enumerate(trials) for key in trial),
+        ]
+        for key in keys:
+            if str(key[-1]).partition(".")[0] == "sweep":
+                yield key, "received a key of the sweep itself; its points cannot change it"

@@ -177,9 +177,6 @@ class Optimizer(KerasObject):
         for name in given[1:]:
             message = f"received {name} beside {given[0]}; only one way of clipping may be set"
             yield (name,), message
-        if isinstance(self.learning_rate, Schedule):
-            for path, message in self.learning_rate.problems():
-                yield ("learning_rate", *path), message
 
 
 class SGD(Optimizer):
@@ -221,25 +218,37 @@ class RMSprop(Optimizer):
         return super().slots + 1 + int(self.momentum > 0) + int(self.centered)
 
 
-class Adam(Optimizer):
-    """Adam (Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014).
+class _Moments(Optimizer):
+    """Base class of optimizers with running means of the gradient and of its size.
 
     Args:
         beta_1: Decay of the running mean of the gradient.
-        beta_2: Decay of the running mean of its square.
+        beta_2: Decay of the running mean of its square; of its largest size in Adamax.
         epsilon: Added to the divisor.
+    """
+
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: AboveZero = 1e-7
+
+    @property
+    def slots(self) -> int:
+        return super().slots + 2
+
+
+class Adam(_Moments):
+    """Adam (Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014).
+
+    Args:
         amsgrad: Whether to keep the divisor from shrinking.
     """
 
     type: Literal["adam"] = "adam"
-    beta_1: Fraction = 0.9
-    beta_2: Fraction = 0.999
-    epsilon: AboveZero = 1e-7
     amsgrad: bool = False
 
     @property
     def slots(self) -> int:
-        return super().slots + (3 if self.amsgrad else 2)
+        return super().slots + int(self.amsgrad)
 
 
 class AdamW(Adam):
@@ -252,42 +261,16 @@ class AdamW(Adam):
     weight_decay: Annotated[float, Field(ge=0)] | None = 0.004
 
 
-class Nadam(Optimizer):
-    """Adam with Nesterov momentum (Dozat, 2016).
-
-    Args:
-        beta_1: Decay of the running mean of the gradient.
-        beta_2: Decay of the running mean of its square.
-        epsilon: Added to the divisor.
-    """
+class Nadam(_Moments):
+    """Adam with Nesterov momentum (Dozat, 2016)."""
 
     type: Literal["nadam"] = "nadam"
-    beta_1: Fraction = 0.9
-    beta_2: Fraction = 0.999
-    epsilon: AboveZero = 1e-7
-
-    @property
-    def slots(self) -> int:
-        return super().slots + 2
 
 
-class Adamax(Optimizer):
-    """Adam with the largest gradient as its divisor (Kingma and Ba, 2014).
-
-    Args:
-        beta_1: Decay of the running mean of the gradient.
-        beta_2: Decay of the largest gradient.
-        epsilon: Added to the divisor.
-    """
+class Adamax(_Moments):
+    """Adam with the largest gradient as its divisor (Kingma and Ba, 2014)."""
 
     type: Literal["adamax"] = "adamax"
-    beta_1: Fraction = 0.9
-    beta_2: Fraction = 0.999
-    epsilon: AboveZero = 1e-7
-
-    @property
-    def slots(self) -> int:
-        return super().slots + 2
 
 
 class Adagrad(Optimizer):

@@ -12,7 +12,6 @@ from pydantic import Field
 from rnnbench.keras_object import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy as np
@@ -118,10 +117,6 @@ class DatasetSettings(Settings):
     def memory(self) -> int:
         """How many bytes the loaded samples and their targets take."""
         return sum(self.samples().values()) * 4 * (math.prod(self.info().input_shape) + 1)
-
-    def findings(self) -> Iterator[tuple[str, str]]:
-        """What cannot work, as (key, message); nothing unless a dataset says so."""
-        return iter(())
 
     def samples(self) -> dict[SplitName, int]:
         """How many samples each split will have, after the validation split and `limit`."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rnnbench.data.encoding import Labels, ReadArray, Texts
     from rnnbench.data.sequences import TokenSequences
+    from rnnbench.keras_object import KeyPath
 
 PAD, START, OOV, INDEX_FROM = 0, 1, 2, 3
 SPECIAL_TOKENS = {"<pad>": PAD, "<start>": START, "<oov>": OOV}
@@ -69,12 +70,12 @@ class TextSettings(DatasetSettings):
         """Tokens from this one on are out of the vocabulary."""
         return self.num_words or self.largest_token
 
-    def findings(self) -> Iterator[tuple[str, str]]:
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
         size = self.vocabulary_size
         if self.skip_top >= size:
             limit = "num_words" if self.num_words else "the largest token,"
             yield (
-                "skip_top",
+                ("skip_top",),
                 f"received {self.skip_top}, which leaves no word below {limit} {size}; skip_top "
                 "must be smaller",
             )

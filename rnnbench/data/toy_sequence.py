@@ -15,6 +15,8 @@ from rnnbench.tasks import Regression
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rnnbench.keras_object import KeyPath
+
 _LARGEST = 2**24
 
 
@@ -26,16 +28,16 @@ class ToySequence(DatasetSettings):
     length: Annotated[int, Field(ge=2, description="How many numbers the sequence has.")] = 10
     window: Annotated[int, Field(ge=1, description="How many numbers a sample has.")] = 4
 
-    def findings(self) -> Iterator[tuple[str, str]]:
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
         if self.window >= self.length:
             yield (
-                "window",
+                ("window",),
                 f"received {self.window}, which leaves no number to predict in a sequence of "
                 f"length {self.length}; window must be smaller than length",
             )
         if abs(self.start) + self.length > _LARGEST:
             yield (
-                "start",
+                ("start",),
                 f"received start {self.start} and length {self.length}; the sequence must stay "
                 f"within {_LARGEST}, beyond which float32 cannot tell a number from the next",
             )

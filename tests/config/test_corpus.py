@@ -17,7 +17,7 @@ from rnnbench.config.advice import REASONS
 from rnnbench.config.loading import parse_override
 from rnnbench.config.training import Optimizer
 from rnnbench.data import DATASETS
-from rnnbench.keras_object import members
+from rnnbench.keras_object import Settings, members
 from rnnbench.layers import Layer
 from rnnbench.tasks import LOSSES, METRICS, known_names
 
@@ -109,8 +109,23 @@ def _rules(module):
             yield node.lineno
 
 
+def _parts(kind=Settings):
+    """The classes of a config's parts, which say themselves what is wrong within them."""
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _parts(child)
+
+
+def _problems(module):
+    """The lines of a module at which a part says what is wrong within it."""
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.FunctionDef) and node.name == "problems":
+            yield from (inside.lineno for inside in ast.walk(node) if isinstance(inside, ast.Yield))
+
+
 def test_every_rule_is_broken_somewhere():
-    modules = {module.__file__: module for module in (checks, advice, reading)}
+    of_parts = {sys.modules[kind.__module__] for kind in _parts()}
+    modules = {module.__file__: module for module in (checks, advice, reading, *of_parts)}
     run = set()
 
     def trace(frame, event, argument):
@@ -127,8 +142,9 @@ def test_every_rule_is_broken_somewhere():
         reading.read_text("x" * (reading.MAX_CHARACTERS + 1), "long.yaml")
     finally:
         sys.settrace(before)
-    rules = {(file, line) for file, module in modules.items() for line in _rules(module)}
-    assert len(rules) > 50
+    rules = {(m.__file__, line) for m in (checks, advice, reading) for line in _rules(m)}
+    rules |= {(m.__file__, line) for m in of_parts for line in _problems(m)}
+    assert len(rules) > 60
     assert rules - run == set()
 
 

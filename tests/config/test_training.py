@@ -114,7 +114,7 @@ def test_a_piecewise_constant_schedule_changes_behind_its_boundaries():
 def test_a_piecewise_constant_schedule_that_cannot_be_is_refused(change, path):
     rate = {"type": "piecewise_constant_decay", **change}
     optimizer = training.SGD.model_validate({"learning_rate": rate})
-    assert [found for found, _ in optimizer.problems()] == [path]
+    assert [found for found, _ in optimizer.all_problems()] == [path]
 
 
 def test_a_plateau_and_a_schedule_exclude_each_other():

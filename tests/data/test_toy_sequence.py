@@ -46,6 +46,6 @@ def test_limit_cuts_each_split():
 
 
 def test_a_window_as_long_as_the_sequence_leaves_nothing_to_predict():
-    ((key, message),) = _toy(length=5, window=5).findings()
-    assert key == "window"
+    ((path, message),) = _toy(length=5, window=5).problems()
+    assert path == ("window",)
     assert message.startswith("received 5, which leaves no number to predict")
