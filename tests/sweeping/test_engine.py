@@ -9,6 +9,7 @@ from sweep_notes import Notes
 from rnnbench.errors import InterruptedRunError
 from rnnbench.sweeping.engine import LocalEngine
 from rnnbench.sweeping.lead import lead
+from rnnbench.sweeping.standing import find_standing
 
 EPOCHS = 60  # enough to be in the middle of
 
@@ -20,7 +21,8 @@ def plan(make_plan):
 
 def _results(sweep, plan):
     (trial,) = plan.trials
-    run = sweep.runs_of(trial.name, trial.seed)[0]
+    # Not the first one: a trial that is killed before its first state begins again in another run.
+    run = find_standing(sweep, trial.name, trial.seed).run
     rows = [{k: v for k, v in row.items() if k != "seconds"} for row in run.read_history()]
     return rows, run.read_metrics()
 
