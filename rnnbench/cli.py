@@ -1,4 +1,6 @@
-"""The command line: one Typer app; an error of ours is one message and an exit code."""
+"""Command line: one Typer app; an expected error is one message and an exit code."""
+
+from __future__ import annotations
 
 import contextlib
 import io
@@ -11,22 +13,20 @@ import typer
 
 import rnnbench
 from rnnbench.commands.bench import bench
-from rnnbench.commands.compare import compare
-from rnnbench.commands.configs import configs, init
-from rnnbench.commands.data import app as data_app
-from rnnbench.commands.diff import diff
-from rnnbench.commands.evaluate import evaluate
-from rnnbench.commands.predict import predict
-from rnnbench.commands.report import report
-from rnnbench.commands.reproduce import reproduce
-from rnnbench.commands.runs import runs, show
-from rnnbench.commands.schema import schema
-from rnnbench.commands.summary import summary
+from rnnbench.commands.configs import configs, diff, init, schema, validate
+from rnnbench.commands.data import app as data
+from rnnbench.commands.models import summary, trace
+from rnnbench.commands.runs import compare, report, reproduce, runs, show
 from rnnbench.commands.sweep import sweep
-from rnnbench.commands.trace import trace
-from rnnbench.commands.train import train
-from rnnbench.commands.validate import validate
-from rnnbench.errors import ExpectationError, RnnbenchError
+from rnnbench.commands.train import evaluate, predict, train
+from rnnbench.errors import RnnbenchError, ThresholdError
+
+# In the order of the help; a group of commands is a Typer app of its own.
+COMMANDS = (
+    *(train, evaluate, predict),
+    *(runs, show, compare, report, reproduce, sweep, bench),
+    *(configs, init, validate, diff, schema, summary, trace, data),
+)
 
 app = typer.Typer(
     name="rnnbench",
@@ -35,31 +35,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    train,
-    evaluate,
-    predict,
-    runs,
-    show,
-    compare,
-    report,
-    reproduce,
-    sweep,
-    bench,
-    configs,
-    init,
-    validate,
-    diff,
-    schema,
-    summary,
-    trace,
-):
-    app.command()(command)
-app.add_typer(data_app)
+for command in COMMANDS:
+    if isinstance(command, typer.Typer):
+        app.add_typer(command)
+    else:
+        app.command()(command)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(given: bool) -> None:
+    if given:
         print(f"rnnbench {rnnbench.__version__}")
         raise typer.Exit
 
@@ -80,18 +64,18 @@ def _options(
 def main() -> None:
     """Run the command line and exit with its code."""
     _prepare_streams()
-    # `--debug` is a wish about errors, not about a command: it may stand anywhere.
+    # `--debug` is about errors, not about a command: it may stand anywhere.
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         try:
             app(arguments, prog_name="rnnbench")
         finally:
-            sys.stdout.flush()  # what cannot be written is an error, not a line at the exit
-    except ExpectationError as error:  # each of its lines says what was expected
-        _fail(str(error), error.exit_code, debug=debug)
+            sys.stdout.flush()  # output that cannot be written is an error, not a line at the exit
     except RnnbenchError as error:
-        _fail(f"error: {error}", error.exit_code, debug=debug)
+        # Each line of a ThresholdError says what was expected.
+        prefix = "" if isinstance(error, ThresholdError) else "error: "
+        _fail(f"{prefix}{error}", error.exit_code, debug=debug)
     except OSError as error:
         # A full disk, a closed pipe, a directory that went away. Python tries to write the rest
         # at its exit, and must not fail again.
@@ -108,7 +92,7 @@ def _fail(message: str, exit_code: int, *, debug: bool) -> None:
 
 
 def _prepare_streams() -> None:
-    """Make the standard streams fit to be used, whatever the shell has left of them."""
+    """Make the standard streams usable, whatever the shell has left of them."""
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:  # closed by the caller
             null = os.open(os.devnull, os.O_RDWR)
@@ -118,5 +102,5 @@ def _prepare_streams() -> None:
             setattr(sys, name, open(descriptor, mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # An encoding that lacks a character shows another in its place.
+            # A character that the encoding lacks is shown as another.
             stream.reconfigure(errors="replace")

@@ -1,60 +1,60 @@
-"""The errors that rnnbench raises on purpose.
+"""Errors that rnnbench raises on purpose.
 
 RnnbenchError               exit code 1: the work failed
-├── InputError              exit code 2: what the user gave is wrong
+├── InputError              exit code 2: the input is wrong
 │   ├── ConfigError         a config or an override of it
 │   ├── DataError           a dataset's files, or a text or values to predict
-│   └── RunError            a run directory: missing, unfinished, unwritable
+│   └── RunError            a run directory: missing, unfinished, damaged, not writable
 ├── TrainingError           exit code 1: training could not go on
-├── ExpectationError        exit code 3: the work is done, and a figure is not as expected
-├── InterruptedRunError     exit code 130: the user stopped it
-└── TerminatedRunError      exit code 143: the system asked it to stop
+├── ThresholdError          exit code 3: a metric is not as expected
+├── InterruptedRunError     exit code 130: stopped by Ctrl-C
+└── TerminatedRunError      exit code 143: stopped by SIGTERM
 
 A message says what was received, what is allowed, where, and what to do.
 """
 
 
 class RnnbenchError(Exception):
-    """The work failed. The message is meant for the user, whole as it is."""
+    """The work failed. The message is for the user, complete as it is."""
 
     exit_code = 1
 
 
 class InputError(RnnbenchError):
-    """What the user gave is wrong; nothing was written."""
+    """The input is wrong; nothing was written."""
 
     exit_code = 2
 
 
 class ConfigError(InputError):
-    """A config file, or a `--set` that changes it, is missing, malformed or contradictory."""
+    """A config file, or an override of it, is missing, malformed or contradictory."""
 
 
 class DataError(InputError):
-    """A dataset's files are missing or damaged, or an input to predict does not fit the model."""
+    """A dataset's files are missing or damaged, or an input does not fit the model."""
 
 
 class RunError(InputError):
-    """A run directory does not exist, lacks what is asked of it, or cannot be written."""
+    """A run directory does not exist, is damaged or unfinished, or cannot be written."""
 
 
 class TrainingError(RnnbenchError):
     """Training could not go on."""
 
 
-class ExpectationError(RnnbenchError):
-    """Figures are not as the user expects them. The message has a line for each."""
+class ThresholdError(RnnbenchError):
+    """Metrics are not as expected. The message has a line for each."""
 
     exit_code = 3
 
 
 class InterruptedRunError(RnnbenchError):
-    """The user stopped the work; what there was of a training run has been saved."""
+    """Ctrl-C stopped the work; the state of a training run has been saved."""
 
     exit_code = 130
 
 
 class TerminatedRunError(RnnbenchError):
-    """SIGTERM stopped the work; what there was of a training run has been saved."""
+    """SIGTERM stopped the work; the state of a training run has been saved."""
 
     exit_code = 143

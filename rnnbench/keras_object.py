@@ -25,20 +25,14 @@ class Settings(BaseModel):
     the class and its bases.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    # `defer_build` builds a class's validator with its first use: most commands use a few.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
+    )
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
         """What is wrong between the values of this part: relative key path and message."""
         return iter(())
-
-    def all_problems(self) -> Iterator[tuple[KeyPath, str]]:
-        """The problems of this part and of the parts within it."""
-        yield from self.problems()
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            for path, part in _parts(value, (name,)):
-                for inside, message in part.all_problems():
-                    yield (*path, *inside), message
 
     @classmethod
     def describe_fields(cls) -> dict[str, str]:
@@ -65,17 +59,8 @@ class Settings(BaseModel):
             schema["properties"][name]["description"] = text
         if "type" in schema["properties"]:  # it selects this class
             schema["properties"]["type"]["description"] = cls.describe()
+            schema["required"] = ["type", *(n for n in schema.get("required", ()) if n != "type")]
         return schema
-
-
-def _parts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Settings]]:
-    """Parts of a config in a value: itself, or those in a sequence or a mapping."""
-    if isinstance(value, Settings):
-        yield path, value
-    elif isinstance(value, tuple | dict):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, item in items:
-            yield from _parts(item, (*path, key))
 
 
 class KerasObject(Settings):

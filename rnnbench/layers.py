@@ -473,6 +473,10 @@ class Bidirectional(Layer):
         words, numbers = self.layer.formula(shape)
         return f"2·({words})", f"2·({numbers})"
 
+    def hides_padding(self) -> bool:
+        # Unrolled, Keras masks the outputs of all steps by the mask of the last one.
+        return not (self.layer.return_sequences and self.layer.unroll)
+
     def recurrent_layer(self) -> RNN:
         return self.layer
 

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 OutputKind = Literal["probability", "probabilities", "value"]
 
 
+# Losses, metrics and times by epoch, as `keras.callbacks.History.history` has them; with `epoch`
+# from 1.
+History = Mapping[str, Sequence[float]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loss:
     """Loss that training minimizes.
@@ -164,10 +169,27 @@ def is_maximized(name: str) -> bool:
     return metric is not None and metric.maximize
 
 
-def best_epoch(history: Sequence[Mapping[str, float]], metric: str) -> int:
-    """First epoch with the best value of a metric, of a history with `epoch` in each row."""
-    best = max if is_maximized(metric) else min
-    return int(best(history, key=lambda row: row[metric])["epoch"])
+def best_epoch(history: History, metric: str) -> tuple[int, float] | None:
+    """First epoch with the best value of a metric, on validation data where there is some.
+
+    Returns:
+        The epoch, from 1, and the value; None where the history has no such metric.
+    """
+    values = history.get(monitored(history, metric))
+    if not values:
+        return None
+    best = max(values) if is_maximized(metric) else min(values)
+    return int(history["epoch"][list(values).index(best)]), best
+
+
+def monitored(history: History, metric: str) -> str:
+    """Column of a metric in a history: that of the validation data where there is one."""
+    return f"val_{metric}" if f"val_{metric}" in history else metric
+
+
+def in_words(metric: str) -> str:
+    """`test mean squared error` for `test.mean_squared_error`."""
+    return metric.replace(".", " ").replace("_", " ")
 
 
 @dataclass(frozen=True)
@@ -240,11 +262,6 @@ class Task:
         """Losses that fit an output layer; those of any that fits the task where it is None."""
         kinds = {o.kind for o in ([output] if output else self.outputs)}
         return {name: loss for name, loss in LOSSES.items() if kinds & set(loss.outputs)}
-
-    def discouraged_losses(self, output: Output | None) -> set[str]:
-        """Losses that work with an output layer, or any of the task, but badly."""
-        kinds = {o.kind for o in ([output] if output else self.outputs)}
-        return {name for name, loss in LOSSES.items() if kinds & set(loss.discouraged)}
 
     def metrics(self, output: Output | None) -> dict[str, Metric]:
         """Metrics that fit an output layer; those of any that fits the task where it is None."""

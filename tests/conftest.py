@@ -4,12 +4,13 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 import standin
 
-from rnnbench import backend, cli
+from rnnbench import tensorflow
 
 KERAS_HOME = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser().resolve()
 
@@ -22,19 +23,19 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "real_data: needs the datasets in Keras' cache")
+    # With xdist the workers run the tests, and each is configured as this process would be.
+    if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
+        return
     # Keras reads it at its import; tests that change the directory must not change its meaning.
     os.environ["KERAS_HOME"] = str(KERAS_HOME)
-    # The user's own is left alone, by the processes that tests start too.
-    os.environ["RNNBENCH_CACHE"] = tempfile.mkdtemp(prefix="rnnbench-cache-")
-    backend.load()
-
-
-def pytest_unconfigure(config):
-    shutil.rmtree(os.environ["RNNBENCH_CACHE"])
+    # The user's own cache is left alone, by the processes that tests start too.
+    cache = os.environ["RNNBENCH_CACHE"] = tempfile.mkdtemp(prefix="rnnbench-cache-")
+    config.add_cleanup(partial(shutil.rmtree, cache, ignore_errors=True))
+    tensorflow.load()
 
 
 def pytest_collection_modifyitems(items):
-    names = [file.name for files in standin.FILES.values() for file in files]
+    names = [file.name for dataset in standin.DATASETS for file in dataset.files()]
     if all((KERAS_HOME / "datasets" / name).exists() for name in names):
         return
     skip = pytest.mark.skip(reason=f"no datasets in {KERAS_HOME}/datasets")
@@ -53,6 +54,7 @@ class Result:
 @pytest.fixture
 def rnnbench(capsys, monkeypatch):
     """The command line in this process, through the function that the entry point calls."""
+    from rnnbench import cli
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["rnnbench", *map(str, arguments)])

@@ -1,4 +1,4 @@
-"""A worker of a bench that measures nothing: it reports literal figures, and logs its turns."""
+"""Process of a benchmark that measures nothing: it reports literal values, and logs its turns."""
 
 import json
 import sys

@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from paths import CONFIGS
 
-from rnnbench import rundir
-from rnnbench.config import load_config
-from rnnbench.config.loading import Override
-from rnnbench.rundir import SweepDirectory
+from rnnbench.config import load_run_config
+from rnnbench.config.load import Override
+from rnnbench.run import SweepDirectory, create_run
 
 STARTED = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 
@@ -28,25 +27,25 @@ def make_run(
     """Write the directory of a run.
 
     Args:
-        output: the directory of all runs.
-        config: name of a shipped config.
-        changes: what it says otherwise, by key; it has 3 epochs unless this says other.
-        seed: of the run.
-        figures: loss and metrics of the final model on every split; 0.5 where left out.
-        history: a row for each epoch; where left out, each epoch is better than the one before and
+        output: Directory of all runs.
+        config: Name of a shipped config.
+        changes: Other values for it, by key; it has 3 epochs unless this says other.
+        seed: Seed of the run.
+        figures: Loss and metrics of the final model on every split. Default to 0.5.
+        history: A row for each epoch. By default each epoch is better than the one before and
             takes 2 seconds, the first one 3.
-        epochs: how many of the config's were trained; all where left out.
-        status: how the run stands; only a finished one has metrics.
-        minutes: how long after `STARTED` it was started.
-        manifest: what its manifest says otherwise, by key, such as `parameters`.
+        epochs: Number of the config's epochs that were trained. Defaults to all.
+        status: Status of the run; only a finished one has metrics.
+        minutes: Time of its start, in minutes after `STARTED`.
+        manifest: Other values for its manifest, by key, such as `parameters`.
     """
     changes = {"training.epochs": 3, "seed": seed} | (changes or {})
     overrides = [Override(key, value, f"--set {key}") for key, value in changes.items()]
-    config = load_config(CONFIGS / f"{config}.yaml", overrides)
+    config = load_run_config(CONFIGS / f"{config}.yaml", overrides)
     started = STARTED + timedelta(minutes=minutes)
-    run = rundir.create(output, config.name, seed, started)
+    run = create_run(output, config.name, seed, started)
     run.write_config(config)
-    samples = config.dataset.samples()
+    samples = config.dataset.info().num_examples
     files = {f"/cache/{file.name}": f"sha256:{file.sha256}" for file in config.dataset.files()}
     run.write_manifest(
         {
@@ -66,7 +65,7 @@ def make_run(
             **manifest,
         }
     )
-    final = dict.fromkeys(config.training.figures(validation=False), 0.5) | (figures or {})
+    final = dict.fromkeys(config.training.metric_names(validation=False), 0.5) | (figures or {})
     for row in _rows(config, final)[:epochs] if history is None else history:
         run.append_history(row)
     if status == "finished":
@@ -75,21 +74,22 @@ def make_run(
 
 
 def _rows(config, final):
-    names = config.training.figures(validation="validation" in config.dataset.samples())
+    has_validation = "validation" in config.dataset.info().num_examples
+    names = config.training.metric_names(validation=has_validation)
     rows = []
     for epoch in range(1, config.training.epochs + 1):
         done = epoch / config.training.epochs
-        figures = {}
+        metrics = {}
         for name in names:
             value = final[name.removeprefix("val_")]
-            figures[name] = value / done if name.endswith("loss") else value * done
+            metrics[name] = value / done if name.endswith("loss") else value * done
         seconds = 3.0 if epoch == 1 else 2.0
-        rows.append({"epoch": epoch, **figures, "learning_rate": 0.001, "seconds": seconds})
+        rows.append({"epoch": epoch, **metrics, "learning_rate": 0.001, "seconds": seconds})
     return rows
 
 
 def make_seeds(output, values, config="imdb_lstm", changes=None, *, figure="accuracy", **options):
-    """A run for each value of a figure of the final model, with seeds from 0 on."""
+    """A run for each value of a metric of the final model, with seeds from 0 on."""
     return [
         make_run(output, config, changes, seed=seed, figures={figure: value}, **options)
         for seed, value in enumerate(values)

@@ -13,10 +13,7 @@ import numpy as np
 from rnnbench.data.imdb import Imdb
 from rnnbench.data.reuters import Reuters
 
-FILES = {
-    Imdb: (Imdb.archive, Imdb.word_index),
-    Reuters: (Reuters.archive, Reuters.word_index),
-}
+DATASETS = (Imdb, Reuters)
 WORDS = {f"word{rank}": rank for rank in range(1, 51)} | {"isn't": 51, "br": 52}
 
 
@@ -30,8 +27,8 @@ def install(home, monkeypatch):
     np.savez(directory / "imdb.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     x, y = _texts(random, 150, 46)
     np.savez(directory / "reuters.npz", x=x, y=y)
-    for _, word_index in FILES.values():
-        (directory / word_index.name).write_text(json.dumps(WORDS))
+    for dataset in DATASETS:
+        (directory / dataset.word_index.name).write_text(json.dumps(WORDS))
     use(home, monkeypatch)
     return home
 
@@ -41,9 +38,10 @@ def use(home, monkeypatch):
     import keras
 
     directory = home / "datasets"
-    for dataset, (archive, word_index) in FILES.items():
-        monkeypatch.setattr(dataset, "archive", _with_hash(archive, directory))
-        monkeypatch.setattr(dataset, "word_index", _with_hash(word_index, directory))
+    for dataset in DATASETS:
+        for name in ("archive", "word_index"):
+            file = _with_hash(getattr(dataset, name), directory)
+            monkeypatch.setattr(dataset, name, file)
     monkeypatch.setenv("KERAS_HOME", str(home))
 
     def get_file(fname, **_):

@@ -1,4 +1,4 @@
-"""A worker of a bench that reads the stand-ins in the directory that it is given."""
+"""Process of a benchmark that reads the stand-ins in the directory that it is given."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import standin
 
-from rnnbench.benchmark import worker
+from rnnbench import bench
 
 standin.use(Path(sys.argv[1]), pytest.MonkeyPatch())
-worker.main()
+bench.main()

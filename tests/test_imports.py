@@ -1,37 +1,63 @@
+"""How the package's files depend on each other, and what they load."""
+
 import ast
+import json
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 from made_runs import make_seeds
 
 import rnnbench
+from rnnbench.data import DATASETS
 from rnnbench.keras_object import members
 from rnnbench.layers import Layer
 
 PACKAGE = Path(rnnbench.__file__).parent
-# Each room may import from the ones to its right, never from the ones to its left.
+# Each room may import from those to its right, never from those to its left.
 ROOMS = [
     {"__main__"},
     {"cli"},
     {"commands"},
-    {"benchmark", "sweeping"},
+    {"bench", "sweep"},
     {"report"},
     {"comparison"},
     {"training"},
-    {"models", "plots"},
-    {"rundir"},
+    {"thresholds"},
+    {"lookup"},
+    {"run"},
+    {"plots"},
+    {"tables"},
+    {"statistics"},
+    {"model"},
     {"config"},
     {"data"},
     {"tasks"},
     {"reference"},
     {"layers"},
     {"activations", "kernels"},
-    {"keras_object", "backend", "shipped"},
+    {"keras_object", "tensorflow"},
     {"errors"},
 ]
-FILES = sorted(PACKAGE.rglob("*.py"))
+MAX_FILES = 60
+# A user starts them, or Python does with `-m`; a dataset is found by its file.
+STARTED = {"rnnbench", "rnnbench.__main__"}
+FOUND = {dataset.__module__ for dataset in DATASETS.values()}
+# Rules that are about one layer are there; everything else goes by what its class says.
+# Types and names of layers that are words or modules too.
+WORDS = {"reshape", "flatten", "activation"}
+NAMES_LAYERS = {"layers.py", "config/rules.py"}
+
+
+def _module(path):
+    parts = ("rnnbench", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {_module(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+TREES = {module: ast.parse(path.read_text()) for module, path in FILES.items()}
 
 
 def _room(module):
@@ -43,104 +69,154 @@ def _rank(room):
     return next(i for i, rooms in enumerate(ROOMS) if room in rooms)
 
 
-def _imports(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+def _imports(nodes):
+    """Modules of the package that statements import, and names where they are no modules."""
+    for node in nodes:
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from (a.name for a in node.names if a.name.split(".")[0] == "rnnbench")
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            if node.module == "rnnbench":
-                yield from (f"rnnbench.{alias.name}" for alias in node.names)
-            else:
-                yield node.module
+            assert node.level == 0, "a relative import"
+            if node.module.split(".")[0] == "rnnbench":
+                for alias in node.names:
+                    name = f"{node.module}.{alias.name}"
+                    yield name if name in FILES or node.module == "rnnbench" else node.module
+
+
+def _at_import(module):
+    """Statements that run when a module is imported."""
+    nodes = list(TREES[module].body)
+    while nodes:
+        node = nodes.pop()
+        yield node
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            nodes += node.orelse
+        elif not isinstance(node, ast.FunctionDef):
+            nodes += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
 
 
 def test_every_file_is_in_a_room():
-    rooms = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in FILES} - {"__init__"}
+    rooms = {_room(module) for module in FILES} - {None}
     assert rooms == set().union(*ROOMS)
-    assert len(FILES) > 30
+    assert 30 < len(FILES) <= MAX_FILES
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_one_way(path):
-    room = path.relative_to(PACKAGE).with_suffix("").parts[0]
-    if room == "__init__":
+@pytest.mark.parametrize("module", FILES)
+def test_imports_point_one_way(module):
+    room = _room(module)
+    for imported in _imports(ast.walk(TREES[module])):
+        other = _room(imported)
+        if None not in (room, other) and imported != "rnnbench.__version__":
+            assert other == room or _rank(other) > _rank(room), f"{module} imports {imported}"
+
+
+def test_no_imports_go_in_a_circle():
+    graph = {module: set(_imports(_at_import(module))) - {module} for module in FILES}
+    list(TopologicalSorter(graph).static_order())
+
+
+def test_every_file_is_imported_by_another():
+    imported = set(STARTED | FOUND)
+    for module, tree in TREES.items():
+        names = set(_imports(ast.walk(tree))) - {module}
+        imported |= names | {name.rpartition(".")[0] for name in names}  # a package with its parts
+    assert set(FILES) - imported == set()
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_only_a_layers_own_class_knows_it(module):
+    if FILES[module].relative_to(PACKAGE).as_posix() in NAMES_LAYERS or _room(module) == "kernels":
         return
-    for module in _imports(path):
-        imported = _room(module) if module.split(".")[0] == "rnnbench" else None
-        if imported is not None and imported != "__version__":
-            assert imported == room or _rank(imported) > _rank(room), f"{path} imports {module}"
+    layers = members(Layer)
+    names = {*layers, *(kind.__name__ for kind in layers.values())} - WORDS
+    for node in ast.walk(TREES[module]):
+        found = {
+            ast.Constant: lambda node: [node.value],
+            ast.Name: lambda node: [node.id],
+            ast.Attribute: lambda node: [node.attr],
+        }.get(type(node), lambda _: [])(node)
+        assert names.isdisjoint(x for x in found if isinstance(x, str)), f"line {node.lineno}"
 
 
-# Layers whose names stand elsewhere, in rules that are about the one layer.
-RULES = {
-    "checks.py": {"Embedding"},
-    "advice.py": {"Flatten", "SimpleRNN"},
-    "sample.py": {"Embedding"},
+TENSORFLOW, DRAWING = {"tensorflow", "keras"}, {"matplotlib"}
+# Commands in the order in which one process runs them, and the modules that none of them loads.
+COMMANDS = {
+    "validate imdb_lstm": TENSORFLOW | DRAWING | {"numpy", "rich"},
+    **dict.fromkeys(
+        (
+            "--help",
+            "train --help",
+            "summary",
+            "summary --explain --json",
+            "validate imdb_lstm reuters_gru --json --strict",
+            "configs",
+            "init imdb_lstm",
+            "schema",
+            "diff imdb_lstm imdb_gru",
+            "train imdb_lstm --dry-run",
+            "data list",
+            "bench toy_gru --epochs 1",
+            "sweep imdb_lstm --seeds 2 --match-params 330000 --dry-run",
+            "runs",
+            "show imdb_lstm",
+            "compare imdb_lstm",
+            "compare imdb_lstm --json --interval bootstrap",
+        ),
+        TENSORFLOW | DRAWING,
+    ),
+    "report imdb_lstm": TENSORFLOW,
+    "train toy_gru --expect test.loss<1": TENSORFLOW,
+    "train toy_gru --junit no/x": TENSORFLOW,
+    "train toy_gru --tensorboard": TENSORFLOW,
 }
+REFUSED = {command: 2 for command in COMMANDS if command.startswith("train toy_gru")}
+RUN_COMMANDS = """
+import json, sys
+from rnnbench.cli import main
+sys.modules["tensorboard"] = None  # as if it were not installed
+loaded = {}
+for command in json.loads(sys.argv[1]):
+    sys.argv = ["rnnbench", *command.split()]
+    try:
+        main()
+    except SystemExit as stopped:
+        loaded[command] = [stopped.code or 0, list(sys.modules)]
+with open("loaded.json", "w") as stream:
+    json.dump(loaded, stream)
+"""
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_layers_are_named_in_their_own_file_alone(path):
-    if (path.name == "layers.py" and path.parent == PACKAGE) or path.parent.name == "kernels":
-        return
-    classes = {kind.__name__ for kind in members(Layer).values()}
-    tree = ast.parse(path.read_text())
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert names & classes == RULES.get(path.name, set())
-
-
-def test_models_and_plots_do_not_know_each_other():
-    for path in (PACKAGE / "models").rglob("*.py"):
-        assert "rnnbench.plots" not in set(_imports(path))
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--help"],
-        ["train", "--help"],
-        ["summary"],
-        ["summary", "--explain", "--json"],
-        ["validate", "imdb_lstm"],
-        ["validate", "imdb_lstm", "reuters_gru", "--json", "--strict"],
-        ["configs"],
-        ["init", "imdb_lstm"],
-        ["schema"],
-        ["diff", "imdb_lstm", "imdb_gru"],
-        ["train", "imdb_lstm", "--dry-run"],
-        ["data", "list"],
-        ["bench", "toy_gru", "--epochs", "1"],
-        ["sweep", "imdb_lstm", "--seeds", "2", "--match-params", "330000", "--dry-run"],
-        ["runs"],
-        ["show", "imdb_lstm"],
-        ["compare", "imdb_lstm"],
-        ["compare", "imdb_lstm", "--json", "--interval", "bootstrap"],
-    ],
-    ids=" ".join,
-)
-def test_commands_that_only_read_files_never_load_the_heavy_modules(arguments, tmp_path):
-    make_seeds(tmp_path / "runs", [0.8, 0.9])
-    code = (
-        "import sys\n"
-        "from rnnbench.cli import main\n"
-        f"sys.argv = ['rnnbench', *{arguments!r}]\n"
-        "try:\n    main()\n"
-        "except SystemExit as stopped:\n    assert not stopped.code, stopped.code\n"
-        "heavy = {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)\n"
-        "sys.exit(f'loaded {heavy}' if heavy else 0)"
-    )
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory):
+    """Exit code of each command and the modules that were loaded after it; and stderr of all."""
+    directory = tmp_path_factory.mktemp("commands")
+    make_seeds(directory / "runs", [0.8, 0.9])
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", RUN_COMMANDS, json.dumps(list(COMMANDS))],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert not (directory / "runs" / "toy_gru").exists()
+    return json.loads((directory / "loaded.json").read_text()), done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_that_only_read_files_never_load_the_heavy_modules(loaded, command):
+    code, modules = loaded[0][command]
+    assert code == REFUSED.get(command, 0)
+    assert COMMANDS[command].isdisjoint(modules)
+
+
+def test_what_is_missing_is_said_before_anything_is_loaded(loaded):
+    assert "pip install -e '.[tensorboard]'" in loaded[1]
 
 
 def test_importing_the_command_line_loads_no_numbers_either():
     code = (
         "import sys, rnnbench.cli\n"
-        "sys.exit(str({'numpy', 'pydantic', 'yaml'} & set(sys.modules) or 0))"
+        "sys.exit(str({'numpy', 'pydantic', 'yaml', 'rich'} & set(sys.modules) or 0))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == "0"

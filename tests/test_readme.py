@@ -3,18 +3,19 @@
 import os
 import re
 import shlex
+from pathlib import Path
 
 import config_reference
 import pytest
 from paths import CONFIGS, REPOSITORY
 
-from rnnbench import rundir
 from rnnbench.cli import app
 from rnnbench.config import load_config
-from rnnbench.config.points import points
+from rnnbench.config.candidates import assignments
 from rnnbench.data import DATASETS
 from rnnbench.keras_object import members
 from rnnbench.layers import Layer
+from rnnbench.run import RunDirectory
 
 README = (REPOSITORY / "README.md").read_text()
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
@@ -47,7 +48,7 @@ def directory(tmp_path_factory):
 def test_the_commands_work(rnnbench_process, directory, command):
     arguments = shlex.split(command)[1:]
     if arguments[0] == "train" and not {"--smoke", "--dry-run", "--expect"} & set(arguments):
-        arguments.append("--smoke")  # all of it but its length, where no figure is expected
+        arguments.append("--smoke")  # all of it but its length, where no metric is expected
     result = rnnbench_process(*arguments, cwd=directory)
     assert result.code == 0, result.err
     assert result.out
@@ -75,11 +76,11 @@ def test_the_reference_of_configs_is_up_to_date():
     assert len(config_reference.render().splitlines()) > 300
 
 
-def test_the_problems_shown_are_what_validate_says(rnnbench, in_tmp):
+def test_the_errors_shown_are_what_validate_says(rnnbench, in_tmp):
     (shown,) = re.findall(r"```\n\$ rnnbench validate my_lstm.yaml\n(.*?)```", README, re.DOTALL)
     assert rnnbench("init", "imdb_lstm", "my_lstm.yaml").code == 0
     text = (in_tmp / "my_lstm.yaml").read_text()
-    wrong = text.replace("validation_split", "validation_splt").replace("units: 1,", "units: 3,")
+    wrong = text.replace("validation_split", "validation_splt").replace("sigmoid", "sigmoyd")
     (in_tmp / "my_lstm.yaml").write_text(wrong)
     assert rnnbench("validate", "my_lstm.yaml").out == shown
 
@@ -104,7 +105,7 @@ def test_the_sweep_is_one_of_that_config(rnnbench, tmp_path):
     (sweep,) = re.findall(r"```yaml\n(sweep:.*?)```", README, re.DOTALL)
     path = tmp_path / "readme.yaml"
     path.write_text(config + sweep)
-    assert len(points(load_config(path).sweep)) == 3 + 10 + 1
+    assert len(assignments(load_config(path).sweep)) == 3 + 10 + 1
     assert rnnbench("validate", path).code == 0
 
 
@@ -121,16 +122,19 @@ def test_every_dataset_and_layer_is_in_the_reference():
 
 
 def test_every_file_of_a_run_is_in_the_table(tmp_path):
-    run = rundir.RunDirectory(tmp_path)
-    properties = [n for n, v in vars(rundir.RunDirectory).items() if isinstance(v, property)]
-    for name in properties:
-        relative = getattr(run, name).relative_to(tmp_path)
+    run = RunDirectory(tmp_path)
+    names = [name for name in dir(run) if name.endswith(("_file", "_dir"))]
+    paths = [getattr(run, name) for name in names]
+    paths = [path for path in paths if isinstance(path, Path)]
+    assert len(paths) == 11
+    for name, path in zip(names, paths, strict=False):
+        relative = path.relative_to(tmp_path)
         assert f"`{relative.parts[0]}" in README, name
 
 
-def test_the_pictures_are_there():
-    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
-        assert (REPOSITORY / picture).exists()
+def test_the_plots_are_there():
+    for plot in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (REPOSITORY / plot).exists()
 
 
 def test_every_shipped_config_opens_with_its_command_and_what_it_measured():

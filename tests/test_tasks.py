@@ -80,10 +80,12 @@ def test_names_of_losses_and_metrics():
 
 
 def test_the_best_epoch_is_the_first_of_the_best():
-    history = [{"epoch": 1, "loss": 3.0, "auc": 0.5}, {"epoch": 2, "loss": 1.0, "auc": 0.7}]
-    history += [{"epoch": 3, "loss": 1.0, "auc": 0.6}]
-    assert best_epoch(history, "loss") == 2
-    assert best_epoch(history, "auc") == 2
+    history = {"epoch": [1, 2, 3], "loss": [3.0, 1.0, 1.0], "auc": [0.5, 0.7, 0.6]}
+    assert best_epoch(history, "loss") == (2, 1.0)
+    assert best_epoch(history, "auc") == (2, 0.7)
+    assert best_epoch(history, "accuracy") is None
+    history["val_loss"] = [2.0, 4.0, 5.0]
+    assert best_epoch(history, "loss") == (1, 2.0)
 
 
 def test_what_a_task_makes_of_outputs():

@@ -1,1 +1,1 @@
-"""One module per command: read arguments, call the library, print."""
+"""The commands: read arguments, call the library, print."""

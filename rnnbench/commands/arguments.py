@@ -1,79 +1,126 @@
-"""Arguments and options that several commands share, and what they stand for."""
+"""Arguments and options that several commands share: what they stand for, and their completion."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
-from rnnbench.commands.completion import complete_config, complete_config_or_run, complete_run
-from rnnbench.commands.console import print_note
+from rnnbench.commands import console
 from rnnbench.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from rnnbench.config import ModelConfig
+    from rnnbench.config.diagnostics import Diagnostic
+    from rnnbench.config.load import Override
+    from rnnbench.run import RunDirectory
 
-    from rnnbench.config import RunConfig
-    from rnnbench.config.advice import AdviceName
-    from rnnbench.config.loading import Override
-    from rnnbench.rundir import RunDirectory
 
-_CONFIG_HELP = "A YAML file, or the name of a shipped config."
-_CONFIG_OR_RUN_HELP = "A YAML file, a run, or the name of a shipped config."
+def _shipped() -> Iterable[str]:
+    from rnnbench.config.load import shipped_configs
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+    return shipped_configs()
+
+
+def _datasets_with_files() -> Iterable[str]:
+    from rnnbench.data import DATASETS
+
+    return (name for name, dataset in DATASETS.items() if dataset.files())
+
+
+def _names_with_runs() -> Iterable[str]:
+    from rnnbench import lookup
+
+    return lookup.names_with_runs(_default_output())
+
+
+def _sweeps() -> Iterable[str]:
+    from rnnbench import lookup
+
+    return lookup.names_of_sweeps(_default_output())
+
+
+def _completer(
+    *sources: Callable[[], Iterable[str]], suffixes: tuple[str, ...] = ()
+) -> Callable[[str], list[str]]:
+    """Completion of the names that sources give, and of paths with one of the suffixes."""
+
+    def complete(incomplete: str) -> list[str]:
+        names = [name for source in sources for name in source() if name.startswith(incomplete)]
+        paths = _paths(incomplete) if suffixes else []
+        return list(dict.fromkeys(names + [path for path in paths if path.endswith(suffixes)]))
+
+    return complete
+
+
+def _paths(incomplete: str) -> list[str]:
+    """Paths that start with a text; a directory has a slash at its end."""
+    folder, _, start = incomplete.rpartition("/")
+    directory = Path(folder + "/" if incomplete.startswith("/") else folder or ".")
+    try:
+        found = sorted(directory.iterdir())
+    except OSError:
+        return []
+    prefix = incomplete[: len(incomplete) - len(start)]
+    return [
+        prefix + path.name + ("/" if os.path.isdir(path) else "")
+        for path in found
+        if path.name.startswith(start) and (start or not path.name.startswith("."))
+    ]
+
+
+def _default_output() -> Path:
+    from rnnbench.run import default_output
+
+    return default_output()
+
+
+complete_shipped = _completer(_shipped)
+complete_dataset = _completer(_datasets_with_files)
+complete_config = _completer(_shipped, suffixes=("/", ".yaml", ".yml"))
+complete_run = _completer(_names_with_runs, suffixes=("/",))
+complete_run_or_sweep = _completer(_sweeps, _names_with_runs, suffixes=("/",))
+complete_config_or_run = _completer(_shipped, _names_with_runs, suffixes=("/", ".yaml", ".yml"))
+
+Json = Annotated[bool, Option("--json", help="Print one JSON document on stdout.")]
+_OUTPUT_HELP = "Directory of all runs. Default: $RNNBENCH_RUNS, else runs/."
 Output = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--output",
+    Path,
+    Option(
+        *("-o", "--output"),
         metavar="DIR",
-        help="Directory of all runs. Default: $RNNBENCH_RUNS, else runs/.",
+        help=_OUTPUT_HELP,
+        default_factory=_default_output,
         show_default=False,
     ),
 ]
-Run = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        help="A run directory, or a config's name for its newest run.",
-        autocompletion=complete_run,
-    ),
-]
-Configs = Annotated[
-    list[str],
-    typer.Argument(metavar="CONFIG…", help=_CONFIG_HELP, autocompletion=complete_config),
-]
-# A command with it says itself what to give where it is left out.
-OptionalConfigs = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="CONFIG…",
-        help="YAML files, or names of shipped configs.",
-        show_default=False,
-        autocompletion=complete_config,
-    ),
-]
+_RUN_HELP = "A run directory, or a config's name for its newest run."
+Run = Annotated[str, Argument(metavar="RUN", help=_RUN_HELP, autocompletion=complete_run)]
+_CONFIG = Argument(
+    metavar="CONFIG…",
+    help="YAML files, or names of shipped configs.",
+    show_default=False,
+    autocompletion=complete_config,
+)
+Configs = Annotated[list[str], _CONFIG]
+# A command with optional arguments says itself what to give where they are missing.
+OptionalConfigs = Annotated[list[str] | None, _CONFIG]
 ConfigOrRun = Annotated[
     str,
-    typer.Argument(
-        metavar="CONFIG|RUN", help=_CONFIG_OR_RUN_HELP, autocompletion=complete_config_or_run
+    Argument(
+        metavar="CONFIG|RUN",
+        help="A YAML file, a run, or the name of a shipped config.",
+        autocompletion=complete_config_or_run,
     ),
 ]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Change one value, such as model.layers.1.units=64. May be given again.",
-    ),
-]
+_SET_HELP = "Change one value, such as model.layers.1.units=64. May be given again."
+Settings = Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help=_SET_HELP)]
 MatchParams = Annotated[
     str | None,
-    typer.Option(
-        "--match-params",
+    Option(
         metavar="TARGET",
         help="Choose the units of recurrent layers so that each model has about that many "
         "parameters: a whole number, or the CONFIG or RUN that has them.",
@@ -81,119 +128,72 @@ MatchParams = Annotated[
         autocompletion=complete_config_or_run,
     ),
 ]
-# The keys that options stand for.
+_EXPECT_HELP = (
+    'Exit with code 3 unless it holds, such as "test.accuracy>=0.85". May be given again.'
+)
+Expect = Annotated[list[str] | None, Option(metavar="EXPECTATION", help=_EXPECT_HELP)]
+_JUNIT_HELP = "Write the result of the command, and of each --expect, as JUnit XML."
+Junit = Annotated[Path | None, Option(metavar="FILE", help=_JUNIT_HELP, show_default=False)]
+Epochs = Annotated[int | None, Option(help="Passes over the training samples.")]
+Limit = Annotated[int | None, Option(help="Keep at most that many samples of each split.")]
+Quiet = Annotated[bool, Option("-q", "--quiet", help="No progress.")]
+Strict = Annotated[bool, Option("--strict", help="Treat warnings as errors.")]
+
+# Keys of the config that options set.
 _KEYS = {"seed": "seed", "epochs": "training.epochs", "limit": "dataset.limit"}
-Expect = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--expect",
-        metavar="EXPECTATION",
-        help='Exit with code 3 unless it is so, such as "test.accuracy>=0.85". May be given again.',
-    ),
-]
-Junit = Annotated[
-    Path | None,
-    typer.Option(
-        "--junit",
-        metavar="FILE",
-        help="Write what came of it, and of each --expect, as JUnit XML.",
-        show_default=False,
-    ),
-]
-Limit = Annotated[int | None, typer.Option(help="Keep at most that many samples of each split.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Take advice for errors.")]
 
 
-def find_trained_run(run: str, output: Path | None) -> RunDirectory:
-    """The run that the user means, which must have a model; says so if its training did not end.
-
-    Raises:
-        RunError: there is no such run, or it saved nothing.
-    """
-    from rnnbench import rundir
-
-    found = rundir.find(run, output or rundir.default_output())
-    note_unfinished(found)
-    return found
-
-
-def note_unfinished(run: RunDirectory) -> None:
-    """Say so where a run's model is only that of its last saved state.
-
-    Raises:
-        RunError: the run saved nothing.
-    """
-    run.require_trained()
-    if not run.model.exists():
-        print_note(f"{run.model} is not there; using the last saved state, {run.state}")
-
-
-def make_overrides(set_: Sequence[str] | None, **options: object) -> list[Override]:
-    """What options put into a config, in the order of their force: `--set` comes last.
-
-    Args:
-        set_: each `--set KEY=VALUE`.
-        options: values of `--seed`, `--epochs` and `--limit`; None where one is not given.
-    """
-    from rnnbench.config.loading import Override, parse_override
+def make_overrides(set_: Sequence[str] | None, **options: int | None) -> list[Override]:
+    """Overrides of `--seed`, `--epochs` and `--limit`, and of `--set`, which come last and win."""
+    from rnnbench.config.load import Override, parse_override
 
     given = {name: value for name, value in options.items() if value is not None}
     overrides = [Override(_KEYS[name], v, f"--{name} {v}") for name, v in given.items()]
     return overrides + [parse_override(setting) for setting in set_ or ()]
 
 
-def find_config(config: str) -> Path:
-    """The file that the user means: a YAML file, else a shipped config.
-
-    Where there is neither it is the file, so that reading it says what is wrong.
-    """
-    from rnnbench.shipped import find_shipped
-
-    path = Path(config)
-    # A directory may have a shipped config's name: that of its runs.
-    return path if os.path.isfile(path) else find_shipped(config) or path
-
-
-def find_config_or_run(config_or_run: str, output: Path | None) -> Path:
-    """The config file that the user means: a YAML file, else that of a run, else a shipped one.
+def find_config_or_run(config_or_run: str, output: Path) -> Path:
+    """Config file of a name: a YAML file, else that of a run, else a shipped one.
 
     Raises:
-        ConfigError: there is none of them.
+        ConfigError: There is none of them.
     """
-    from rnnbench import rundir
-    from rnnbench.config.messages import closest
-    from rnnbench.shipped import shipped_configs
+    from rnnbench import lookup
+    from rnnbench.config.diagnostics import closest
+    from rnnbench.config.load import find_config, shipped_configs
 
     path = Path(config_or_run)
     if os.path.isfile(path) or path.suffix in (".yaml", ".yml"):
         return path
     try:
-        return rundir.find(config_or_run, output or rundir.default_output()).config
+        return lookup.find_run(config_or_run, output).config_file
     except RunError as error:
         shipped = find_config(config_or_run)
         if shipped != path:
             return shipped
-        meant = closest(config_or_run, shipped_configs())
-        hint = f"\n  did you mean {meant}?" if meant else ""
+        suggestion = closest(config_or_run, shipped_configs())
+        hint = f"\n  did you mean {suggestion}?" if suggestion else ""
         raise ConfigError(
             f"{config_or_run!r} is neither a config file nor a run nor a shipped config. "
             f"{error}{hint}"
         ) from None
 
 
-def resolve_target(target: str, output: Path | None, option: str = "--match-params") -> int:
-    """The number of parameters that the user means: a whole number, or a config's or run's own.
+def load_config_or_run(path: Path) -> ModelConfig:
+    """Config of a file; that of a run may be of an earlier version."""
+    from rnnbench.config import load_config
+    from rnnbench.run import is_run
 
-    Args:
-        target: what was received.
-        output: the directory of all runs.
-        option: where it was received, for messages.
+    return load_config(path, upgrade=is_run(path.parent))
+
+
+def resolve_target(target: str, output: Path, option: str = "--match-params") -> int:
+    """Number of parameters that a whole number, a config or a run, given with an option, names.
 
     Raises:
-        ConfigError: it is none of them, or the config is wrong.
+        ConfigError: It is none of them, or the config is wrong.
     """
-    from rnnbench.config import load_config
+    from rnnbench.model import count_params
 
     try:
         count = int(target)
@@ -205,38 +205,46 @@ def resolve_target(target: str, output: Path | None, option: str = "--match-para
                 f"{option}: received {target!r}; allowed: a whole number of parameters, or a "
                 f"CONFIG or RUN that has them. {error}"
             ) from None
-        return load_config(path).model.count_params()
+        return count_params(load_config_or_run(path).model)
     if count < 1:
         raise ConfigError(f"{option}: received {target}; allowed: at least 1 parameter")
     return count
 
 
-def read_config(
-    path: Path,
-    overrides: Sequence[Override] = (),
-    *,
-    strict: bool = False,
-    only: AdviceName | None = None,
-) -> RunConfig:
-    """The config of a file; advice on it goes to stderr.
-
-    Args:
-        path: a YAML file.
-        overrides: put into it, in order.
-        strict: whether advice is an error.
-        only: the name of the advice to give; None for all of it.
+def find_trained_run(run: str, output: Path) -> RunDirectory:
+    """Run of a name, with a model; a note says where its training has not finished.
 
     Raises:
-        ConfigError: something is wrong with it; if strict, or unwise.
+        RunError: There is no such run, or it has saved nothing.
     """
-    from rnnbench.config import check_config
-    from rnnbench.config.problems import render, render_all
+    from rnnbench import lookup
 
-    checked = check_config(path, overrides)
-    config = checked.require()
-    advice = [a for a in checked.advice if only in (None, a.advice)]
-    if advice and strict:
-        raise ConfigError(render(advice))
-    for block in render_all(advice):
-        print_note(block)
-    return config
+    found = lookup.find_run(run, output)
+    note_unfinished(found)
+    return found
+
+
+def note_unfinished(run: RunDirectory) -> None:
+    """Print a note where a run's model is only that of its last saved state.
+
+    Raises:
+        RunError: The run has saved nothing.
+    """
+    run.require_trained()
+    if not run.model_file.exists():
+        file, state = run.model_file, run.state_file
+        console.note(f"{file} does not exist; using the last saved state, {state}")
+
+
+def show_warnings(warnings: Sequence[Diagnostic], *, strict: bool = False) -> None:
+    """Print warnings on stderr.
+
+    Raises:
+        ConfigError: If strict, there are some.
+    """
+    from rnnbench.config.diagnostics import render
+
+    if warnings and strict:
+        raise ConfigError(render(warnings))
+    for warning in warnings:
+        console.note(render([warning]))

@@ -1,65 +1,52 @@
-"""`rnnbench bench`: how fast configs train, side by side."""
+"""`rnnbench bench`: speed of training, side by side."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from typer import Option
 
-from rnnbench.commands.arguments import (
-    Json,
-    Limit,
-    OptionalConfigs,
-    Quiet,
-    Settings,
-    find_config,
-    make_overrides,
-)
-from rnnbench.commands.console import print_json, print_note
-from rnnbench.commands.pictures import reserve_picture
-from rnnbench.commands.times import draw_times, print_times
+from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError
 
 if TYPE_CHECKING:
-    from rnnbench.benchmark.measuring import Measured
+    from rnnbench.bench import Measured, Measurement
+    from rnnbench.config.candidates import Variation
+    from rnnbench.plots import Spread
 
-
-class Against(StrEnum):
-    """What configs can be measured against."""
-
-    keras = "keras"
+_FEWEST_FOR_A_LINE = 3
 
 
 def bench(
-    configs: OptionalConfigs = None,
+    configs: arguments.OptionalConfigs = None,
     against: Annotated[
-        Against | None,
-        typer.Option(help="Measure a script of plain Keras beside each config."),
+        Literal["keras"] | None,
+        Option(help="Measure a script of plain Keras beside each config."),
     ] = None,
     vary: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="KEY=V1,V2,…",
             help="Measure each of these values, such as dataset.maxlen=100,200. May be given "
             "again, for every combination.",
         ),
     ] = None,
-    set_: Settings = None,
+    set_: arguments.Settings = None,
     epochs: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Measured epochs, after one to warm up.")
+        int, Option(min=1, metavar="N", help="Measured epochs, after one to warm up.")
     ] = 3,
-    limit: Limit = None,
+    limit: arguments.Limit = None,
     evaluate: Annotated[
-        bool, typer.Option("--evaluate", help="Also time the evaluation of the test split.")
+        bool, Option("--evaluate", help="Also time the evaluation of the test split.")
     ] = False,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw the times to a PNG, SVG or PDF."),
+        Option(metavar="FILE", help="Draw the times to a PNG, SVG or PDF."),
     ] = None,
-    json: Json = False,
-    quiet: Quiet = False,
+    json: arguments.Json = False,
+    quiet: arguments.Quiet = False,
 ) -> None:
     """Measure how fast configs train: times, throughput and memory, each in a fresh process."""
     if not configs:
@@ -67,54 +54,166 @@ def bench(
             "CONFIG is missing: give YAML files or names of shipped configs, such as toy_gru; "
             "`rnnbench configs` lists those"
         )
-    from rnnbench.benchmark.measuring import SIDES, measure
-    from rnnbench.config.candidates import read_candidates
-    from rnnbench.config.variation import combine, parse_variations
+    from rnnbench.bench import SIDES, measure
+    from rnnbench.config.candidates import combine, parse_variations, read_candidates
+    from rnnbench.config.load import find_config
+    from rnnbench.run import PLOT_SUFFIXES, reserve
 
     variations = parse_variations(vary or ())
     paths = list(map(find_config, configs))
-    candidates = read_candidates(paths, make_overrides(set_, limit=limit), combine(variations))
-    with reserve_picture("--plot", plot):
+    candidates = read_candidates(
+        paths, arguments.make_overrides(set_, limit=limit), combine(variations)
+    )
+    with reserve("--plot", plot, suffixes=PLOT_SUFFIXES):
         measured = measure(
             candidates,
             tuple(SIDES) if against else ("rnnbench",),
             epochs=epochs,
             evaluate=evaluate,
-            tell=_ignore if quiet else print_note,
+            progress=console.choose_progress(quiet=quiet),
         )
         if plot is not None:
-            draw_times(measured, variations, plot)
+            _draw(measured, variations, plot)
     if json:
-        print_json(_as_json(measured, epochs))
+        console.print_json(_to_json(measured, epochs))
     else:
-        print_times(measured)
+        _print(measured)
 
 
-def _ignore(text: str) -> None:
-    pass
-
-
-def _as_json(measured: list[Measured], epochs: int) -> dict[str, Any]:
+def _to_json(measured: Sequence[Measured], epochs: int) -> dict[str, Any]:
     return {
         "environment": measured[0].environment,
         "epochs": epochs,
         "candidates": [
             {
                 "config": m.candidate.config.name,
-                "implementation": side,
+                "backend": side,
                 "settings": m.candidate.settings,
-                "figures": {name: figure.as_json() for name, figure in figures.items()},
+                "metrics": {name: metric.to_json() for name, metric in metrics.items()},
             }
             for m in measured
-            for side, figures in m.figures.items()
+            for side, metrics in m.metrics.items()
         ],
         "ratios": [
             {
                 "config": m.candidate.config.name,
                 "settings": m.candidate.settings,
-                **{name: ratio.as_json() for name, ratio in m.ratios().items()},
+                **{name: ratio.to_json() for name, ratio in m.ratios().items()},
             }
             for m in measured
             if m.ratios()
         ],
+    }
+
+
+def _number(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"
+
+
+def _median(metric: Measurement) -> str:
+    return _number(metric.median)
+
+
+def _range(metric: Measurement) -> str:
+    return f"{_number(metric.low)}–{_number(metric.high)}"
+
+
+def _rate(metric: Measurement) -> str:
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if metric.median >= size:
+            return f"{_number(metric.median / size)}{letter}"
+    return _number(metric.median)
+
+
+# Two tables, each of which fits into 80 columns: heading, metric and format of each column.
+_COLUMNS: tuple[tuple[tuple[str, str, Callable[[Measurement], str]], ...], ...] = (
+    (
+        ("epoch\ns", "epoch_seconds", _median),
+        ("min–max\ns", "epoch_seconds", _range),
+        ("step\nms", "step_milliseconds", _median),
+        ("compile\ns", "compile_seconds", _median),
+    ),
+    (
+        ("samples\nper s", "samples_per_second", _rate),
+        ("tokens\nper s", "tokens_per_second", _rate),
+        ("load\ns", "load_seconds", _median),
+        ("evaluate\ns", "evaluate_seconds", _median),
+        ("peak\nMB", "peak_megabytes", _median),
+    ),
+)
+
+
+def _print(measured: Sequence[Measured]) -> None:
+    first = measured[0]
+    sides = ["side"] if len(first.metrics) > 1 else []
+    keys = list(first.candidate.texts)
+    for columns in _COLUMNS:
+        shown = [column for column in columns if column[1] in first.metrics["rnnbench"]]
+        rows = [
+            [
+                m.candidate.config.name,
+                *m.candidate.texts.values(),
+                *([side] if sides else []),
+                *(format_(metrics[name]) for _, name, format_ in shown),
+            ]
+            for m in measured
+            for side, metrics in m.metrics.items()
+        ]
+        named, headings = ["config", *keys, *sides], [heading for heading, *_ in shown]
+        console.print_rows([*named, *headings], rows, numeric=[*keys, *headings], keys=len(named))
+    if first.ratios():
+        print("times that plain Keras takes, as multiples of rnnbench's:")
+    for m in measured:
+        if m.ratios():
+            print(f"{m.candidate.label}: {_format_ratios(m.ratios())}")
+
+
+def _format_ratios(ratios: dict[str, Measurement]) -> str:
+    epoch = ratios["epoch_seconds"]
+    pairs = f"{len(epoch.values)} pair{'' if len(epoch.values) == 1 else 's'}"
+    line = f"{epoch.median:.2f}× per epoch ({epoch.low:.2f} to {epoch.high:.2f}, {pairs})"
+    if "evaluate_seconds" in ratios:
+        line += f", {ratios['evaluate_seconds'].median:.2f}× in evaluation"
+    return line
+
+
+def _draw(measured: Sequence[Measured], variations: Sequence[Variation], path: Path) -> None:
+    """Draw the times of an epoch: lines where one key takes three numbers or more, else bars."""
+    from rnnbench import plots
+
+    numbers = _numbers(variations)
+    if numbers is None:
+        labels = ["\n".join(m.candidate.words) for m in measured]
+        ratios = [m.ratios().get("epoch_seconds") for m in measured]
+        notes = ["" if ratio is None else f"{ratio.median:.2f}×" for ratio in ratios]
+        title = "time of an epoch" + ("; ×: plain Keras / rnnbench" if any(ratios) else "")
+        plots.draw_times(labels, _spreads(measured), notes, title, path)
+        return
+    n = len(numbers)
+    configs = [measured[i : i + n] for i in range(0, len(measured), n)]
+    lines = [(group[0].candidate.config.name, _spreads(group)) for group in configs]
+    plots.draw_scaling(variations[0].key, numbers, lines, "time of an epoch", path)
+
+
+def _numbers(variations: Sequence[Variation]) -> list[float] | None:
+    """Values of the one key that varies, where they suit a logarithmic axis."""
+    if len(variations) != 1:
+        return None
+    values = [override.value for override in variations[0].overrides]
+    numbers = [float(v) for v in values if isinstance(v, int | float) and v is not True and v > 0]
+    return numbers if len(numbers) == len(values) >= _FEWEST_FOR_A_LINE else None
+
+
+def _spreads(measured: Sequence[Measured]) -> dict[str, list[Spread]]:
+    """Times of an epoch in seconds, by side."""
+    from rnnbench.bench import SIDES
+    from rnnbench.plots import Spread
+
+    return {
+        SIDES[side]: [
+            Spread(e.low, e.median, e.high)
+            for e in (m.metrics[side]["epoch_seconds"] for m in measured)
+        ]
+        for side in measured[0].metrics
     }

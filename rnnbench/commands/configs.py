@@ -1,103 +1,169 @@
-"""`rnnbench configs` and `rnnbench init`: the shipped configs, and a copy of one."""
+"""`rnnbench configs`, `init`, `validate`, `diff` and `schema`: config files."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Exit
 
-from rnnbench.commands.arguments import Json
-from rnnbench.commands.completion import complete_shipped
-from rnnbench.commands.console import new_table, print_json, print_note, print_result, print_table
+from rnnbench.commands import arguments, console
 from rnnbench.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from rnnbench.config import RunConfig
+    from rnnbench.config.diagnostics import Diagnostic
+    from rnnbench.config.load import Override
 
 
-def configs(json: Json = False) -> None:
-    """List the shipped configs: dataset, cells, parameters, and what a full run measured."""
-    from rnnbench.shipped import shipped_configs
+def configs(json: arguments.Json = False) -> None:
+    """List the shipped configs: dataset, recurrent layers, parameters, and measured results."""
+    from rnnbench.config.load import shipped_configs
 
-    rows = [_describe(name, path) for name, path in shipped_configs().items()]
+    documents = [_describe(name, path) for name, path in shipped_configs().items()]
     if json:
-        print_json(rows)
+        console.print_json(documents)
         return
-    table = new_table()
-    for column in ("name", "dataset", "cells"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("parameters", justify="right")
-    table.add_column("measured", overflow="fold")
-    for row in rows:
-        cells = ", ".join(row["cells"])
-        parameters = f"{row['total_params']:,}"
-        table.add_row(row["name"], row["dataset"] or "", cells, parameters, row["measured"])
-    print_table(table)
+    rows = [
+        (
+            d["name"],
+            d["dataset"] or "",
+            ", ".join(d["cells"]),
+            f"{d['total_params']:,}",
+            d["measured"],
+        )
+        for d in documents
+    ]
+    headings = ["name", "dataset", "layers", "parameters", "measured"]
+    console.print_rows(headings, rows, numeric=("parameters",), wrap=("measured",))
+
+
+def _describe(name: str, path: Path) -> dict[str, Any]:
+    from rnnbench.config import RunConfig, load_config
+    from rnnbench.config.load import read_header
+    from rnnbench.model import count_params
+
+    config = load_config(path)
+    recurrent = [layer.recurrent_layer() for layer in config.model.layers]
+    return {
+        "name": name,
+        "file": str(path),
+        "dataset": config.dataset.type if isinstance(config, RunConfig) else None,
+        "cells": [f"{layer.type} {layer.units}" for layer in recurrent if layer is not None],
+        "total_params": count_params(config.model),
+        "measured": read_header(path)[1],
+    }
 
 
 def init(
     name: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="NAME",
             help="A shipped config; `rnnbench configs` lists them.",
-            autocompletion=complete_shipped,
+            autocompletion=arguments.complete_shipped,
         ),
     ],
     file: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[FILE]", help="Where to. Default: NAME.yaml here.", show_default=False
-        ),
+        Argument(metavar="[FILE]", help="Where to. Default: NAME.yaml here.", show_default=False),
     ] = None,
 ) -> None:
     """Write a shipped config to a file, comments included, as the start of your own."""
-    from rnnbench.config.messages import closest
-    from rnnbench.shipped import find_shipped, read_command, shipped_configs
+    from rnnbench.config.diagnostics import closest
+    from rnnbench.config.load import find_shipped, read_header, shipped_configs
 
     path = find_shipped(name)
     if path is None:
         names = list(shipped_configs())
-        meant = closest(name, names)
-        hint = f"\n  did you mean {meant}?" if meant else ""
+        suggestion = closest(name, names)
+        hint = f"\n  did you mean {suggestion}?" if suggestion else ""
         raise ConfigError(f"{name!r} is no shipped config; those are {', '.join(names)}{hint}")
     target = file or Path(path.name)
-    text = path.read_text(encoding="utf-8")
     try:
         with target.open("x", encoding="utf-8") as stream:
-            stream.write(text)
+            stream.write(path.read_text(encoding="utf-8"))
     except FileExistsError:
         raise InputError(
-            f"{target}: is there already, and has not been changed. Name another file: "
-            f"rnnbench init {name} FILE"
+            f"{target}: already exists; use another file: rnnbench init {name} FILE"
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{target}: cannot be written: {reason}") from error
-    print_result(str(target))
-    print_note(f"next: rnnbench {read_command(path)} {shlex.quote(str(target))}")
+    print(target)
+    console.note(f"next: rnnbench {read_header(path)[0]} {shlex.quote(str(target))}")
     if target.stem != path.stem:
-        print_note(f"its runs are named {path.stem} until you change `name`")
+        console.note(f"its runs are named {path.stem} until you change `name`")
 
 
-def _describe(name: str, path: Path) -> dict[str, Any]:
-    from rnnbench.config import load_config
-    from rnnbench.shipped import read_measured
+def validate(
+    configs: arguments.Configs,
+    set_: arguments.Settings = None,
+    strict: arguments.Strict = False,
+    json: arguments.Json = False,
+) -> None:
+    """Show all errors and warnings of configs, without TensorFlow."""
+    from rnnbench.config.diagnostics import printable, render
+    from rnnbench.config.load import find_config
 
-    config = load_config(path)
-    return {
-        "name": name,
-        "file": str(path),
-        "dataset": config.dataset.type if config.dataset else None,
-        "cells": _cells(config),
-        "total_params": config.model.count_params(),
-        "measured": read_measured(path),
-    }
+    overrides = arguments.make_overrides(set_)
+    checked = {path: _check(path, overrides) for path in map(find_config, configs)}
+    if json:
+        console.print_json([d.to_json() for pair in checked.values() for ds in pair for d in ds])
+    else:
+        for path, (errors, warnings) in checked.items():
+            for diagnostic in (*errors, *warnings):
+                print(render([diagnostic]))
+            counts = [console.count(len(errors), "error") if errors else "valid"]
+            counts += [console.count(len(warnings), "warning")] if warnings else []
+            print(f"{printable(str(path))}: {', '.join(counts)}")
+    if any(errors or (strict and warnings) for errors, warnings in checked.values()):
+        raise Exit(ConfigError.exit_code)
 
 
-def _cells(config: RunConfig) -> list[str]:
-    """The recurrent layers with their units, from the input up, such as `lstm 32`."""
-    found = (layer.recurrent_layer() for layer in config.model.layers)
-    return [f"{recurrent.type} {recurrent.units}" for recurrent in found if recurrent is not None]
+def _check(path: Path, overrides: Sequence[Override]) -> tuple[list[Diagnostic], list[Diagnostic]]:
+    """Errors and warnings of a config and of each assignment of its sweep."""
+    from rnnbench.config import RunConfig, check_config
+    from rnnbench.config.candidates import assignments
+    from rnnbench.config.diagnostics import in_order
+
+    checked = [check_config(path, overrides)]
+    config = checked[0].config
+    if isinstance(config, RunConfig) and config.sweep is not None:
+        checked += [check_config(path, [*overrides, *a]) for a in assignments(config.sweep)]
+    errors = in_order(error for each in checked for error in each.errors)
+    return errors, in_order(warning for each in checked for warning in each.warnings)
+
+
+def diff(
+    a: arguments.ConfigOrRun,
+    b: arguments.ConfigOrRun,
+    *,
+    output: arguments.Output,
+    json: arguments.Json = False,
+) -> None:
+    """Show what differs between two configs or runs, key by key, every default filled in."""
+    from rnnbench.config.load import diff_configs, format_value
+
+    paths = [arguments.find_config_or_run(name, output) for name in (a, b)]
+    found = diff_configs(*map(arguments.load_config_or_run, paths))
+    sides = [({"a": d.a} if d.in_a else {}) | ({"b": d.b} if d.in_b else {}) for d in found]
+    if json:
+        console.print_json([{"key": d.key} | side for d, side in zip(found, sides, strict=True)])
+    elif not found:
+        print(f"{paths[0]} and {paths[1]} say the same")
+    else:
+        headings = ["key", *map(str, paths)]
+        rows = [
+            (d.key, *(format_value(side[name]) if name in side else "—" for name in "ab"))
+            for d, side in zip(found, sides, strict=True)
+        ]
+        console.print_rows(headings, rows, wrap=headings[1:])
+
+
+def schema() -> None:
+    """Print the JSON Schema of configs, for editors and other programs."""
+    from rnnbench.config.load import json_schema
+
+    console.print_json(json_schema())

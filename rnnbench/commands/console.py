@@ -1,71 +1,281 @@
-"""Where commands print: results on stdout, everything else on stderr."""
+"""Printing of results on stdout and of everything else on stderr; progress of long work."""
 
 from __future__ import annotations
 
 import json
 import math
 import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from rnnbench.tables import Table
+from rnnbench.training import Progress, epoch_line
 
-    from rich.table import Table
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.progress import Progress as Bar
+
+    from rnnbench.lookup import TrialStatus
+    from rnnbench.sweep.plan import Trial
+    from rnnbench.sweep.runner import TrialProgress
 
 # rich reads the width of the terminal; where there is none, a table must not be folded.
 _WIDE = 200
+_BAR_SECONDS = 0.1  # between two refreshes
+_TRIALS_SECONDS = 1.0
+_LINES_AROUND = 6  # heading, rules and caption of a table
 
 
-def print_result(text: str) -> None:
-    """Text on stdout, as it is."""
-    print(text)
+def note(text: str) -> None:
+    """Print a line on stderr."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def print_json(value: object) -> None:
-    """One JSON document on stdout; a number that is not finite is null there."""
+    """Print one JSON document on stdout; a number that is not finite is null there."""
     print(json.dumps(_finite(value), indent=2, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def written_figures(figures: Mapping[str, float]) -> str:
-    """A loss and metrics on one line."""
-    return "  ".join(f"{name} {float(value):.4f}" for name, value in figures.items())
-
-
-def new_table() -> Table:
-    """An empty table in the style of all of them."""
-    from rich import box
-    from rich.table import Table
-
-    return Table(box=box.SIMPLE_HEAD)
-
-
-def width() -> int:
-    """How many characters a line of a table on stdout may have."""
-    from rich.console import Console
-
-    return Console().width if sys.stdout.isatty() else _WIDE
-
-
 def print_table(table: Table) -> None:
-    """A table on stdout."""
+    """Print a table on stdout, in parts as wide as the terminal."""
     from rich.console import Console
 
-    Console(width=width()).print(table)
+    width = Console().width if sys.stdout.isatty() else _WIDE
+    for part in table.split(width):
+        Console(width=width).print(part.to_rich())
 
 
-def print_note(text: str) -> None:
-    """A line on stderr."""
-    print(text, file=sys.stderr, flush=True)
+def print_rows(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numeric: Iterable[str] = (),
+    wrap: Iterable[str] = (),
+    keys: int = 1,
+) -> None:
+    """Print rows of texts as a table; the arguments are those of `Table.from_rows`."""
+    print_table(Table.from_rows(headings, rows, numeric=numeric, wrap=wrap, keys=keys))
 
 
-def on_terminal() -> bool:
-    """Whether a person watches stderr."""
-    return sys.stderr.isatty()
+def format_metrics(metrics: Mapping[str, float]) -> str:
+    """Loss and metrics on one line."""
+    return "  ".join(f"{name} {float(value):.4f}" for name, value in metrics.items())
+
+
+def format_seconds(seconds: float) -> str:
+    """A time to wait, such as 1 h 05 min."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def count(number: int, word: str) -> str:
+    """Number of things in words, such as 2 trials."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def typed_command() -> list[str]:
+    """What the user typed, for the manifest of a run."""
+    return ["rnnbench", *sys.argv[1:]]
+
+
+def load_tensorflow(progress: Progress) -> None:
+    """Load TensorFlow, which takes seconds."""
+    from rnnbench import tensorflow
+
+    progress.message("loading TensorFlow")
+    tensorflow.load()
+
+
+def choose_progress(*, quiet: bool, jobs: int | None = None) -> Progress:
+    """Progress that fits: silent, on a terminal, or line by line.
+
+    Args:
+        quiet: Whether to show nothing.
+        jobs: Number of trials at a time; None where a cluster decides.
+    """
+    if quiet:
+        return Progress()
+    return TerminalProgress(jobs) if sys.stderr.isatty() else LineProgress()
+
+
+class LineProgress(Progress):
+    """A line on stderr for each message, epoch and change of a trial."""
+
+    def __init__(self) -> None:
+        self._statuses: dict[Trial, str] = {}
+        self._lines: dict[Trial, str] = {}
+        self._updated = 0.0
+
+    def message(self, text: str) -> None:
+        note(text)
+
+    def begin(self, epochs: int, steps_per_epoch: int) -> None:
+        self._epochs = epochs
+        note(f"training: {epochs} epochs of {steps_per_epoch} steps")
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        note(epoch_line(row, self._epochs))
+
+    def trials(self, statuses: Mapping[Trial, TrialStatus]) -> None:
+        changed = any(self._statuses.get(t) not in (None, s.status) for t, s in statuses.items())
+        if not changed and time.monotonic() - self._updated < _TRIALS_SECONDS:
+            return
+        self._updated = time.monotonic()
+        finished = sum(status.status == "finished" for status in statuses.values())
+        for trial, status in statuses.items():
+            before = self._statuses.get(trial)
+            self._statuses[trial] = status.status
+            # What had ended before this sweep was continued is no news.
+            has_ended = status.status not in ("waiting", "running")
+            if status.status == "waiting" or (has_ended and before in (None, status.status)):
+                continue
+            _, _, word, epoch, metric, _ = _trial_row(trial, status, _read_progress(trial, status))
+            line = f"{word}, epoch {epoch}{', ' if metric else ''}{metric}"
+            if self._lines.get(trial) != line:
+                self._lines[trial] = line
+                note(f"[{finished} of {len(statuses)}] {trial.label}: {line}")
+
+
+class TerminalProgress(Progress):
+    """A bar of the training with a line for each epoch, or a table of trials, on a terminal.
+
+    Args:
+        jobs: Number of trials at a time; None where a cluster decides.
+    """
+
+    wants_steps = True
+
+    def __init__(self, jobs: int | None = None) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True)
+        self._jobs = jobs
+        self._bar: Bar | None = None
+        self._live: Live | None = None
+        self._updated = 0.0
+
+    def message(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False)
+
+    def begin(self, epochs: int, steps_per_epoch: int) -> None:
+        from rich import progress
+
+        self._epochs, self._steps = epochs, steps_per_epoch
+        self._bar = progress.Progress(
+            "epoch {task.fields[epoch]}",
+            progress.BarColumn(bar_width=None),
+            "{task.fields[metrics]}",
+            "{task.fields[speed]}",
+            progress.TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        total = epochs * steps_per_epoch
+        self._task = self._bar.add_task("", total=total, epoch=f"1/{epochs}", metrics="", speed="")
+        self._bar.start()
+
+    def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
+        now = time.monotonic()
+        if step == 1:
+            # Speed is counted from here: without the compilation of the first step and validation.
+            self._first_step = now
+        if self._bar is None or now - self._updated < _BAR_SECONDS:
+            return
+        self._updated = now
+        speed = f"{1000 * (now - self._first_step) / (step - 1):.0f} ms/step" if step > 1 else ""
+        self._bar.update(
+            self._task,
+            completed=(epoch - 1) * self._steps + step,
+            epoch=f"{epoch}/{self._epochs}",
+            metrics=format_metrics(logs),
+            speed=speed,
+        )
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        self.message(epoch_line(row, self._epochs))
+
+    def trials(self, statuses: Mapping[Trial, TrialStatus]) -> None:
+        from rich.live import Live
+
+        if self._live is None:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        if time.monotonic() - self._updated >= _TRIALS_SECONDS:
+            self._updated = time.monotonic()
+            table = trials_table(statuses, self._jobs, self._console.height - _LINES_AROUND)
+            self._live.update(table.to_rich(), refresh=True)
+
+    def end(self) -> None:
+        for display in (self._bar, self._live):
+            if display is not None:
+                display.stop()
+
+
+def trials_table(statuses: Mapping[Trial, TrialStatus], jobs: int | None, height: int) -> Table:
+    """Table of trials: status, epoch, metric and the time that is left.
+
+    Args:
+        statuses: Status of each trial.
+        jobs: Number of trials at a time; None where a cluster decides.
+        height: Number of rows that there is room for: trials under way are shown before others.
+    """
+    trials = [(trial, status, _read_progress(trial, status)) for trial, status in statuses.items()]
+    order = ("running", "failed", "interrupted", "waiting", "finished")
+    ranked = sorted(range(len(trials)), key=lambda i: order.index(trials[i][1].status))
+    finished = sum(status.status == "finished" for status in statuses.values())
+    return Table.from_rows(
+        ["trial", "seed", "status", "epoch", "metric", "left"],
+        [_trial_row(*trials[i]) for i in sorted(ranked[: max(1, height)])],
+        f"{finished} of {len(trials)} finished{_time_left(trials, jobs)}",
+        numeric=("seed", "epoch", "left"),
+        wrap=("trial",),
+    )
+
+
+def _read_progress(trial: Trial, status: TrialStatus) -> TrialProgress:
+    from rnnbench.sweep.runner import read_progress
+
+    return read_progress(trial, status.run)
+
+
+def _trial_row(trial: Trial, status: TrialStatus, progress: TrialProgress) -> tuple[str, ...]:
+    left = progress.seconds_left if status.status == "running" else None
+    return (
+        trial.name,
+        str(trial.seed),
+        status.status,
+        "" if status.status == "waiting" else f"{progress.epochs}/{trial.epochs}",
+        "" if progress.value is None else f"{progress.metric} {progress.value:.4f}",
+        "" if left is None else format_seconds(left),
+    )
+
+
+def _time_left(trials: Sequence[tuple[Trial, TrialStatus, TrialProgress]], jobs: int | None) -> str:
+    """Most that the rest will take, by the epochs that are done; empty without any."""
+    seconds: dict[str, list[float]] = {}
+    for trial, _, progress in trials:
+        if progress.seconds_per_epoch is not None:
+            seconds.setdefault(trial.name, []).append(progress.seconds_per_epoch)
+    if not seconds:
+        return ""
+    means = {name: mean(values) for name, values in seconds.items()}
+    other = mean(means.values())
+    left = sum(
+        (trial.epochs - progress.epochs) * means.get(trial.name, other)
+        for trial, status, progress in trials
+        if status.status in ("waiting", "running")
+    )
+    running = sum(status.status == "running" for _, status, _ in trials)
+    return f", at most {format_seconds(left / (jobs or max(1, running)))} left" if left else ""

@@ -1,22 +1,21 @@
-"""`rnnbench data`: the datasets' files, and what is in a dataset as a config reads it."""
+"""`rnnbench data`: files of the datasets, and what is in a dataset as a config reads it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
-from rnnbench.commands.arguments import ConfigOrRun, Json, Output, find_config_or_run
-from rnnbench.commands.completion import complete_dataset
-from rnnbench.commands.console import new_table, print_json, print_note, print_result, print_table
-from rnnbench.commands.pictures import reserve_picture
+from rnnbench.commands import arguments, console
 from rnnbench.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from rnnbench.data.cache import CachedFile
-    from rnnbench.data.inspection import Inspection, SplitInspection
+    from rnnbench.data.stats import Inspection, SplitInspection
 
 _SHOWN_CLASSES = 10
 _SHOWN_WORDS = 40
@@ -25,84 +24,105 @@ app = typer.Typer(name="data", help="Look after datasets.", no_args_is_help=True
 
 
 @app.command(name="list")
-def list_files(json: Json = False) -> None:
+def list_files(json: arguments.Json = False) -> None:
     """List the datasets' files: whether they are cached, where, their size and hash.
 
-    The last line is about what later starts map into memory instead of reading these again.
+    The last line is about the arrays that later starts map into memory instead of reading files.
     """
-    from rnnbench.data import DATASETS, settings_of
-    from rnnbench.data.mapped import mapped_directory
+    from rnnbench.data import DATASETS
+    from rnnbench.data.cache import arrays_directory
 
-    rows = [_describe(name, file) for name in DATASETS for file in settings_of(name).files()]
+    rows = [_describe(name, file) for name, kind in DATASETS.items() for file in kind.files()]
     if json:
-        print_json(rows)
+        console.print_json(rows)
         return
-    table = new_table()
-    for column in ("dataset", "file", "status"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("MB", justify="right", no_wrap=True)
-    table.add_column("sha256", no_wrap=True)
-    table.add_column("path", overflow="fold")
-    for row in rows:
-        size = "" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f}"
-        digest = (row["sha256"] or "")[:12]
-        table.add_row(row["dataset"], row["file"], row["status"], size, digest, row["path"])
-    print_table(table)
-    kept = sum(row["encoded_bytes"] or 0 for row in rows)
-    print_result(f"encoded: {kept / 1e6:.1f} MB in {mapped_directory()}")
+    table = [
+        (
+            *(row["dataset"], row["file"], row["status"]),
+            "" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f}",
+            *((row["sha256"] or "")[:12], row["path"]),
+        )
+        for row in rows
+    ]
+    headings = ["dataset", "file", "status", "MB", "sha256", "path"]
+    console.print_rows(headings, table, numeric=("MB",), wrap=("path",))
+    encoded = sum(row["encoded_bytes"] or 0 for row in rows)
+    print(f"encoded: {encoded / 1e6:.1f} MB in {arrays_directory()}")
+
+
+def _describe(dataset: str, file: CachedFile) -> dict[str, Any]:
+    from rnnbench.data.cache import arrays_path, cached_path, read_sha256
+
+    path, encoded = cached_path(file), arrays_path(file)
+    exists = os.path.isfile(path)
+    digest = read_sha256(path) if exists else None
+    return {
+        "dataset": dataset,
+        "file": file.name,
+        "status": "missing" if not exists else "cached" if digest == file.sha256 else "damaged",
+        "path": str(path),
+        "bytes": path.stat().st_size if exists else None,
+        "sha256": digest,
+        "url": file.url,
+        "encoded_path": str(encoded),
+        "encoded_bytes": encoded.stat().st_size if os.path.isfile(encoded) else None,
+    }
 
 
 @app.command()
 def fetch(
     datasets: Annotated[
         list[str],
-        typer.Argument(
-            metavar="DATASET…", help="Such as imdb reuters.", autocompletion=complete_dataset
+        Argument(
+            metavar="DATASET…",
+            help="Such as imdb reuters.",
+            autocompletion=arguments.complete_dataset,
         ),
     ],
 ) -> None:
     """Download the files of datasets that are not cached yet, and check the hashes of all."""
-    from rnnbench.config.messages import closest
-    from rnnbench.data import DATASETS, settings_of
+    from rnnbench.config.diagnostics import closest
+    from rnnbench.data import DATASETS
     from rnnbench.data.cache import cached_path, locate
 
-    known = [name for name in DATASETS if settings_of(name).files()]
+    known = {name: kind.files() for name, kind in DATASETS.items() if kind.files()}
     for name in datasets:
         if name not in known:
-            meant = closest(name, known)
-            hint = f". Did you mean {meant}?" if meant else ""
+            suggestion = closest(name, known)
+            hint = f". Did you mean {suggestion}?" if suggestion else ""
             raise DataError(f"received {name!r}; datasets with files are {', '.join(known)}{hint}")
-    for name in datasets:
-        for file in settings_of(name).files():
-            if not cached_path(file).exists():
-                print_note(f"downloading {file.name}")
-            print_result(f"{locate(file)}")
+    for file in (file for name in datasets for file in known[name]):
+        if not cached_path(file).exists():
+            console.note(f"downloading {file.name}")
+        print(str(locate(file)))
 
 
 @app.command()
 def inspect(
-    config: ConfigOrRun,
+    config: arguments.ConfigOrRun,
+    *,
     examples: Annotated[
-        int, typer.Option(min=0, metavar="N", help="How many training samples to show.")
+        int, Option(min=0, metavar="N", help="Number of training samples to show.")
     ] = 3,
     histogram: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw the lengths to a PNG, SVG or PDF."),
+        Option(metavar="FILE", help="Draw the lengths to a PNG, SVG or PDF."),
     ] = None,
-    output: Output = None,
-    json: Json = False,
+    output: arguments.Output,
+    json: arguments.Json = False,
 ) -> None:
-    """Read a config's dataset: balance, lengths, padding, unknown words, doubles, examples."""
-    from rnnbench.config import load_config
+    """Read a config's dataset: classes, lengths, padding, unknown words, duplicates, examples."""
+    from rnnbench.config import RunConfig
+    from rnnbench.data.stats import inspect_dataset
+    from rnnbench.run import PLOT_SUFFIXES, reserve
 
-    path = find_config_or_run(config, output)
-    dataset = load_config(path).dataset
-    if dataset is None:
+    path = arguments.find_config_or_run(config, output)
+    loaded = arguments.load_config_or_run(path)
+    if not isinstance(loaded, RunConfig):
         raise ConfigError(f"{path}: dataset is missing: this is a model alone")
-    with reserve_picture("--histogram", histogram):
-        from rnnbench.data.inspection import inspect_dataset
-
-        print_note(f"reading {dataset.type}")
+    dataset = loaded.dataset
+    with reserve("--histogram", histogram, suffixes=PLOT_SUFFIXES):
+        console.note(f"reading {dataset.type}")
         found = inspect_dataset(dataset, examples)
         maxlen = dataset.info().input_shape[0]
         if histogram is not None:
@@ -111,94 +131,21 @@ def inspect(
             lengths = {name: split.lengths.tolist() for name, split in found.splits.items()}
             plots.draw_lengths(lengths, maxlen, f"{dataset.type}: lengths", histogram)
     if json:
-        print_json(_as_json(dataset.type, maxlen, found))
+        console.print_json({"dataset": dataset.type, "maxlen": maxlen} | found.to_json())
     else:
-        _print(dataset.type, maxlen, found)
+        print(f"{dataset.type}, padded or cut to {maxlen} steps")
+        _print(found)
 
 
-def _describe(dataset: str, file: CachedFile) -> dict[str, Any]:
-    from rnnbench.data.cache import cached_path, read_sha256
-    from rnnbench.data.mapped import mapped_path
-
-    path, encoded = cached_path(file), mapped_path(file)
-    there = os.path.isfile(path)
-    digest = read_sha256(path) if there else None
-    status = "missing" if not there else "cached" if digest == file.sha256 else "damaged"
-    return {
-        "dataset": dataset,
-        "file": file.name,
-        "status": status,
-        "path": str(path),
-        "bytes": path.stat().st_size if there else None,
-        "sha256": digest,
-        "url": file.url,
-        "encoded_path": str(encoded),
-        "encoded_bytes": encoded.stat().st_size if os.path.isfile(encoded) else None,
-    }
-
-
-def _as_json(dataset: str, maxlen: int, found: Inspection) -> dict[str, Any]:
-    return {
-        "dataset": dataset,
-        "maxlen": maxlen,
-        "splits": {
-            name: {
-                "samples": split.samples,
-                "classes": split.classes,
-                "targets": split.targets,
-                "length_percentiles": {str(p): v for p, v in split.length_percentiles().items()},
-                "padding_share": split.padding_share,
-                "truncated_share": split.truncated_share,
-                "lost_share": split.lost_share,
-                "oov_rate": split.oov_rate,
-            }
-            for name, split in found.splits.items()
-        },
-        "overlaps": [
-            {"split": second, "also_in": first, "samples": samples}
-            for (first, second), samples in found.overlaps.items()
-        ],
-        "examples": [{"target": e.target, "seen": list(e.seen)} for e in found.examples],
-    }
-
-
-def _print(dataset: str, maxlen: int, found: Inspection) -> None:
-    from rnnbench.data.inspection import PERCENTILES
-
-    print_result(f"{dataset}, padded or cut to {maxlen} steps")
-    table = new_table()
-    table.add_column("")
-    rows: dict[str, list[str]] = {}
-
-    def add(name: str, values: list[str]) -> None:
-        if any(values):
-            rows[name] = values
-
-    splits = list(found.splits.values())
-    for split in found.splits:
-        table.add_column(split, justify="right")
-    add("samples", [f"{s.samples:,}" for s in splits])
-    for percentile in PERCENTILES:
-        what = {0: "shortest", 50: "median length", 100: "longest"}.get(
-            percentile, f"{percentile}% are at most"
-        )
-        add(what, [f"{s.length_percentiles()[percentile]:,}" for s in splits])
-    add("padding", [f"{s.padding_share:.1%}" for s in splits])
-    add("samples cut", [f"{s.truncated_share:.1%}" for s in splits])
-    add("steps cut off", [f"{s.lost_share:.1%}" for s in splits])
-    add("out of vocabulary", ["" if s.oov_rate is None else f"{s.oov_rate:.1%}" for s in splits])
-    add("targets", [_range(s) for s in splits])
-    for label in _frequent(splits):
-        add(f"class {label}", [_share(s, label) for s in splits])
-    for row, values in rows.items():
-        table.add_row(row, *values)
-    print_table(table)
-    hidden = len(splits[0].classes or ()) - _SHOWN_CLASSES
+def _print(found: Inspection) -> None:
+    rows = [(name, *texts) for name, texts in _rows(list(found.splits.values())) if any(texts)]
+    console.print_rows(["", *found.splits], rows, numeric=found.splits)
+    hidden = len(found.splits["train"].classes or ()) - _SHOWN_CLASSES
     if hidden > 0:
-        print_result(f"and {hidden} smaller classes; --json has them all")
-    for (first, second), samples in found.overlaps.items():
+        print(f"and {hidden} smaller classes; --json has them all")
+    for (first, second), samples in found.duplicates.items():
         share = samples / found.splits[second].samples
-        print_result(
+        print(
             f"{samples:,} of the {second} samples ({share:.2%}) are, as the model sees them, in "
             f"{first} too"
         )
@@ -206,24 +153,27 @@ def _print(dataset: str, maxlen: int, found: Inspection) -> None:
         if isinstance(example.target, str):
             cut = " …" if len(example.seen) > _SHOWN_WORDS else ""
             words = " ".join(str(word) for word in example.seen[:_SHOWN_WORDS])
-            print_result(f"\n{example.target}: {words}{cut}")
+            print(f"\n{example.target}: {words}{cut}")
         else:
             numbers = ", ".join(f"{value:g}" for value in example.seen)
-            print_result(f"\n[{numbers}] -> {example.target:g}")
+            print(f"\n[{numbers}] -> {example.target:g}")
 
 
-def _range(split: SplitInspection) -> str:
-    if split.targets is None:
-        return ""
-    return f"{split.targets['min']:g} to {split.targets['max']:g}"
-
-
-def _frequent(splits: list[SplitInspection]) -> list[str]:
-    """The classes with the most training samples."""
+def _rows(splits: list[SplitInspection]) -> Iterator[tuple[str, list[str]]]:
+    """Name of each row and its text for each split; empty where a split has no such value."""
+    names = {0: "shortest", 50: "median length", 100: "longest"}
+    yield "samples", [f"{s.samples:,}" for s in splits]
+    for percentile in splits[0].length_percentiles():
+        name = names.get(percentile, f"{percentile}% are at most")
+        yield name, [f"{s.length_percentiles()[percentile]:,}" for s in splits]
+    yield "padding", [f"{s.padding_share:.1%}" for s in splits]
+    yield "samples cut", [f"{s.truncated_share:.1%}" for s in splits]
+    yield "steps cut off", [f"{s.lost_share:.1%}" for s in splits]
+    yield "out of vocabulary", ["" if s.oov_rate is None else f"{s.oov_rate:.1%}" for s in splits]
+    targets = [s.targets for s in splits]
+    yield "targets", [f"{t['min']:g} to {t['max']:g}" if t else "" for t in targets]
     classes = splits[0].classes or {}
-    return sorted(classes, key=lambda name: -classes[name])[:_SHOWN_CLASSES]
-
-
-def _share(split: SplitInspection, name: str) -> str:
-    number = (split.classes or {})[name]
-    return f"{number:,} ({number / split.samples:.1%})"
+    for label in sorted(classes, key=lambda name: -classes[name])[:_SHOWN_CLASSES]:
+        numbers = [(s.classes or {})[label] for s in splits]
+        shares = zip(numbers, splits, strict=True)
+        yield f"class {label}", [f"{number:,} ({number / s.samples:.1%})" for number, s in shares]

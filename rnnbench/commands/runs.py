@@ -1,172 +1,95 @@
-"""`rnnbench runs` and `rnnbench show`: what runs there are, and one of them on a page."""
+"""`rnnbench runs`, `show`, `compare`, `report` and `reproduce`: runs that have been trained."""
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from typer import Argument, Exit, Option
 
-from rnnbench.commands.arguments import Json, Output, Run
-from rnnbench.commands.console import (
-    new_table,
-    print_json,
-    print_result,
-    print_table,
-    written_figures,
-)
+from rnnbench.commands import arguments, console
+from rnnbench.errors import InputError, RnnbenchError
 
 if TYPE_CHECKING:
-    from rnnbench.training.overview import Overview
+    from rnnbench.comparison import Comparison
+    from rnnbench.lookup import RunOverview
 
-
-class Column(StrEnum):
-    """What runs can be sorted by."""
-
-    age = "age"
-    name = "name"
-    status = "status"
-    seed = "seed"
-    epochs = "epochs"
-    best = "best"
-    test = "test"
-    parameters = "parameters"
-    seconds = "seconds"
-
-
-class Status(StrEnum):
-    """How a run can stand."""
-
-    running = "running"
-    finished = "finished"
-    interrupted = "interrupted"
-    failed = "failed"
+# Columns that runs can be sorted by.
+Column = Literal[
+    "age", "name", "status", "seed", "epochs", "best", "test", "parameters", "seconds"
+]  # fmt: skip
 
 
 def runs(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             metavar="[NAME]…",
             help="Names of configs or sweeps. Default: all.",
             show_default=False,
         ),
     ] = None,
-    status: Annotated[Status | None, typer.Option(help="Only runs that stand so.")] = None,
-    sort: Annotated[Column, typer.Option(help="Smallest, or newest, first.")] = Column.age,
-    reverse: Annotated[bool, typer.Option("--reverse", help="Largest, or oldest, first.")] = False,
-    output: Output = None,
-    json: Json = False,
+    *,
+    status: Annotated[
+        Literal["running", "finished", "interrupted", "failed"] | None,
+        Option(help="Only runs with this status."),
+    ] = None,
+    sort: Annotated[Column, Option(help="Smallest, or newest, first.")] = "age",
+    reverse: Annotated[bool, Option("--reverse", help="Largest, or oldest, first.")] = False,
+    output: arguments.Output,
+    json: arguments.Json = False,
 ) -> None:
     """List runs: status, seed, epochs, best and test metric, parameters, seconds, age."""
-    from rnnbench import rundir
-    from rnnbench.training.overview import read_overview
+    from rnnbench.lookup import all_runs, read_overview
 
-    output = output or rundir.default_output()
-    named = [
-        run
-        for run in rundir.all_runs(output)
+    found = [
+        read_overview(run)
+        for run in all_runs(output)
         if not names or not set(names).isdisjoint(run.path.parent.relative_to(output).parts)
     ]
-    found = [read_overview(run) for run in named]
-    chosen = [run for run in found if status is None or run.status == status.value]
-    chosen.sort(key=lambda run: _key(run, sort), reverse=reverse)
+    chosen = [run for run in found if status is None or run.status == status]
+    chosen.sort(key=lambda run: _sort_key(run, sort), reverse=reverse)
     if json:
-        print_json([run.as_json() for run in chosen])
+        console.print_json([run.to_json() for run in chosen])
         return
     if not chosen:
-        print_result(f"no such runs in {output}/")
+        print(f"no such runs in {output}/")
         return
-    table = new_table()
-    table.add_column("run", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    for column in ("seed", "epochs", "best", "test", "parameters", "seconds", "age"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for run in chosen:
-        table.add_row(
+    numeric = ["seed", "epochs", "best", "test", "parameters", "seconds", "age"]
+    rows = [
+        (
             str(run.run.path.relative_to(output)),
             run.status,
-            _written(run.seed),
+            "" if run.seed is None else str(run.seed),
             _epochs(run),
-            _figure(run, run.best),
-            _figure(run, run.test),
+            _metric(run, run.best),
+            _metric(run, run.test),
             "" if run.parameters is None else f"{run.parameters:,}",
             "" if run.seconds is None else f"{run.seconds:.0f}",
-            _age(run.age),
+            _format_age(run.age),
         )
-    print_table(table)
+        for run in chosen
+    ]
+    console.print_rows(["run", "status", *numeric], rows, numeric=numeric)
 
 
-def show(run: Run, output: Output = None, json: Json = False) -> None:
-    """Show one run on a page: figures, files, and the commands that go on from it."""
-    from rnnbench import rundir
-    from rnnbench.training.overview import read_overview
-
-    found = rundir.find(run, output or rundir.default_output())
-    overview = read_overview(found)
-    pictures = sorted(str(path) for path in found.path.glob("*.png"))
-    metrics = found.read_metrics()
-    manifest = found.read_manifest()
-    commands = _commands(overview)
-    if json:
-        print_json(
-            overview.as_json()
-            | {"metrics": metrics, "plots": pictures, "manifest": manifest, "commands": commands}
-        )
-        return
-    print_result(f"{found.path}")
-    print_result(f"status      {overview.status}, epoch {_epochs(overview)}, seed {overview.seed}")
-    if overview.best is not None:
-        print_result(
-            f"best        {_figure(overview, overview.best)} in epoch {overview.best_epoch}"
-        )
-    for split, figures in metrics.items():
-        print_result(f"{split:<10}  {written_figures(figures)}")
-    if overview.parameters is not None:
-        print_result(f"parameters  {overview.parameters:,}")
-    print_result(f"started     {manifest.get('started')}, {_age(overview.age)} ago")
-    versions = ", ".join(f"{k} {v}" for k, v in (manifest.get("versions") or {}).items())
-    print_result(f"with        {versions}; {manifest.get('device')}")
-    if "error" in manifest:
-        print_result(f"error       {manifest['error']}")
-    for picture in pictures:
-        print_result(f"picture     {picture}")
-    for what, command in commands.items():
-        print_result(f"{what:<10}  {command}")
-
-
-def _commands(overview: Overview) -> dict[str, str]:
-    path = overview.run.path
-    commands = {}
-    if overview.status in ("interrupted", "failed"):
-        commands["resume"] = f"rnnbench train --resume {path}"
-    if overview.run.model.exists() or overview.run.has_state():
-        text = overview.run.vocabulary.exists()
-        given = '--text "…"' if text else "--values …"
-        commands["evaluate"] = f"rnnbench evaluate {path}"
-        commands["predict"] = f"rnnbench predict {path} {given}"
-    return commands
-
-
-def _key(run: Overview, column: Column) -> tuple[bool, float | str]:
-    """What to sort by; what a run does not have comes last."""
-    value = getattr(run, column.value)
+def _sort_key(run: RunOverview, column: Column) -> tuple[bool, float | str]:
+    """What to sort by; a run without it comes last."""
+    value = getattr(run, "completed_epochs" if column == "epochs" else column)
     return (value is None, 0 if value is None else value)
 
 
-def _epochs(run: Overview) -> str:
-    return f"{run.epochs}/{run.wanted_epochs or '?'}"
+def _epochs(run: RunOverview) -> str:
+    return f"{run.completed_epochs}/{run.epochs or '?'}"
 
 
-def _figure(run: Overview, value: float | None) -> str:
+def _metric(run: RunOverview, value: float | None) -> str:
     return "" if value is None else f"{run.metric} {value:.4f}"
 
 
-def _written(value: object) -> str:
-    return "" if value is None else str(value)
-
-
-def _age(seconds: float | None) -> str:
+def _format_age(seconds: float | None) -> str:
     """A length of time in its largest unit."""
     if seconds is None:
         return ""
@@ -174,3 +97,215 @@ def _age(seconds: float | None) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def show(run: arguments.Run, *, output: arguments.Output, json: arguments.Json = False) -> None:
+    """Show one run on a page: metrics, files, and the commands that continue from it."""
+    from rnnbench.lookup import find_run, read_overview
+
+    found = find_run(run, output)
+    overview = read_overview(found)
+    plots = sorted(str(path) for path in found.path.glob("*.png"))
+    metrics, manifest = found.read_metrics(), found.read_manifest()
+    commands = _next_commands(overview)
+    if json:
+        console.print_json(
+            overview.to_json()
+            | {"metrics": metrics, "plots": plots, "manifest": manifest, "commands": commands}
+        )
+        return
+    versions = ", ".join(f"{k} {v}" for k, v in (manifest.get("versions") or {}).items())
+    lines = [("status", f"{overview.status}, epoch {_epochs(overview)}, seed {overview.seed}")]
+    if overview.best is not None:
+        best = f"{_metric(overview, overview.best)} in epoch {overview.best_epoch}"
+        lines.append(("best", best))
+    lines += [(split, console.format_metrics(values)) for split, values in metrics.items()]
+    if overview.parameters is not None:
+        lines += [("parameters", f"{overview.parameters:,}")]
+    lines += [
+        ("started", f"{manifest.get('started')}, {_format_age(overview.age)} ago"),
+        ("with", f"{versions}; {manifest.get('device')}"),
+        *([("error", str(manifest["error"]))] if "error" in manifest else []),
+        *(("plot", plot) for plot in plots),
+        *commands.items(),
+    ]
+    print(str(found.path))
+    for name, text in lines:
+        print(f"{name:<10}  {text}")
+
+
+def _next_commands(overview: RunOverview) -> dict[str, str]:
+    """Commands that continue from a run, by what they do."""
+    run, commands = overview.run, {}
+    if overview.status in ("interrupted", "failed"):
+        commands["resume"] = f"rnnbench train --resume {run.path}"
+    if run.model_file.exists() or run.has_state():
+        inputs = '--text "…"' if run.vocabulary_file.exists() else "--values …"
+        commands["evaluate"] = f"rnnbench evaluate {run.path}"
+        commands["predict"] = f"rnnbench predict {run.path} {inputs}"
+    return commands
+
+
+def compare(
+    runs: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="RUN|SWEEP|GLOB…",
+            help="Run directories; names of sweeps or configs, for all their runs; or patterns, "
+            "such as 'imdb_*'.",
+            show_default=False,
+            autocompletion=arguments.complete_run_or_sweep,
+        ),
+    ] = None,
+    *,
+    metric: Annotated[
+        str | None,
+        Option(metavar="NAME", help="Primary metric, such as test.loss. Default: the first one."),
+    ] = None,
+    interval: Annotated[
+        Literal["t", "bootstrap"],
+        Option(help="Student's, or one that assumes no normal distribution."),
+    ] = "t",
+    different_data: Annotated[
+        bool, Option("--different-data", help="Compare runs of other datasets or splits.")
+    ] = False,
+    plots: Annotated[
+        Path | None, Option(metavar="DIR", help="Draw the plots to a new or empty directory.")
+    ] = None,
+    expect: arguments.Expect = None,
+    junit: arguments.Junit = None,
+    output: arguments.Output,
+    json: arguments.Json = False,
+    csv: Annotated[bool, Option("--csv", help="Print the table as CSV.")] = False,
+    markdown: Annotated[bool, Option("--markdown", help="Print it as Markdown.")] = False,
+    latex: Annotated[bool, Option("--latex", help="Print it as LaTeX.")] = False,
+) -> None:
+    """Compare runs that differ only in their seed with others: means, intervals, differences."""
+    from rnnbench import comparison as library
+    from rnnbench import lookup
+    from rnnbench.run import make_empty_directory
+    from rnnbench.thresholds import Thresholds
+
+    if json + csv + markdown + latex > 1:
+        raise InputError("--json, --csv, --markdown and --latex: received several; allowed: one")
+    if not runs:
+        raise InputError(
+            "RUN is missing: give run directories, names of sweeps or configs, or patterns; "
+            "`rnnbench runs` lists what there is"
+        )
+    thresholds = Thresholds(expect, junit)
+    with thresholds.reporting("compare", " ".join(runs)):
+        found = {run.path.resolve(): run for what in runs for run in lookup.find_runs(what, output)}
+        comparison = library.compare(
+            list(found.values()), metric=metric, interval=interval, different_data=different_data
+        )
+        left_out = (*comparison.left_out, *_not_started(runs, output))
+        comparison = replace(comparison, left_out=left_out)
+        pairs = zip(comparison.groups, comparison.estimates, strict=True)
+        thresholds.check_groups(
+            {group.label: {m: e[m].mean for m in comparison.metrics} for group, e in pairs}
+        )
+        if plots is not None:
+            make_empty_directory("--plots", plots)
+            for path in library.draw_comparison(comparison, plots):
+                console.note(str(path))
+    for reason in comparison.left_out:
+        console.note(f"left out: {reason}")
+    if json:
+        console.print_json(comparison.to_json() | thresholds.to_json())
+    elif csv or markdown or latex:
+        form = "csv" if csv else "markdown" if markdown else "latex"
+        print(getattr(comparison, f"to_{form}")())
+    else:
+        print_comparison(comparison)
+    thresholds.require_passed()
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Print the tables of a comparison, and its differences in words."""
+    for table in comparison.tables():
+        console.print_table(table)
+    for sentence in comparison.sentences():
+        print(sentence)
+
+
+def _not_started(runs: list[str], output: Path) -> Iterator[str]:
+    """Trials of the sweeps among the names that have no run yet."""
+    from rnnbench import lookup
+
+    found = (lookup.find_sweep(what, output) for what in runs)
+    for sweep in dict.fromkeys(sweep for sweep in found if sweep is not None):
+        for name, seed in sweep.trials():
+            if not sweep.runs_of(name, seed):
+                yield f"{sweep.path}: {name} seed {seed}: not started"
+
+
+def report(
+    what: Annotated[
+        str,
+        Argument(
+            metavar="RUN|SWEEP",
+            help="A run's or a sweep's directory, a sweep's name, or a config's name for its "
+            "newest run.",
+            autocompletion=arguments.complete_run_or_sweep,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        Option("-o", "--output", metavar="FILE", help="The file to write."),
+    ] = Path("report.html"),
+) -> None:
+    """Write one HTML file about a run or a sweep: summary, plots, tables, how to repeat it."""
+    from rnnbench.lookup import find_run, find_sweep
+    from rnnbench.report import render_report
+    from rnnbench.run import default_output, is_run, reserve, write_text
+
+    with reserve("--output", output):
+        runs = default_output()
+        sweep = None if is_run(Path(what)) else find_sweep(what, runs)
+        write_text(output, render_report(sweep or find_run(what, runs)))
+    print(str(output))
+
+
+def reproduce(
+    run: arguments.Run,
+    *,
+    output: arguments.Output,
+    json: arguments.Json = False,
+    quiet: arguments.Quiet = False,
+) -> None:
+    """Train a run's config, seed and data again in a new run, and compare both.
+
+    Exit code 1 where history or metrics are not equal to the last bit.
+    """
+    from rnnbench.comparison import compare_repetition
+    from rnnbench.lookup import find_run
+    from rnnbench.run import check_writable
+
+    first = find_run(run, output)
+    config = first.read_config()
+    check_writable(output)
+    progress = console.choose_progress(quiet=quiet)
+    console.load_tensorflow(progress)
+    from rnnbench.training.trainer import train
+
+    second = train(config, output, command=console.typed_command(), progress=progress).run
+    found = compare_repetition(first, second)
+    if json:
+        console.print_json({"first": str(first.path), "second": str(second.path)} | found.to_json())
+    else:
+        print(f"first       {first.path}")
+        print(f"second      {second.path}")
+        for name, (a, b) in found.metrics.items():
+            difference = "equal" if a == b else f"{b:.6g}, {b - a:+.3g}"
+            print(f"{name:<24}  {a:.6g}  {difference}")
+        if found.is_equal:
+            print("history and metrics are equal to the last bit")
+        elif found.first_difference is not None:
+            print(f"the histories differ from epoch {found.first_difference} on")
+        for name, (before, now) in found.environment.items():
+            print(f"differs     {name}: {before} before, {now} now")
+        if not found.environment:
+            print("nothing that is recorded of the environment differs")
+    if not found.is_equal:
+        raise Exit(RnnbenchError.exit_code)

@@ -1,231 +1,186 @@
-"""`rnnbench train`: train a config's model and write a run directory."""
+"""`rnnbench train`, `evaluate` and `predict`: what a model learns, and what it makes of data."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
-from rnnbench.commands.arguments import (
-    Expect,
-    Json,
-    Junit,
-    Limit,
-    Output,
-    Quiet,
-    Settings,
-    Strict,
-    find_config,
-    make_overrides,
-    read_config,
-)
-from rnnbench.commands.completion import complete_config, complete_run
-from rnnbench.commands.console import print_json, print_note, print_result, written_figures
-from rnnbench.commands.gates import Gates
-from rnnbench.commands.layers import layers_as_json, print_layers
-from rnnbench.errors import InputError
+from rnnbench.commands import arguments, console, models
+from rnnbench.errors import DataError, InputError, RunError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rnnbench.config import RunConfig
-    from rnnbench.training.runner import TrainResult
+    from rnnbench.config.load import Override
+    from rnnbench.training.evaluate import Prediction
+
+_SHOWN_PROBABILITIES = 5
 
 
 def train(
     config: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             metavar="CONFIG",
             help="A YAML file, or the name of a shipped config.",
-            autocompletion=complete_config,
+            autocompletion=arguments.complete_config,
             show_default=False,
         ),
     ] = None,
+    *,
     resume: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="RUN",
-            help="Go on with a run where it stopped; with --epochs, train it further.",
-            autocompletion=complete_run,
+            help="Continue a run where it stopped; with --epochs, train it further.",
+            autocompletion=arguments.complete_run,
         ),
     ] = None,
-    output: Output = None,
-    set_: Settings = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of the run.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
-    limit: Limit = None,
-    smoke: Annotated[
-        bool, typer.Option("--smoke", help="Try it out: 64 samples of each split, one epoch.")
-    ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Show what would be trained; write nothing, load nothing."),
-    ] = False,
-    strict: Strict = False,
-    expect: Expect = None,
-    junit: Junit = None,
-    tensorboard: Annotated[
-        bool,
-        typer.Option(
-            "--tensorboard", help="Write the history for TensorBoard too, epoch by epoch."
-        ),
-    ] = False,
-    json: Json = False,
-    quiet: Quiet = False,
+    output: arguments.Output,
+    set_: arguments.Settings = None,
+    seed: Annotated[int | None, Option(help="Seed of the run.")] = None,
+    epochs: arguments.Epochs = None,
+    limit: arguments.Limit = None,
+    smoke: Annotated[bool, Option("--smoke", help="64 samples of each split, one epoch.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Show the plan; write nothing.")] = False,
+    strict: arguments.Strict = False,
+    expect: arguments.Expect = None,
+    junit: arguments.Junit = None,
+    tensorboard: Annotated[bool, Option("--tensorboard", help="Also write event files.")] = False,
+    json: arguments.Json = False,
+    quiet: arguments.Quiet = False,
 ) -> None:
     """Train a config's model, evaluate it and write everything to a new run directory."""
-    from rnnbench import rundir
-    from rnnbench.config.loading import SMOKE
+    from rnnbench import lookup
+    from rnnbench.config import load_run_config
+    from rnnbench.model import require_memory
+    from rnnbench.run import check_writable
+    from rnnbench.thresholds import Thresholds
 
-    gates = Gates(expect, junit)
+    thresholds = Thresholds(expect, junit)
     if tensorboard:
-        from rnnbench.training.events import require_tensorboard
+        from rnnbench.training import require_tensorboard
 
         require_tensorboard()
+    run = None
     if resume is not None:
         if config is not None or set_ or seed is not None or limit is not None or smoke or dry_run:
             raise InputError(
-                "--resume goes on with the run's own config: give no CONFIG, and no option that "
+                "--resume continues with the run's own config: give no CONFIG, and no option that "
                 "changes it but --epochs"
             )
-        _resume(resume, epochs, output, gates, tensorboard=tensorboard, json=json, quiet=quiet)
-        return
-    if config is None:
+        run = lookup.find_run(resume, output)
+        done = len(run.read_history().get("epoch", ()))
+        if epochs is not None and epochs < done:
+            raise InputError(
+                f"--epochs {epochs}: {run.path} has {done} epochs already; allowed: at least {done}"
+            )
+        overrides = arguments.make_overrides((), epochs=epochs)
+        loaded = load_run_config(run.config_file, overrides, upgrade=True)
+    elif config is None:
         raise InputError("CONFIG is missing; or give --resume RUN")
-    if dry_run and junit is not None:
-        raise InputError(f"--junit {junit}: --dry-run writes nothing: give one of both")
-    overrides = make_overrides(set_, seed=seed, epochs=epochs, limit=limit)
-    if smoke:
-        given = {override.key for override in overrides}
-        overrides.extend(override for override in SMOKE if override.key not in given)
-    path = find_config(config)
-    loaded = read_config(path, overrides, strict=strict)
-    _require_computed(gates, loaded)
-    if loaded.sweep is not None:
-        print_note(f"sweep: is for `rnnbench sweep`; this trains {loaded.name} itself")
-        loaded = loaded.model_copy(update={"sweep": None})
+    elif dry_run and junit is not None:
+        raise InputError(f"--junit {junit}: --dry-run writes nothing: give only one of them")
+    else:
+        overrides = arguments.make_overrides(set_, seed=seed, epochs=epochs, limit=limit)
+        loaded = _load(config, overrides, smoke=smoke, strict=strict)
+    metrics = loaded.training.metric_names(validation=False)
+    thresholds.require_computed(loaded.dataset.info().num_examples, metrics)
     if dry_run:
         _show_plan(loaded, json=json)
         return
-    _require_memory(loaded)
-    output = output or rundir.default_output()
-    rundir.check_writable(output)
+    require_memory(loaded)
+    if run is None:
+        check_writable(output)
+    with thresholds.reporting("train", loaded.name):
+        progress = console.choose_progress(quiet=quiet)
+        console.load_tensorflow(progress)
+        from rnnbench.training import trainer
 
-    from rnnbench.commands.progress import prepare_training, typed_command
-
-    with gates.reporting("train", loaded.name):
-        listener = prepare_training(quiet=quiet)
-        from rnnbench.training.runner import train as run_training
-
-        result = run_training(
-            loaded, output, command=typed_command(), listener=listener, tensorboard=tensorboard
-        )
-        gates.check(result.metrics)
-    _show_result(result, gates, json=json)
-
-
-def _resume(
-    run: str,
-    epochs: int | None,
-    output: Path | None,
-    gates: Gates,
-    *,
-    tensorboard: bool,
-    json: bool,
-    quiet: bool,
-) -> None:
-    from rnnbench import rundir
-    from rnnbench.config import load_config
-
-    found = rundir.find(run, output or rundir.default_output())
-    if epochs is not None:
-        done = len(found.read_history())
-        if epochs < done:
-            raise InputError(
-                f"--epochs {epochs}: {found.path} has {done} epochs already; allowed: at least "
-                f"{done}"
+        command = console.typed_command()
+        if run is None:
+            result = trainer.train(
+                loaded, output, command=command, progress=progress, tensorboard=tensorboard
             )
-    config = load_config(found.config, make_overrides((), epochs=epochs))
-    _require_computed(gates, config)
-    _require_memory(config)
-    from rnnbench.commands.progress import prepare_training, typed_command
-
-    with gates.reporting("train", config.name):
-        listener = prepare_training(quiet=quiet)
-        from rnnbench.training.runner import resume as resume_training
-
-        result = resume_training(
-            found, config, command=typed_command(), listener=listener, tensorboard=tensorboard
-        )
-        gates.check(result.metrics)
-    _show_result(result, gates, json=json)
-
-
-def _require_computed(gates: Gates, config: RunConfig) -> None:
-    from rnnbench.config import require_trainable
-
-    dataset, training = require_trainable(config)
-    gates.require_computed(dataset.samples(), training.figures(validation=False))
-
-
-def _require_memory(config: RunConfig) -> None:
-    from rnnbench.config import require_trainable
-    from rnnbench.models.memory import estimate_memory, require_memory
-
-    estimate = estimate_memory(config.model, *require_trainable(config))
-    require_memory(estimate.peak, f"{config.name}: training")
-
-
-def _show_result(result: TrainResult, gates: Gates, *, json: bool) -> None:
+        else:
+            result = trainer.resume(
+                run, loaded, command=command, progress=progress, tensorboard=tensorboard
+            )
+        thresholds.check(result.metrics)
     if json:
-        print_json(
+        console.print_json(
             {
                 "run_dir": str(result.run.path),
                 "status": result.status,
                 "epochs": result.epochs,
                 "metrics": result.metrics,
-                **gates.as_json(),
+                **thresholds.to_json(),
             }
         )
     else:
-        for split, metrics in result.metrics.items():
-            print_result(f"{split:<10}  {written_figures(metrics)}")
-        print_result(f"run         {result.run.path}")
-    gates.require_passed()
+        for split, values in result.metrics.items():
+            print(f"{split:<10}  {console.format_metrics(values)}")
+        print(f"run         {result.run.path}")
+    thresholds.require_passed()
+
+
+def _load(name: str, overrides: list[Override], *, smoke: bool, strict: bool) -> RunConfig:
+    """Config to train; its warnings go to stderr."""
+    from rnnbench.config import check_config, load_run_config
+    from rnnbench.config.load import SMOKE, find_config
+
+    if smoke:
+        given = {override.key for override in overrides}
+        overrides = overrides + [override for override in SMOKE if override.key not in given]
+    path = find_config(name)
+    config = load_run_config(path, overrides)
+    arguments.show_warnings(check_config(path, overrides).warnings, strict=strict)
+    if config.sweep is None:
+        return config
+    console.note(f"sweep: is for `rnnbench sweep`; this trains {config.name} itself")
+    return config.model_copy(update={"sweep": None})
 
 
 def _show_plan(config: RunConfig, *, json: bool) -> None:
-    """What training would do, from the config alone."""
-    from dataclasses import asdict
+    """Print what training would do, from the config alone."""
+    from rnnbench.config import dump_config
+    from rnnbench.model import estimate_memory, summarize
 
-    from rnnbench.config import dump_config, require_trainable
-    from rnnbench.models.memory import estimate_memory
-
-    dataset, training = require_trainable(config)
-    info, samples = dataset.info(), dataset.samples()
-    steps = -(-samples["train"] // training.batch_size)
-    memory = estimate_memory(config.model, dataset, training)
+    info, layers, memory = config.dataset.info(), summarize(config), estimate_memory(config)
+    steps = -(-info.num_examples["train"] // config.training.batch_size)
     if json:
-        print_json(
+        dataset = {
+            "samples": info.num_examples,
+            "task": info.task.name,
+            "classes": info.task.num_classes,
+            "class_names": info.task.class_names,
+            "input_shape": info.input_shape,
+            "input_dtype": info.input_dtype,
+            "vocabulary_size": info.vocabulary_size,
+        }
+        console.print_json(
             {
                 "config": config.model_dump(mode="json"),
-                "dataset": {"samples": samples} | info.to_json(),
-                **layers_as_json(config),
+                "dataset": dataset,
+                **models.layers_to_json(config, layers),
                 "steps_per_epoch": steps,
                 "memory": asdict(memory) | {"peak": memory.peak},
             }
         )
         return
-    print_result(dump_config(config))
-    sizes = ", ".join(f"{size:,} {split}" for split, size in samples.items())
-    print_result(f"dataset     {dataset.type}: {sizes} samples of shape {info.input_shape}")
-    of = f"{info.task.num_classes} classes" if info.task.class_names else "a number to predict"
-    words = f", {info.vocabulary_size:,} tokens" if info.vocabulary_size else ""
-    print_result(f"task        {info.task.name}: {of}{words}")
-    print_layers(config, explain=False)
-    print_result(f"steps       {steps:,} an epoch, {steps * training.epochs:,} in all")
-    print_result(
+    sizes = ", ".join(f"{size:,} {split}" for split, size in info.num_examples.items())
+    classes = info.task.num_classes
+    target = f"{classes} classes" if classes else "a number to predict"
+    tokens = f", {info.vocabulary_size:,} tokens" if info.vocabulary_size else ""
+    print(dump_config(config))
+    print(f"dataset     {config.dataset.type}: {sizes} samples of shape {info.input_shape}")
+    print(f"task        {info.task.name}: {target}{tokens}")
+    models.print_layers(config, layers)
+    print(f"steps       {steps:,} an epoch, {steps * config.training.epochs:,} in all")
+    print(
         f"memory      about {_megabytes(memory.peak)}: TensorFlow {_megabytes(memory.program)}, "
         f"samples {_megabytes(memory.data)}, weights and optimizer {_megabytes(memory.weights)}, "
         f"a step {_megabytes(memory.activations)}; reading the data, before training, "
@@ -235,3 +190,123 @@ def _show_plan(config: RunConfig, *, json: bool) -> None:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.0f} MB"
+
+
+def evaluate(
+    run: arguments.Run,
+    *,
+    split: Annotated[
+        Literal["train", "validation", "test"] | None,
+        Option(help="Default: test, or train where the dataset has no test split."),
+    ] = None,
+    expect: arguments.Expect = None,
+    junit: arguments.Junit = None,
+    output: arguments.Output,
+    json: arguments.Json = False,
+) -> None:
+    """Evaluate a trained run on one split of its dataset."""
+    from rnnbench import tensorflow
+    from rnnbench.thresholds import Thresholds
+
+    thresholds = Thresholds(expect, junit)
+    found = arguments.find_trained_run(run, output)
+    config = found.read_config()
+    splits = config.dataset.info().num_examples
+    chosen = split or ("test" if "test" in splits else "train")
+    if chosen not in splits:
+        raise RunError(f"--split: received {chosen}; this run's dataset has {', '.join(splits)}")
+    thresholds.require_computed((chosen,), config.training.metric_names(validation=False))
+    if split is None and chosen != "test":
+        console.note(f"{config.dataset.type} has no test split; evaluating on {chosen}")
+    with thresholds.reporting("evaluate", config.name):
+        tensorflow.load()
+        from rnnbench.training.evaluate import evaluate_split, load_fast_model
+
+        samples = config.dataset.load().splits[chosen]
+        metrics = evaluate_split(load_fast_model(found), samples, config)
+        thresholds.check({chosen: metrics})
+    if json:
+        console.print_json(
+            {
+                "run_dir": str(found.path),
+                "split": chosen,
+                "samples": len(samples),
+                "metrics": metrics,
+                **thresholds.to_json(),
+            }
+        )
+    else:
+        print(found.path)
+        print(f"{chosen} ({len(samples)} samples)  {console.format_metrics(metrics)}")
+    thresholds.require_passed()
+
+
+def predict(
+    run: arguments.Run,
+    *,
+    text: Annotated[
+        list[str] | None, Option(metavar="TEXT", help="A text to classify. May be given again.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="One text, or comma-separated values, a line; - is stdin."),
+    ] = None,
+    values: Annotated[
+        list[str] | None, Option(metavar="V,V,…", help="Values to continue. May be given again.")
+    ] = None,
+    output: arguments.Output,
+    json: arguments.Json = False,
+) -> None:
+    """Predict with a trained run: a class for each text, the next value for each sequence."""
+    from rnnbench import tensorflow
+    from rnnbench.config import check_config
+    from rnnbench.data.text import TextDataset
+    from rnnbench.training import evaluate as library
+
+    found = arguments.find_trained_run(run, output)
+    dataset = found.read_config().dataset
+    warnings = check_config(found.config_file, upgrade=True).warnings
+    arguments.show_warnings([w for w in warnings if w.name == "vocabulary_cut"])
+    is_text = isinstance(dataset, TextDataset)
+    if is_text and values:
+        raise DataError(f"--values: {run} was trained on text; give --text or --file")
+    if not is_text and text:
+        raise DataError(f"--text: {run} was trained on values; give --values or --file")
+    inputs = [*(text or ()), *(values or ()), *(_read_lines(file) if file else ())]
+    if not inputs:
+        option = "--text TEXT" if is_text else "--values 6,7,8,9"
+        raise InputError(f"nothing to predict: give {option} or --file FILE")
+    parsed = inputs if is_text else [library.parse_values(line) for line in inputs]
+    tensorflow.load()
+    predictions = library.predict(found, parsed)
+    if json:
+        console.print_json([prediction.to_json() for prediction in predictions])
+    else:
+        for prediction in predictions:
+            _print_prediction(prediction, dataset.info().input_shape[0])
+
+
+def _read_lines(file: Path) -> list[str]:
+    """Lines of a file that are not blank."""
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        lines = [line for line in data.decode("utf-8-sig").split("\n") if line.strip()]
+    except OSError as error:
+        raise InputError(f"--file: {file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"--file: {file}: not UTF-8 text: byte {error.start}") from error
+    if not lines:
+        raise InputError(f"--file: {file}: no lines in it")
+    return lines
+
+
+def _print_prediction(p: Prediction, maxlen: int) -> None:
+    if not isinstance(p.input, str):
+        result = f"{p.prediction:.4f}" if p.label is None else p.label
+        print(f"[{', '.join(f'{v:g}' for v in p.input)}] -> {result}")
+        return
+    likeliest = list((p.probabilities or {}).items())[:_SHOWN_PROBABILITIES]
+    print(f"{p.label}  ({', '.join(f'{name} {q:.3f}' for name, q in likeliest)})")
+    print(f"  saw: {' '.join(p.tokens)}")
+    cut = f"; cut to {maxlen} tokens" if p.words + 1 > maxlen else ""
+    print(f"  {p.words} words, {p.oov_rate:.0%} out of vocabulary{cut}")

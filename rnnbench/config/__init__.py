@@ -1,23 +1,13 @@
-"""Configs: what they can say, how they are read, and what is wrong with one."""
+"""Configs: what they may hold, how they are read, and what is wrong with one."""
 
-from rnnbench.config.loading import (
-    Checked,
-    check_config,
-    dump_config,
-    load_config,
-    require_trainable,
-)
-from rnnbench.config.run import InputSettings, ModelSettings, RunConfig
-from rnnbench.config.training import TrainingSettings
+from rnnbench.config.load import check_config, dump_config, load_config, load_run_config
+from rnnbench.config.schema import ModelConfig, RunConfig
 
 __all__ = [
-    "Checked",
-    "InputSettings",
-    "ModelSettings",
+    "ModelConfig",
     "RunConfig",
-    "TrainingSettings",
     "check_config",
     "dump_config",
     "load_config",
-    "require_trainable",
+    "load_run_config",
 ]

@@ -1,26 +1,139 @@
-"""Candidates: configs, each with every point of values that is put into them."""
+"""Configs with several values in turn: `--vary`, the section `sweep`, and candidates of both."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from rnnbench.config.loading import Override, check_config, require_trainable
-from rnnbench.config.problems import in_order, render
-from rnnbench.config.run import RunConfig
-from rnnbench.config.variation import Point
+from rnnbench.config.diagnostics import in_order, render
+from rnnbench.config.load import Override, check_config, parse_override, require_run
+from rnnbench.config.schema import Range, RunConfig, SweepSettings
+from rnnbench.config.yaml import write_value
 from rnnbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Values that are put into a config together.
+Assignment = tuple[Override, ...]
+# Drawn numbers are rounded to so many digits, so that they can be read and typed.
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Variation:
+    """Values that a key takes in turn.
+
+    Attributes:
+        key: Dotted key, such as `dataset.maxlen`.
+        overrides: One for each value.
+    """
+
+    key: str
+    overrides: tuple[Override, ...]
+
+
+def parse_variations(settings: Sequence[str]) -> list[Variation]:
+    """The variation of each `--vary KEY=V1,V2,…`.
+
+    The values are YAML; a comma inside brackets, braces or quotes is part of a value. What is wrong
+    with a value is reported when it is put into a config.
+
+    Raises:
+        ConfigError: A setting has another form, or two have the same key.
+    """
+    found: dict[str, Variation] = {}
+    for setting in settings:
+        key, _, text = setting.partition("=")
+        values = list(_split(text))
+        if not key or not all(values):
+            raise ConfigError(
+                f"--vary {setting}: received {setting!r}; allowed: KEY=V1,V2,…, such as --vary "
+                "dataset.maxlen=100,200"
+            )
+        if key in found:
+            raise ConfigError(
+                f"--vary {key}: received more than once; allowed: one --vary for each key, with "
+                f"all its values: --vary {key}=V1,V2,…"
+            )
+        overrides = tuple(parse_override(f"{key}={value}", "--vary") for value in values)
+        found[key] = Variation(key, overrides)
+    return list(found.values())
+
+
+def _split(text: str) -> Iterator[str]:
+    """Parts of a text between its commas, except for those in brackets, braces and quotes."""
+    start, depth, quote = 0, 0, ""
+    for i, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "[{]}":
+            depth += 1 if character in "[{" else -1
+        elif character == "," and depth <= 0:
+            yield text[start:i].strip()
+            start = i + 1
+    yield text[start:].strip()
+
+
+def combine(variations: Sequence[Variation]) -> list[Assignment]:
+    """Every combination of the values, the last key changing fastest; one, empty, of none."""
+    return list(product(*(variation.overrides for variation in variations)))
+
+
+def assignments(sweep: SweepSettings) -> list[Assignment]:
+    """The assignments of the grid, those drawn, and the trials; one, empty, where there are none.
+
+    The option of each override is its place, such as `sweep.grid model.layers.1.type=lstm`.
+    """
+    found: list[Assignment] = []
+    if sweep.grid is not None:
+        found += product(
+            *([_assign(key, v, "sweep.grid") for v in vs] for key, vs in sweep.grid.items())
+        )
+    if sweep.random is not None:
+        import numpy as np
+
+        generator = np.random.default_rng(sweep.random.seed)
+        for _ in range(sweep.random.count):
+            drawn = {key: _draw(values, generator) for key, values in sweep.random.values.items()}
+            found.append(tuple(_assign(*item, "sweep.random") for item in drawn.items()))
+    for i, trial in enumerate(sweep.trials or ()):
+        found.append(tuple(_assign(*item, f"sweep.trials.{i}") for item in trial.items()))
+    return found or [()]
+
+
+def _assign(key: str, value: object, place: str) -> Override:
+    return parse_override(f"{key}={write_value(value)}", place)
+
+
+def _draw(values: Range | Sequence[Any], generator: np.random.Generator) -> Any:
+    """One of the values, or a number of a range; an integer has the scale up to the next one."""
+    if not isinstance(values, Range):
+        return values[int(generator.integers(len(values)))]
+    low, high = values.low, values.high
+    end = high + 1 if values.is_integer else high
+    if values.log:
+        drawn = math.exp(generator.uniform(math.log(low), math.log(end)))
+    else:
+        drawn = generator.uniform(low, end)
+    number = math.floor(drawn) if values.is_integer else float(f"{drawn:.{_DIGITS}g}")
+    return min(max(number, low), high)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A config with the values of one point.
+    """Config with the values of one assignment.
 
     Attributes:
-        config: resolved and checked; it can be trained, and says of no sweep.
-        settings: the keys of the point and their values.
-        texts: the same as the user typed them, by the shortest names that tell the keys apart.
+        config: The resolved config, without its sweep.
+        settings: Values of the assignment by key.
+        texts: The same values as the user typed them, by the shortest unique names of the keys.
     """
 
     config: RunConfig
@@ -29,43 +142,41 @@ class Candidate:
 
     @property
     def words(self) -> list[str]:
-        """The config's name and each value of the point."""
+        """Name of the config and each value of the assignment."""
         return [self.config.name, *(f"{key}={text}" for key, text in self.texts.items())]
 
     @property
     def label(self) -> str:
-        """The config's name and the values of the point, on one line."""
+        """Name of the config and the values of the assignment, on one line."""
         return " ".join(self.words)
 
 
 def read_candidates(
-    paths: Sequence[Path], overrides: Sequence[Override], points: Sequence[Point]
+    paths: Sequence[Path], overrides: Sequence[Override], assignments: Sequence[Assignment]
 ) -> list[Candidate]:
-    """Every config with every point.
+    """Every config with every assignment.
 
     Args:
         paths: YAML files.
-        overrides: put into every config before a point's values.
-        points: their keys may differ from point to point.
+        overrides: Values to put into every config before those of an assignment.
+        assignments: Their keys may differ.
 
     Raises:
-        ConfigError: a config with a point is wrong, or cannot be trained; the message shows all
-            that is wrong with any of them.
+        ConfigError: A config with an assignment is wrong, or that of a model alone; the message
+            shows all errors of any of them.
     """
-    keys = dict.fromkeys(override.key for point in points for override in point)
+    keys = dict.fromkeys(override.key for assignment in assignments for override in assignment)
     last = {key: key.rpartition(".")[2] for key in keys}
     names = last if len(set(last.values())) == len(last) else {key: key for key in keys}
-    checked = [
-        (point, check_config(path, [*overrides, *point])) for path in paths for point in points
+    checked = [(a, check_config(path, [*overrides, *a])) for path in paths for a in assignments]
+    errors = in_order(error for _, each in checked for error in each.errors)
+    if errors:
+        raise ConfigError(render(errors))
+    return [
+        Candidate(
+            require_run(each.require()).model_copy(update={"sweep": None}),
+            {override.key: override.value for override in assignment},
+            {names[o.key]: o.option.partition("=")[2] for o in assignment},
+        )
+        for assignment, each in checked
     ]
-    problems = in_order(problem for _, found in checked for problem in found.problems)
-    if problems:
-        raise ConfigError(render(problems))
-    candidates = []
-    for point, found in checked:
-        config = found.require().model_copy(update={"sweep": None})
-        require_trainable(config)
-        settings = {override.key: override.value for override in point}
-        texts = {names[override.key]: override.option.partition("=")[2] for override in point}
-        candidates.append(Candidate(config, settings, texts))
-    return candidates

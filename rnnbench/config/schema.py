@@ -1,13 +1,316 @@
-"""The JSON Schema of configs, made from the settings themselves."""
+"""What a config file may hold: a model alone, or a dataset, a model and its training."""
 
-from typing import Any
+from __future__ import annotations
 
-from rnnbench.config.run import RunConfig
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from rnnbench.config.optimizers import (
+    AnyOptimizer,
+    Callback,
+    CheckpointEvery,
+    EarlyStopping,
+    ReduceLROnPlateau,
+    RMSprop,
+    Schedule,
+)
+from rnnbench.data import AnyDataset
+from rnnbench.keras_object import KeyPath, Settings
+from rnnbench.layers import AnyLayer, Shape
+from rnnbench.tasks import LOSSES, METRICS, canonical_name, known_names
+
+# A sweep of more trials takes weeks to train: it is a slip.
+MAX_TRIALS = 10_000
+MAX_SEED = 2**32
+# Up to here every integer is exact as a float, too.
+_LARGEST_BOUND = 1e15
+
+if TYPE_CHECKING:
+    LossName = str
+    MetricName = str
+else:
+    LossName = Annotated[Literal[known_names(LOSSES)], AfterValidator(canonical_name)]
+    MetricName = Annotated[Literal[known_names(METRICS)], AfterValidator(canonical_name)]
+
+Backend = Literal["auto", "keras", "fast"]
+# Names of the warnings that `rnnbench.config.rules` gives.
+WarningName = Literal[
+    "left_padding_under_mask",
+    "padding_without_mask",
+    "mask_dropped",
+    "fast_path_lost",
+    "return_sequences_left_over",
+    "return_sequences_missing",
+    "simple_rnn_over_many_steps",
+    "softmax_of_one_unit",
+    "sigmoid_for_classes",
+    "regression_loss_for_classes",
+    "vocabulary_cut",
+    "validation_on_test_data",
+    "batch_size_above_training_set",
+    "monitor_not_computed",
+    "memory",
+]
 
 
-def json_schema() -> dict[str, Any]:
-    """What a config file can say: JSON Schema 2020-12, with a description for every field."""
-    schema = RunConfig.model_json_schema()
-    return {"$schema": _DIALECT} | schema
+class InputSettings(Settings):
+    """Input of a model. Follows from the dataset where there is one.
+
+    Args:
+        shape: Shape of one sample, without the batch axis; null is a variable length.
+        batch_size: Fixed number of samples in a batch. Defaults to any.
+        dtype: int32 for tokens, float32 for values. Defaults to what the first layer takes.
+    """
+
+    shape: Annotated[
+        tuple[Annotated[int, Field(ge=1)] | None, ...],
+        Field(min_length=1, max_length=2, strict=False),
+    ]
+    batch_size: Annotated[int | None, Field(ge=1)] = None
+    dtype: Literal["int32", "float32"] | None = None
+
+
+class ModelSettings(Settings):
+    """Stack of layers.
+
+    Args:
+        input: Input of the model; needed where there is no dataset.
+        layers: The layers, from the input up.
+    """
+
+    input: InputSettings | None = None
+    layers: Annotated[tuple[AnyLayer, ...], Field(min_length=1, strict=False)]
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of one sample, of a resolved model.
+
+        Raises:
+            ValueError: The model is not resolved.
+        """
+        if self.input is None:
+            raise ValueError("the model is not resolved: it has no input")
+        return self.input.shape
+
+
+class TrainingSettings(Settings):
+    """How a model is trained.
+
+    Args:
+        optimizer: Optimizer that turns gradients into steps.
+        loss: Loss that training minimizes.
+        metrics: Metrics that are reported beside the loss; the first one is the primary metric.
+        batch_size: Samples in a step.
+        epochs: Passes over the training samples.
+        backend: Kernels that compute the model: Keras' own over padded batches, faster ones that
+            compute the same, or the faster ones where they pay.
+        class_weight: Weight of each class in the loss; 1 for classes that are not named.
+        checkpoint_every: How often the state is saved within an epoch.
+        early_stopping: Stop when a metric no longer improves.
+        reduce_lr_on_plateau: Lower the learning rate when a metric no longer improves.
+    """
+
+    optimizer: AnyOptimizer = RMSprop()
+    loss: LossName
+    metrics: Annotated[tuple[MetricName, ...], Field(strict=False)] = ()
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    epochs: Annotated[int, Field(ge=1)]
+    backend: Backend = "auto"
+    class_weight: dict[int, float] | None = None
+    checkpoint_every: CheckpointEvery = CheckpointEvery()
+    early_stopping: EarlyStopping | None = None
+    reduce_lr_on_plateau: ReduceLROnPlateau | None = None
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        for i, metric in enumerate(self.metrics):
+            if metric in self.metrics[:i]:
+                yield ("metrics", i), f"received {metric} again; each may stand once"
+        if self.reduce_lr_on_plateau and isinstance(self.optimizer.learning_rate, Schedule):
+            message = "received beside a schedule; only one of them sets the learning rate"
+            yield ("reduce_lr_on_plateau",), message
+
+    @property
+    def primary_metric(self) -> str:
+        """The metric that runs are judged by: the first one, else the loss."""
+        return next(iter(self.metrics), "loss")
+
+    @property
+    def callbacks(self) -> dict[str, Callback]:
+        """The callbacks that are asked for, by their keys."""
+        found = {
+            "early_stopping": self.early_stopping,
+            "reduce_lr_on_plateau": self.reduce_lr_on_plateau,
+        }
+        return {key: callback for key, callback in found.items() if callback is not None}
+
+    def metric_names(self, *, validation: bool) -> tuple[str, ...]:
+        """Loss and metrics that an epoch reports, in the order of `history.csv`.
+
+        Args:
+            validation: Whether to add those of the validation data, named `val_…`.
+        """
+        names = ("loss", *self.metrics)
+        return names + tuple(f"val_{name}" for name in names) if validation else names
+
+
+def _check_bound(value: Any) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or math.isnan(value) or abs(value) > _LARGEST_BOUND:
+        raise PydanticCustomError("bound", "a number from -1e15 to 1e15")
+    return value
+
+
+def _check_target(value: Any) -> Any:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if not is_count and not (isinstance(value, str) and value) and value is not None:
+        raise PydanticCustomError(
+            "target", "a number of parameters, at least 1, or a config that has them"
+        )
+    return value
+
+
+# Not `bool`, which is an `int`. Integers stay integers, so that they can be told apart.
+Bound = Annotated[int | float, BeforeValidator(_check_bound)]
+Choices = Annotated[tuple[Any, ...], Field(min_length=1, strict=False)]
+
+
+class Range(Settings):
+    """Range that numbers are drawn from: integers where both bounds are.
+
+    Args:
+        low: Lowest number.
+        high: Highest number.
+        log: Whether to draw evenly on a logarithmic scale.
+    """
+
+    low: Bound
+    high: Bound
+    log: bool = False
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        if self.low >= self.high:
+            yield (), f"received low {self.low} and high {self.high}; low is less than high"
+        if self.log and self.low <= 0:
+            yield ("low",), f"received {self.low}; a logarithmic scale starts above 0"
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether integers are drawn."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+
+def _check_drawn(value: Any) -> Any:
+    if not isinstance(value, dict | Range) and not (isinstance(value, list | tuple) and value):
+        raise PydanticCustomError("drawn", "a list of values, or a range {low: 1, high: 9}")
+    return value
+
+
+class RandomSettings(Settings):
+    """Assignments whose values are drawn.
+
+    Args:
+        count: Number of assignments to draw.
+        seed: Seed that draws the values.
+        values: Values to draw from, by key: a list, or a range `{low: 1, high: 9}`.
+    """
+
+    count: Annotated[int, Field(ge=1, le=MAX_TRIALS)]
+    seed: Annotated[int, Field(ge=0, lt=MAX_SEED)] = 0
+    values: Annotated[
+        dict[str, Annotated[Range | Choices, BeforeValidator(_check_drawn)]], Field(min_length=1)
+    ]
+
+
+class SweepSettings(Settings):
+    """Trials of `rnnbench sweep`: assignments of values to the keys of the config.
+
+    The assignments of `grid`, `random` and `trials` follow one another; they are not combined.
+
+    Args:
+        seeds: Number of trials of each assignment, with seed, seed + 1, ….
+        match_params: Number of parameters to choose the units of each assignment for, or a config
+            that has them.
+        grid: Values to try, by key, in every combination; the last key changes fastest.
+        random: Assignments to draw.
+        trials: Assignments to try one by one: values by key.
+    """
+
+    seeds: Annotated[int, Field(ge=1)] = 1
+    match_params: Annotated[int | str | None, BeforeValidator(_check_target)] = None
+    grid: Annotated[dict[str, Choices] | None, Field(min_length=1)] = None
+    random: RandomSettings | None = None
+    trials: Annotated[tuple[dict[str, Any], ...] | None, Field(min_length=1, strict=False)] = None
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        grid, trials = self.grid or {}, self.trials or ()
+        drawn = self.random.values if self.random is not None else {}
+        if not grid and not drawn and not trials and self.seeds == 1:
+            yield (), "names no trials: give grid, random or trials, or seeds above 1"
+        combinations = math.prod(map(len, grid.values()))
+        if combinations > MAX_TRIALS:
+            yield ("grid",), f"received {combinations} combinations; allowed: {MAX_TRIALS}"
+        keys: list[KeyPath] = [
+            *(("grid", key) for key in grid),
+            *(("random", "values", key) for key in drawn),
+            *(("trials", i, key) for i, trial in enumerate(trials) for key in trial),
+        ]
+        for key in keys:
+            if str(key[-1]).partition(".")[0] == "sweep":
+                yield key, "received a key of the sweep itself; its trials cannot change it"
+
+
+class ModelConfig(Settings):
+    """Config of a model alone.
+
+    Args:
+        name: Name of the runs. Defaults to the file's name.
+        seed: Seed that draws initial weights, order of samples and dropout.
+        model: Model that learns.
+        ignore: Names of warnings that are known and meant.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    seed: Annotated[int, Field(ge=0, lt=MAX_SEED)] = 0
+    model: ModelSettings
+    ignore: Annotated[tuple[WarningName, ...], Field(strict=False)] = ()
+
+
+def _describe_files(schema: dict[str, Any]) -> None:
+    """Make the schema of a run that of a file, which may be of a model alone."""
+    schema["required"] = ["model"]  # a file has a name itself
+    schema["dependentRequired"] = {
+        "dataset": ["training"],
+        "training": ["dataset"],
+        "sweep": ["dataset"],
+    }
+    schema["patternProperties"] = {"^x-": True}
+
+
+class RunConfig(ModelConfig):
+    """Config of a run: a dataset, a model and its training.
+
+    Args:
+        dataset: Dataset that the model learns from.
+        training: How the model is trained.
+        sweep: Trials of `rnnbench sweep`.
+    """
+
+    model_config = ConfigDict(title="rnnbench config", json_schema_extra=_describe_files)
+
+    dataset: AnyDataset
+    training: TrainingSettings
+    sweep: SweepSettings | None = None
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        if self.sweep is not None and self.seed + self.sweep.seeds > MAX_SEED:
+            left = MAX_SEED - 1 - self.seed
+            message = f"received {self.sweep.seeds}; after the seed {self.seed} there are {left}"
+            yield ("sweep", "seeds"), f"{message} more"
+
+
+# Top-level keys in the order in which one writes them.
+SECTIONS = ("name", "seed", "dataset", "model", "training", "sweep", "ignore")

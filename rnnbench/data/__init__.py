@@ -1,43 +1,21 @@
-"""Datasets: each is one file here and one line in `DATASETS`.
+"""Datasets. Every module here with a class below `Dataset` is one: to add one touches no other."""
 
-A dataset's file holds what a config can say of it (a `DatasetSettings` named by `SETTINGS`), the
-info that follows from that without reading anything, and how it is loaded.
-"""
+from __future__ import annotations
 
-from functools import reduce
 from importlib import import_module
-from operator import or_
-from typing import TYPE_CHECKING, Annotated
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
-from pydantic import Field
+from rnnbench.data.base import Dataset
+from rnnbench.keras_object import members, union_of
 
-from rnnbench.data.dataset import Dataset, DatasetInfo, DatasetSettings, Split, SplitName
+_SHARED = {"base", "batches", "cache", "sequences", "stats", "text"}  # some of them load NumPy
+for _module in iter_modules(__path__):
+    if _module.name not in _SHARED:
+        import_module(f"{__name__}.{_module.name}")
 
-__all__ = [
-    "DATASETS",
-    "AnyDataset",
-    "Dataset",
-    "DatasetInfo",
-    "DatasetSettings",
-    "Split",
-    "SplitName",
-    "settings_of",
-]
-
-DATASETS = (
-    "imdb",
-    "reuters",
-    "toy_sequence",
-)
-
-
-def settings_of(name: str) -> type[DatasetSettings]:
-    """The settings of a dataset, by its name in `DATASETS`."""
-    settings: type[DatasetSettings] = import_module(f"rnnbench.data.{name}").SETTINGS
-    return settings
-
-
+DATASETS: dict[str, type[Dataset]] = members(Dataset)
 if TYPE_CHECKING:
-    AnyDataset = DatasetSettings
+    AnyDataset = Dataset
 else:
-    AnyDataset = Annotated[reduce(or_, map(settings_of, DATASETS)), Field(discriminator="type")]
+    AnyDataset = union_of(Dataset)

@@ -1,90 +1,88 @@
-"""Batches of a split, in an order that (seed, epoch) alone decides."""
+"""Batches of a split, in an order that seed and epoch alone decide."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 
+from rnnbench.data.base import Split
 from rnnbench.data.sequences import TokenSequences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     import numpy.typing as npt
+    import tensorflow as tf
 
-    from rnnbench.data import Split
-
-    Batch = tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]
+    Batch = tuple[npt.NDArray[np.generic], ...]
 
 # Batches whose samples are sorted by length together: enough for the samples of a batch to be of
 # nearly one length, few enough for the batches to differ from epoch to epoch.
-GROUP = 50
+BUCKET_POOL = 50
 
 
+@dataclass(eq=False)
 class Batches:
     """A split in batches for `fit`, `evaluate` and `predict`, which take their `dataset`.
 
     `fit(shuffle=True)` draws one order and repeats it in every epoch. Here epoch e of seed s has
     the order of `numpy.random.default_rng([s, e])`, which differs by epoch and can be had again.
 
-    Trimmed batches hold token sequences of similar lengths, padded only to the longest of them.
-    With a seed, the samples in their drawn order are cut into groups of `GROUP` batches, each group
-    is sorted by length and cut into batches, and the same generator draws the order of all batches.
-    Without a seed, the whole split is sorted. An array's samples are of one length: they are never
-    trimmed.
+    With length bucketing, a batch holds token sequences of similar lengths, padded to the longest
+    of them. With a seed, the samples in their drawn order are cut into pools of `BUCKET_POOL`
+    batches, each pool is sorted by length and cut into batches, and the same generator draws the
+    order of all batches. Without a seed, the whole split is sorted. Arrays are never bucketed.
 
     Args:
-        split: the samples.
-        batch_size: samples in a batch; the last one may have fewer, wherever its turn is.
-        seed: draws the order; None keeps that of the split, or if trimmed that of the lengths.
-        trim: whether to trim the batches.
-        class_weight: weight in the loss of the samples of a class, 1 for a class not named.
+        split: The samples.
+        batch_size: Samples in a batch; the last one may have fewer, wherever it is served.
+        seed: Seed that draws the order; None keeps that of the split, or that of the lengths.
+        bucket: Whether to bucket by length.
+        class_weight: Weight in the loss of the samples of a class; 1 for classes not named.
 
     Attributes:
-        epoch: the epoch that is served, counted from 0.
-        first: the first batch of it that is served; those before have been used.
+        epoch: Epoch that is served, from 0.
+        first: First batch of it that is served; those before have been used.
     """
 
-    def __init__(
-        self,
-        split: Split,
-        batch_size: int,
-        *,
-        seed: int | None = None,
-        trim: bool = False,
-        class_weight: Mapping[int, float] | None = None,
-    ) -> None:
-        self._class_weight = class_weight
-        self._split = split
-        self._batch_size = batch_size
-        self._seed = seed
-        self._sequences = split.x if trim and isinstance(split.x, TokenSequences) else None
+    split: Split
+    batch_size: int
+    _: KW_ONLY
+    seed: int | None = None
+    bucket: bool = False
+    class_weight: Mapping[int, float] | None = None
+
+    def __post_init__(self) -> None:
         self.start_epoch(0)
 
+    @property
+    def _sequences(self) -> TokenSequences | None:
+        """The samples where they are bucketed; else None."""
+        return self.split.x if self.bucket and isinstance(self.split.x, TokenSequences) else None
+
     def start_epoch(self, epoch: int, first: int = 0) -> None:
-        """Draw the order of an epoch, counted from 0, and serve it from its batch `first` on."""
+        """Draw the order of an epoch, from 0, and serve it from its batch `first` on."""
         self.epoch = epoch
         self.first = first
-        order = np.arange(len(self._split))
-        random = None if self._seed is None else np.random.default_rng([self._seed, epoch])
+        order = np.arange(len(self.split))
+        random = None if self.seed is None else np.random.default_rng([self.seed, epoch])
         if random is not None:
             order = random.permutation(len(order))
-        if self._sequences is not None:
-            lengths = self._sequences.cut_lengths[order]
-            size = GROUP * self._batch_size if random is not None else max(1, len(order))
+        starts = np.arange(self.steps_per_epoch) * self.batch_size
+        if (sequences := self._sequences) is not None:
+            lengths = sequences.cut_lengths[order]
+            size = BUCKET_POOL * self.batch_size if random is not None else max(1, len(order))
             order = order[np.lexsort((lengths, np.arange(len(order)) // size))]
-        starts = np.arange(self.steps_per_epoch) * self._batch_size
-        if self._sequences is not None and random is not None:
-            starts = random.permutation(starts)
-        self._chosen = [order[start : start + self._batch_size] for start in starts]
+            if random is not None:
+                starts = random.permutation(starts)
+        self._chosen = [order[start : start + self.batch_size] for start in starts]
 
     @property
     def steps_per_epoch(self) -> int:
-        """How many batches a whole epoch has."""
-        return math.ceil(len(self._split) / self._batch_size)
+        """Number of batches in a whole epoch."""
+        return math.ceil(len(self.split) / self.batch_size)
 
     def restore_order(self, outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The outputs [samples, …] for all batches of an epoch, in the order of the split."""
@@ -97,13 +95,14 @@ class Batches:
         """The batches that are served from now on, as Keras takes them.
 
         Whenever it is iterated over, it serves the order that is then drawn. A batch is inputs,
-        int32 [B, T] or float32 [B, T, 1], and targets [B]; with class weights, float32 [B] too.
-
-        Nothing is fetched ahead, since a batch is made in less than a millisecond. Keras makes such
-        a dataset of a `PyDataset` itself, with a thread that fetches ahead: between two epochs, its
-        end was seen to hold the training up for as long as ten seconds.
+        int32 [batch, timesteps] or float32 [batch, timesteps, features], and targets [batch]; with
+        class weights, their weights float32 [batch] too.
         """
-        (x, *rest) = next(self._weighted())
+        import tensorflow as tf
+
+        # No `PyDataset`: Keras fetches ahead from one in a thread, whose end was seen to hold up
+        # the training for ten seconds between two epochs. A batch takes less than a millisecond.
+        x, *rest = next(iter(self))
         shape = (None, None) if self._sequences is not None else (None, *x.shape[1:])
         signature = (
             tf.TensorSpec(shape, x.dtype),
@@ -111,7 +110,7 @@ class Batches:
         )
         options = tf.data.Options()
         options.autotune.enabled = False
-        dataset = tf.data.Dataset.from_generator(self._weighted, output_signature=signature)
+        dataset = tf.data.Dataset.from_generator(self.__iter__, output_signature=signature)
         counted = dataset.apply(tf.data.experimental.assert_cardinality(len(self)))
         return counted.with_options(options)
 
@@ -119,18 +118,13 @@ class Batches:
         return self.steps_per_epoch - self.first
 
     def __iter__(self) -> Iterator[Batch]:
-        return map(self._take, range(self.first, self.steps_per_epoch))
-
-    def _weighted(self) -> Iterator[tuple[npt.NDArray[np.generic], ...]]:
-        """The batches, each with the weights of its samples if classes have any."""
-        for x, y in self:
-            if self._class_weight is None:
+        sequences = self._sequences
+        for index in range(self.first, self.steps_per_epoch):
+            chosen = self._chosen[index]  # of the epoch that is now served
+            x = self.split.x[chosen] if sequences is None else sequences.bucketed(chosen)
+            y = self.split.y[chosen]
+            if self.class_weight is None:
                 yield x, y
             else:
-                weights = [self._class_weight.get(int(label), 1.0) for label in y]
+                weights = [self.class_weight.get(int(label), 1.0) for label in y]
                 yield x, y, np.array(weights, np.float32)
-
-    def _take(self, index: int) -> Batch:
-        chosen = self._chosen[index]
-        x = self._split.x[chosen] if self._sequences is None else self._sequences.trimmed(chosen)
-        return x, self._split.y[chosen]

@@ -1,7 +1,8 @@
-"""The files that Keras keeps its datasets in: where they are, and whether they are the right ones.
+"""Files that Keras publishes: where they are cached, their hashes, and arrays made of them.
 
-A file is checked against its known hash before anything reads it. One that is there and differs is
-the user's: it is never replaced, only refused.
+A file is checked against its hash before anything reads it. One that differs is the user's: it is
+never replaced, only refused. The arrays of a file are kept as one record in a `.npy` file, which
+ends in a checksum and is named by the source's hash and `VERSION`.
 """
 
 from __future__ import annotations
@@ -9,23 +10,34 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import tempfile
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from rnnbench import backend
+from rnnbench import tensorflow
 from rnnbench.errors import DataError
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Arrays = dict[str, npt.NDArray[Any]]
+
 _URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-DOWNLOAD_TIMEOUT = 30  # seconds without an answer
+_DOWNLOAD_TIMEOUT = 30  # seconds without an answer
+VERSION = 1  # of what the arrays mean: to be raised with every change of it
 
 
 @dataclass(frozen=True)
 class CachedFile:
-    """One file of a dataset, as Keras publishes it.
+    """File of a dataset, as Keras publishes it.
 
     Attributes:
-        name: the file's name in the cache.
-        sha256: of its bytes, hexadecimal.
+        name: Name of the file in the cache.
+        sha256: Hash of its bytes, hexadecimal.
     """
 
     name: str
@@ -38,15 +50,15 @@ class CachedFile:
 
 
 def cached_path(file: CachedFile) -> Path:
-    """Where a dataset's file is, or would be."""
-    return (backend.keras_home() / "datasets").resolve() / file.name
+    """Path of a file in Keras' cache, whether it exists or not."""
+    return (tensorflow.keras_home() / "datasets").resolve() / file.name
 
 
 def read_sha256(path: Path) -> str:
-    """The hash of a file's bytes, hexadecimal.
+    """Hash of a file's bytes, hexadecimal.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: The file cannot be read.
     """
     import hashlib  # OpenSSL takes a while, and who only reads configs hashes nothing
 
@@ -58,10 +70,10 @@ def read_sha256(path: Path) -> str:
 
 
 def locate(file: CachedFile) -> Path:
-    """The path of a dataset's file, downloaded if the cache lacks it, its hash checked.
+    """Path of a file, downloaded if the cache lacks it.
 
     Raises:
-        DataError: the file is missing and cannot be downloaded, or its hash is another.
+        DataError: The file is missing and cannot be downloaded, or its hash is another.
     """
     path = cached_path(file)
     if not path.exists():
@@ -80,25 +92,22 @@ def locate(file: CachedFile) -> Path:
 
 def _download(file: CachedFile, path: Path) -> None:
     import socket
-    import tempfile
 
-    keras = backend.load()
+    keras = tensorflow.load()
     timeout = socket.getdefaulttimeout()
     is_new = not path.parent.exists()
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
+    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Into a directory of its own and then renamed: a torn download is never taken for a file.
-        with tempfile.TemporaryDirectory(dir=path.parent) as directory:
-            # Keras reports progress on stdout, which belongs to results.
-            with contextlib.redirect_stdout(sys.stderr):
-                downloaded = keras.utils.get_file(
-                    file.name,
-                    file.url,
-                    file_hash=file.sha256,
-                    cache_dir=directory,
-                    cache_subdir="",
-                )
+        # Keras reports progress on stdout, which belongs to results.
+        with (
+            tempfile.TemporaryDirectory(dir=path.parent) as directory,
+            contextlib.redirect_stdout(sys.stderr),
+        ):
+            downloaded = keras.utils.get_file(
+                file.name, file.url, file_hash=file.sha256, cache_dir=directory, cache_subdir=""
+            )
             os.replace(downloaded, path)
     # Keras raises a bare Exception for a failed download, a ValueError for a wrong hash.
     except Exception as error:
@@ -115,3 +124,71 @@ def _download(file: CachedFile, path: Path) -> None:
         ) from error
     finally:
         socket.setdefaulttimeout(timeout)
+
+
+def arrays_directory() -> Path:
+    """Directory that arrays are kept in: `$RNNBENCH_CACHE`, else the user's cache directory."""
+    import platformdirs
+
+    chosen = os.environ.get("RNNBENCH_CACHE")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("rnnbench", appauthor=False)
+
+
+def arrays_path(source: CachedFile) -> Path:
+    """File that the arrays of a source are kept in, whether it exists or not."""
+    return arrays_directory() / f"{Path(source.name).stem}-{source.sha256[:16]}-v{VERSION}.npy"
+
+
+def load_arrays(source: CachedFile, encode: Callable[[Path], Arrays]) -> Arrays:
+    """The arrays of a source, read-only and mapped into memory.
+
+    Arrays that are missing, damaged or of another source are made again, in any number of processes
+    at once. Where they cannot be kept, they are made each time.
+
+    Args:
+        source: File that is located and checked, whether it is read or not.
+        encode: Makes the arrays from the source's path.
+    """
+    located, path = locate(source), arrays_path(source)
+    with contextlib.suppress(OSError, ValueError):
+        return _read_arrays(path, source)
+    arrays = encode(located)
+    with contextlib.suppress(OSError, ValueError):
+        _write_arrays(path, source, arrays)
+        return _read_arrays(path, source)
+    return arrays
+
+
+def _read_arrays(path: Path, source: CachedFile) -> Arrays:
+    """Read the arrays in a file; ValueError if it is damaged or of another source."""
+    import numpy as np
+
+    content = np.memmap(path, np.uint8, "r")
+    if _checksum(content[:-4], source) != content[-4:].tobytes():
+        raise ValueError(f"{path}: damaged")
+    record = np.load(path, mmap_mode="r")
+    return {name: np.asarray(record[name]) for name in record.dtype.names}
+
+
+def _write_arrays(path: Path, source: CachedFile, arrays: Arrays) -> None:
+    import numpy as np
+
+    fields = [(name, array.dtype, array.shape) for name, array in arrays.items()]
+    record = np.zeros((), np.dtype(fields, align=True))
+    for name, array in arrays.items():
+        record[name] = array
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Into a directory of its own and then renamed: nobody reads a part, whoever else writes.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as directory:
+        partial = Path(directory, path.name)
+        np.save(partial, record)
+        checksum = _checksum(np.memmap(partial, np.uint8, "r"), source)
+        with partial.open("ab") as stream:
+            stream.write(checksum)
+        os.replace(partial, path)
+
+
+def _checksum(content: npt.NDArray[np.uint8], source: CachedFile) -> bytes:
+    # It begins with the source's: the arrays of another source are as wrong as damaged ones.
+    start = zlib.crc32(f"{source.sha256} {VERSION}".encode())
+    return zlib.crc32(content.data, start).to_bytes(4, "little")

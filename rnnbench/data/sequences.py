@@ -1,37 +1,48 @@
-"""Token sequences of different lengths, which become an array only batch by batch."""
+"""Token sequences of different lengths, padded batch by batch; Keras' files as flat arrays."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from rnnbench.data.text import OOV, PAD
+from rnnbench.data.text import INDEX_FROM, OOV, PAD, START
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from rnnbench.data.text import TextSettings
+    from rnnbench.data.cache import Arrays
+    from rnnbench.data.text import TextDataset
+
+    Indices = npt.NDArray[np.int64]
+    Tokens = npt.NDArray[np.int32]
+
+# The defaults of Keras' `load_data`.
+_SHUFFLE_SEED = 113
+_TEST_SPLIT = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class TokenSequences:
-    """Token sequences that lie back to back, as a config reads them.
+    """Token sequences that lie back to back, read as a config says.
 
-    They are indexed as an array of samples is. A slice gives the same kind, without a copy; indices
-    give those samples as they enter a model, padded or cut to `maxlen`: int32 [indices, maxlen],
-    equal to what `keras.utils.pad_sequences` makes of what `load_data` gives.
+    A slice is a view. Indices int64 [indices] give these samples padded or cut to `maxlen`, int32
+    [indices, maxlen]: what `keras.utils.pad_sequences` makes of what `load_data` gives.
 
     Attributes:
-        tokens: int32 [tokens], as published: with all words; perhaps mapped from a file.
+        tokens: int32 [tokens], of all words; may be mapped from a file.
         offsets: int64 [samples + 1], where in `tokens` each sample begins, and the last one ends.
-        settings: what to read as out-of-vocabulary, how to cut and how to pad.
+        dataset: What is out of the vocabulary, how to cut and how to pad.
     """
 
-    tokens: npt.NDArray[np.int32]
-    offsets: npt.NDArray[np.int64]
-    settings: TextSettings
+    tokens: Tokens
+    offsets: Indices
+    dataset: TextDataset
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -39,59 +50,111 @@ class TokenSequences:
     @overload
     def __getitem__(self, chosen: slice) -> TokenSequences: ...
     @overload
-    def __getitem__(self, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]: ...
+    def __getitem__(self, chosen: Indices) -> Tokens: ...
 
-    def __getitem__(
-        self, chosen: slice | npt.NDArray[np.int64]
-    ) -> TokenSequences | npt.NDArray[np.int32]:
+    def __getitem__(self, chosen: slice | Indices) -> TokenSequences | Tokens:
         if not isinstance(chosen, slice):
-            return self._pad(chosen, self.settings.maxlen)
+            return self._pad(chosen, self.dataset.maxlen)
         start, stop, step = chosen.indices(len(self))
         if step != 1:
             raise ValueError(f"received a slice with step {step}; only step 1 gives a view")
-        offsets = self.offsets[start : max(start, stop) + 1]
-        return TokenSequences(self.tokens, offsets, self.settings)
+        return TokenSequences(self.tokens, self.offsets[start : max(start, stop) + 1], self.dataset)
 
     @property
-    def lengths(self) -> npt.NDArray[np.int64]:
+    def lengths(self) -> Indices:
         """Tokens of each sample, before it is cut: int64 [samples]."""
         return np.diff(self.offsets)
 
     @property
-    def cut_lengths(self) -> npt.NDArray[np.int64]:
+    def cut_lengths(self) -> Indices:
         """Tokens of each sample that a model sees: int64 [samples]."""
-        return np.minimum(self.lengths, self.settings.maxlen)
+        return np.minimum(self.lengths, self.dataset.maxlen)
 
-    def trimmed(self, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-        """Samples by their indices, padded only to the longest of them: int32 [indices, steps].
-
-        There is at least one step.
-        """
+    def bucketed(self, chosen: Indices) -> Tokens:
+        """Samples padded to the longest of them, at least 1: int32 [indices, timesteps]."""
         return self._pad(chosen, max(1, int(self.cut_lengths[chosen].max(initial=0))))
 
-    def read(self) -> npt.NDArray[np.int32]:
+    def read(self) -> Tokens:
         """All tokens, uncut, unknown words replaced: int32 [tokens of these samples]."""
-        return self._read(self.tokens[self.offsets[0] : self.offsets[-1]])
+        return self._replace_unknown(self.tokens[self.offsets[0] : self.offsets[-1]])
 
-    def _pad(self, chosen: npt.NDArray[np.int64], timesteps: int) -> npt.NDArray[np.int32]:
-        settings = self.settings
+    def _pad(self, chosen: Indices, timesteps: int) -> Tokens:
         starts = self.offsets[chosen]
         lengths = self.offsets[chosen + 1] - starts
-        kept = np.minimum(lengths, settings.maxlen)
-        if settings.truncating == "pre":
+        kept = np.minimum(lengths, self.dataset.maxlen)
+        if self.dataset.truncating == "pre":
             starts = starts + (lengths - kept)
         steps = np.arange(timesteps)
-        if settings.padding == "pre":
+        if self.dataset.padding == "pre":
             is_token = steps >= (timesteps - kept)[:, np.newaxis]
         else:
             is_token = steps < kept[:, np.newaxis]
         # Row by row the tokens to copy are runs of `kept` consecutive ones.
         before = np.cumsum(kept) - kept
-        places = np.arange(int(kept.sum())) + np.repeat(starts - before, kept)
+        positions = np.arange(int(kept.sum())) + np.repeat(starts - before, kept)
         padded = np.full((len(chosen), timesteps), PAD, np.int32)
-        padded[is_token] = self._read(self.tokens[places])
+        padded[is_token] = self._replace_unknown(self.tokens[positions])
         return padded
 
-    def _read(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        first, end = self.settings.skip_top, self.settings.vocabulary_size
+    def _replace_unknown(self, tokens: Tokens) -> Tokens:
+        first, end = self.dataset.skip_top, self.dataset.vocabulary_size
         return np.where((tokens >= first) & (tokens < end), tokens, np.int32(OOV))
+
+
+def encode_archive(path: Path, parts: Sequence[str]) -> Arrays:
+    """The texts of an archive back to back, as `load_data` gives them with all their words.
+
+    Args:
+        path: Archive whose hash has been checked: it is unpickled.
+        parts: As `TextDataset.parts`: texts to train on and to test with, or all of them in one.
+
+    Returns:
+        `tokens` int32 [tokens], `offsets` int64 [texts + 1], `labels` int64 [texts], and `samples`
+        int64 [2]: how many texts are for training and for testing.
+    """
+    random = np.random.RandomState(_SHUFFLE_SEED)
+    with np.load(path, allow_pickle=True) as archive:
+        encoded = [_encode_part(archive, part, random) for part in parts]
+    tokens, lengths, labels = (list(arrays) for arrays in zip(*encoded, strict=True))
+    samples = [len(part) for part in labels]
+    if len(samples) == 1:
+        num_train = int(samples[0] * (1 - _TEST_SPLIT))
+        samples = [num_train, samples[0] - num_train]
+    return {
+        "tokens": np.concatenate(tokens),
+        "offsets": to_offsets(np.concatenate(lengths)),
+        "labels": np.concatenate(labels),
+        "samples": np.array(samples, np.int64),
+    }
+
+
+def encode_word_index(path: Path) -> Arrays:
+    """The words of a word index in the order of their tokens.
+
+    Returns:
+        `words` uint8, one word a line in UTF-8, and `tokens` int32 [words].
+    """
+    ranks: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))
+    words = sorted(ranks, key=ranks.__getitem__)
+    return {
+        "words": np.frombuffer("\n".join(words).encode(), np.uint8),
+        "tokens": np.array([ranks[word] + INDEX_FROM for word in words], np.int32),
+    }
+
+
+def to_offsets(lengths: Indices) -> Indices:
+    """Where sequences of these lengths begin, back to back, and the end: int64 [sequences + 1]."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+
+
+def _encode_part(
+    archive: Mapping[str, npt.NDArray[Any]], part: str, random: np.random.RandomState
+) -> tuple[Tokens, Indices, Indices]:
+    """Tokens, lengths and labels of shuffled texts; no step loops over tokens in Python."""
+    labels = archive[f"y{part}"]
+    order = random.permutation(len(labels))
+    texts = archive[f"x{part}"][order]  # lists of the ranks of words
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    tokens = np.fromiter(chain.from_iterable(texts), np.int32, int(lengths.sum()))
+    tokens += INDEX_FROM
+    return np.insert(tokens, to_offsets(lengths)[:-1], START), lengths + 1, labels[order]

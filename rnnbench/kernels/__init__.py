@@ -1,13 +1,12 @@
 """Fast kernels under Keras' recurrent layers, and a fast step of RMSprop for embeddings.
 
-The classes have the arguments, variables and results of Keras' own, but for rounding. They serve a
-model while it is trained and evaluated; what is saved are Keras' own layers.
+The classes have the arguments, variables and results of Keras' own, but for rounding. They compute
+a model in training and evaluation; what is saved are Keras' own layers.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -20,19 +19,22 @@ if TYPE_CHECKING:
 
 
 class _FastLoop:
-    """The loop of a Keras layer, run by a recurrence.
+    """Loop of a Keras layer, run by a recurrence.
 
     Args:
-        batch_size: samples in a full batch; smaller ones are filled up to it.
-        arguments: those of the Keras layer; tanh, sigmoid gates and no recurrent dropout.
+        batch_size: Samples in a full batch; smaller ones are filled up to it.
+        arguments: Those of the Keras layer; tanh, sigmoid gates and no recurrent dropout.
     """
+
+    recurrence: ClassVar[Recurrence]
+    num_biases: ClassVar[tuple[int, ...]] = ()  # first axis of the bias, if it has two
 
     def __init__(self, *, batch_size: int, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.batch_size = batch_size
 
     def get_config(self) -> dict[str, Any]:
-        """As Keras asks for it, to copy a layer in both directions."""
+        """Arguments by which Keras copies the layer in both directions."""
         config: dict[str, Any] = super().get_config()  # type: ignore[misc]
         return config | {"batch_size": self.batch_size}
 
@@ -45,12 +47,13 @@ class _FastLoop:
         if training and cell.dropout:
             # Keras drops the same inputs in every step.
             sequences *= cell.get_dropout_mask(sequences[:, 0])[:, tf.newaxis]
-        recurrence, bias_shape = self._recurrence()
-        bias = tf.zeros(bias_shape) if cell.bias is None else cell.bias
+        kernel = tf.convert_to_tensor(cell.kernel)
+        no_bias = tf.zeros((*self.num_biases, kernel.shape[-1]))
+        weights = [no_bias if cell.bias is None else tf.convert_to_tensor(cell.bias)]
         return blocks.run(
-            recurrence,
+            self.recurrence,
             sequences,
-            [tf.convert_to_tensor(weight) for weight in (cell.kernel, cell.recurrent_kernel, bias)],
+            [kernel, tf.convert_to_tensor(cell.recurrent_kernel), *weights],
             tf.nest.flatten(initial_state),
             mask=None if mask is None else tf.cast(tf.nest.flatten(mask)[0], tf.bool),
             return_sequences=layer.return_sequences,
@@ -59,33 +62,27 @@ class _FastLoop:
             batch_size=self.batch_size,
         )
 
-    @abstractmethod
-    def _recurrence(self) -> tuple[Recurrence, tuple[int, ...]]:
-        """The recurrence and the shape of its bias."""
-
 
 @keras.saving.register_keras_serializable("rnnbench")
 class FastSimpleRNN(_FastLoop, keras.layers.SimpleRNN):
     """`keras.layers.SimpleRNN`, faster."""
 
-    def _recurrence(self) -> tuple[Recurrence, tuple[int, ...]]:
-        return recurrences.simple_rnn, (self.units,)
+    recurrence = recurrences.simple_rnn
 
 
 @keras.saving.register_keras_serializable("rnnbench")
 class FastLSTM(_FastLoop, keras.layers.LSTM):
     """`keras.layers.LSTM`, faster."""
 
-    def _recurrence(self) -> tuple[Recurrence, tuple[int, ...]]:
-        return recurrences.lstm, (4 * self.units,)
+    recurrence = recurrences.lstm
 
 
 @keras.saving.register_keras_serializable("rnnbench")
 class FastGRU(_FastLoop, keras.layers.GRU):
-    """`keras.layers.GRU`, faster."""
+    """`keras.layers.GRU` with `reset_after=True`, faster."""
 
-    def _recurrence(self) -> tuple[Recurrence, tuple[int, ...]]:
-        return recurrences.gru, (2, 3 * self.units)
+    recurrence = recurrences.gru
+    num_biases = (2,)
 
 
 # The gradient of an embedding has a row for each token of a batch, and tokens come up again. Keras
@@ -122,9 +119,9 @@ class FastRMSprop(keras.optimizers.RMSprop):
 
 
 def _add_up(gradient: tf.IndexedSlices, size: int) -> tuple[Tensor, Tensor]:
-    """The sum of the rows of each index, and that of their squares: [size, D] both."""
+    """Sum of the rows of each index, and that of their squares: [size, D] both."""
     rows, index = gradient.values, tf.cast(gradient.indices, tf.int32)
-    rows, index = tf.reshape(rows, (-1, rows.shape[-1])), tf.reshape(index, (-1,))
+    rows, index = recurrences.flat(rows), tf.reshape(index, (-1,))
     count = blocks.next_doubling(tf.shape(index)[0], _FEWEST_ROWS)
     missing = count - tf.shape(index)[0]
     # XLA leaves an index that is out of range out. (`tf.pad` would take three times as long.)

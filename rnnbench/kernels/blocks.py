@@ -1,8 +1,8 @@
-"""A batch in blocks for a recurrence: hidden steps behind the others, rows side by side.
+"""Layout of a batch in blocks for a recurrence: hidden steps last, rows side by side.
 
 - Steps that a mask hides are moved behind the others before the loop, so that the loop knows no
   mask: a recurrence over the steps that count is the masked recurrence, whatever the padding.
-- The batch is cut into one block of rows for each processor, and the blocks run side by side.
+- The batch is cut into one block of rows for each CPU, and the blocks run side by side.
 
 Shapes below: B samples, T timesteps, D features, u units; P blocks of R rows of L steps, L at least
 T and P·R at least B. Everything is float32 but for masks, bool, and indices and counts, int32.
@@ -11,41 +11,34 @@ A slot is one step of one row of a block; slots are counted over [P, L, R].
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
 
 from rnnbench.kernels.recurrences import CHUNK, Recurrence, Tensor, flat
+from rnnbench.tensorflow import num_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 # XLA compiles anew for each length: lengths that vary are rounded up to this times a power of two.
 _SHORTEST = 4 * CHUNK
-# Below so many rows, a block is too small for its processor.
+# A block of fewer rows is too small for its CPU.
 _FEWEST_ROWS = 16
 
 
 class Outputs(NamedTuple):
-    """What a recurrence gives, as a Keras layer's `inner_loop` does.
+    """What the `inner_loop` of a Keras layer returns.
 
     Attributes:
-        last: [B, u], of the last step.
-        sequence: [B, T, u], of every step; [B, 1, u], the last one, where no sequence is wanted.
-        states: [B, u] each, as of the last step that counts.
+        last: Output of the last step, [B, u].
+        sequence: Output of every step, [B, T, u]; without sequences of the last one, [B, 1, u].
+        states: Each state after the last step that counts, [B, u].
     """
 
     last: Tensor
     sequence: Tensor
     states: list[Tensor]
-
-
-def threads() -> int:
-    """How many blocks can run side by side: TensorFlow's threads, else the processors."""
-    asked: int = tf.config.threading.get_inter_op_parallelism_threads()
-    usable = getattr(os, "sched_getaffinity", None)  # not everywhere
-    return asked or (len(usable(0)) if usable else os.cpu_count() or 1)
 
 
 def run(
@@ -63,16 +56,16 @@ def run(
     """Run a recurrence over a batch, as `keras.layers.RNN.inner_loop` would.
 
     Args:
-        recurrence: one of `rnnbench.kernels.recurrences`.
-        inputs: [B, T, D].
-        weights: kernel, recurrent kernel and bias, as Keras lays them out.
-        initial_states: [B, u] each.
-        mask: bool [B, T], False where a step is skipped; None where none is.
-        return_sequences: whether the outputs of all steps are wanted.
-        go_backwards: read the steps from the last to the first; the outputs are in that order.
-        zero_output_for_mask: outputs of steps that are skipped are zero, not those before.
-        batch_size: blocks are laid out for that many samples; fewer are filled up to it, so that
-            the last batch of an epoch has the shapes of the others.
+        recurrence: One of `rnnbench.kernels.recurrences`.
+        inputs: Inputs, [B, T, D].
+        weights: Kernel, recurrent kernel and bias, as Keras lays them out.
+        initial_states: Each state before the first step, [B, u].
+        mask: False where a step is skipped, bool [B, T]; None where none is.
+        return_sequences: Whether the outputs of all steps are wanted.
+        go_backwards: Whether to read the steps from the last; the outputs are in that order.
+        zero_output_for_mask: Whether outputs of skipped steps are zero, not those before.
+        batch_size: Samples that blocks are laid out for; fewer are filled up to it, so that the
+            last batch of an epoch has the shapes of the others.
     """
     layout = _layout(inputs, batch_size=batch_size, is_compiled=recurrence.is_compiled)
     order = _order(mask, layout, go_backwards=go_backwards)
@@ -84,7 +77,7 @@ def run(
         layout.steps,
     )
     final = _final_states(states, initial_states, layout, order)
-    # A step that is skipped repeats the output before it, which is zero at the beginning.
+    # A skipped step repeats the output before it, which is zero at the beginning.
     last = tf.where(order.total > 0, final[0], tf.zeros_like(final[0]))
     if order.counts is not None and zero_output_for_mask:
         last = tf.where(order.counts[:, -1:] > 0, last, tf.zeros_like(last))
@@ -95,27 +88,17 @@ def run(
 
 
 class _Layout(NamedTuple):
-    """How a batch is cut into blocks.
+    """How a batch is cut into blocks."""
 
-    Attributes:
-        batch: [], B.
-        steps: [], T.
-        blocks: P.
-        rows: [], R.
-        length: L, [] or a number.
-        samples: [B, 1], 0 to B - 1.
-        row: [P·R], the sample of each row; rows too many repeat the last one.
-        taken: [P, L, R], the step of each slot, over [B, T] in the order of the loop; slots too
-            many repeat the last step.
-    """
-
-    batch: Tensor
-    steps: Tensor
-    blocks: int
-    rows: Tensor
-    length: Tensor
-    samples: Tensor
-    row: Tensor
+    batch: Tensor  # [], B
+    steps: Tensor  # [], T
+    blocks: int  # P
+    rows: Tensor  # [], R
+    length: Tensor  # L, [] or a number
+    samples: Tensor  # [B, 1], 0 to B - 1
+    row: Tensor  # [P·R], sample of each row; rows too many repeat the last one
+    # [P, L, R], step of each slot, over [B, T] in the order of the loop; slots too many repeat the
+    # last step.
     taken: Tensor
 
     def slot(self, place: Tensor) -> Tensor:
@@ -125,27 +108,19 @@ class _Layout(NamedTuple):
 
 
 class _Order(NamedTuple):
-    """The order in which the loop takes the steps of a sample: those that count, then the others.
+    """Order in which the loop takes the steps of a sample: those that count, then the others."""
 
-    Attributes:
-        counts: [B, T], as the steps are read, 1 where one counts, else 0; None where no mask is.
-        counted: [B, T], as the steps are read, how many of them count up to each and with it.
-        total: [B, 1], how many steps count.
-        read: [B, T], as the steps are read, the place of each in the loop.
-        place: [B, T], as the inputs have the steps, the place of each in the loop.
-    """
-
-    counts: Tensor | None
-    counted: Tensor
-    total: Tensor
-    read: Tensor
-    place: Tensor
+    counts: Tensor | None  # [B, T], as steps are read, 1 where one counts, else 0; None: no mask
+    counted: Tensor  # [B, T], as steps are read, how many count up to each and with it
+    total: Tensor  # [B, 1], how many count
+    read: Tensor  # [B, T], as steps are read, place of each in the loop
+    place: Tensor  # [B, T], as the inputs have the steps, place of each in the loop
 
 
 def _layout(inputs: Tensor, *, batch_size: int, is_compiled: bool) -> _Layout:
-    """Cut a batch, [B, T, D], into a block for each processor; for the arguments see `run`."""
+    """Cut a batch, [B, T, D], into a block for each CPU."""
     batch, steps = tf.shape(inputs)[0], tf.shape(inputs)[1]
-    blocks = max(1, min(threads(), batch_size // _FEWEST_ROWS))
+    blocks = max(1, min(num_threads(), batch_size // _FEWEST_ROWS))
     rows = tf.maximum(-(-batch // blocks), -(-batch_size // blocks))
     length = _compiled_length(inputs.shape[1], steps) if is_compiled else steps
     samples = tf.range(batch)[:, tf.newaxis]
@@ -156,7 +131,7 @@ def _layout(inputs: Tensor, *, batch_size: int, is_compiled: bool) -> _Layout:
 
 
 def _order(mask: Tensor | None, layout: _Layout, *, go_backwards: bool) -> _Order:
-    """Move the steps that a mask hides behind the others; for the arguments see `run`."""
+    """Move the steps that a mask hides behind the others."""
     steps = layout.steps
     if mask is None:
         counts = None
@@ -171,14 +146,12 @@ def _order(mask: Tensor | None, layout: _Layout, *, go_backwards: bool) -> _Orde
 
 
 def _into_blocks(inputs: Tensor, layout: _Layout, order: _Order) -> Tensor:
-    """The steps of the inputs, [B, T, D], in their slots, [P, L, R, D].
-
-    No gradient comes back through slots too many.
-    """
+    """The steps of the inputs, [B, T, D], in their slots, [P, L, R, D]."""
     # For each step in the order of the loop, which one of the inputs it is, over [B, T].
     source = tf.math.invert_permutation(
         tf.reshape(layout.samples * layout.steps + order.place, (-1,))
     )
+    # No gradient comes back through slots too many.
     return _rearrange(flat(inputs), tf.gather(source, layout.taken), layout.slot(order.place))
 
 
@@ -188,14 +161,7 @@ def _final_states(
     layout: _Layout,
     order: _Order,
 ) -> list[Tensor]:
-    """Each state after the last step that counts, [B, u], the initial one where none does.
-
-    Args:
-        states: for each state, P arrays [L, R, u].
-        initial_states: [B, u] each.
-        layout: of the batch.
-        order: of its steps.
-    """
+    """Each state, P arrays [L, R, u], after the last step that counts or as it was: [B, u]."""
     rows, total = layout.rows, order.total
     ends = tf.gather(tf.maximum(total[:, 0] - 1, 0), layout.row)
     ends = tf.reshape(ends, (layout.blocks, rows))
@@ -226,24 +192,24 @@ def _sequence(
 
 
 def _compiled_length(known: int | None, steps: Tensor) -> Tensor:
-    """The steps of a block that XLA compiles."""
+    """Steps of a block that XLA compiles."""
     return next_doubling(steps, _SHORTEST) if known is None else -(-known // CHUNK) * CHUNK
 
 
 def next_doubling(number: Tensor, least: int) -> Tensor:
-    """The least times a power of two that is no smaller than a number: a few sizes serve all."""
+    """Smallest power of two times `least` that is at least a number: a few sizes serve all."""
     sizes = [size for doublings in range(32) if (size := least << doublings) < 2**31]
     return tf.gather(sizes, tf.searchsorted(sizes, number[tf.newaxis])[0])
 
 
 def _rearrange(values: Tensor, index: Tensor, back: Tensor, used: Tensor | None = None) -> Tensor:
-    """`tf.gather` of rows, each of them at most once, whose gradient is a gather too.
+    """`tf.gather` of rows [N, D], each at most once, whose gradient is a gather too.
 
     Args:
-        values: [N, D].
-        index: into `values`, of any shape.
-        back: for each of the N rows, where the result has it, of any shape.
-        used: [N, 1] in the shape of `back`, whether the result has it at all; None where all are.
+        values: Rows, [N, D].
+        index: Which rows to take, of any shape.
+        back: For each of the N rows, where the result has it, of any shape.
+        used: Whether the result has it at all, [N, 1] in the shape of `back`; None where all are.
     """
 
     @tf.custom_gradient

@@ -6,7 +6,7 @@ Keras runs its cells in a loop of TensorFlow operations, step by step and on abo
   one that TensorFlow has registered for it is that of another kernel);
 - a SimpleRNN and a GRU are compiled by XLA: the products with the inputs are hoisted out of the
   loop and the gradients of the weights are products behind it, both for a chunk of steps at a time,
-  which stays in the processor's cache. What the way back needs besides the states is computed anew,
+  which stays in the CPU's cache. What the backward pass needs beside the states is computed anew,
   which takes as long as writing and reading it, and no memory.
 
 They know no mask and take a batch in blocks, as `rnnbench.kernels.blocks` lays it out.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Tensor = Any  # TensorFlow has no types; this says what is meant.
 Weights = tuple[Tensor, Tensor, Tensor]  # kernel, recurrent kernel and bias, as Keras has them
 
-# Steps that XLA's loops take in one chunk.
+# Steps of a chunk.
 CHUNK = 32
 
 
@@ -35,25 +35,25 @@ class Recurrence(NamedTuple):
     """How a cell is run over blocks.
 
     Attributes:
-        compute: takes inputs [P, L, R, D], kernel, recurrent kernel, bias, the initial states
-            [P, R, u] and the number of steps that count; gives, for each state, P arrays of its
+        compute: Takes inputs [P, L, R, D], kernel, recurrent kernel, bias, the initial states
+            [P, R, u] and the number of steps that count; returns for each state P arrays of its
             values after every step, [L, R, u]. Differentiable.
-        is_compiled: whether it is compiled for each length L, a multiple of `CHUNK`.
+        is_compiled: Whether it is compiled for each length L, a multiple of `CHUNK`.
     """
 
     compute: Callable[..., tuple[Sequence[Tensor], ...]]
     is_compiled: bool
 
 
-def _shape(values: Tensor) -> list[Tensor]:
-    """The sizes of an array, as numbers where they are known."""
+def _sizes(values: Tensor) -> list[Tensor]:
+    """Sizes of an array, as numbers where they are known."""
     known = values.shape
     return [tf.shape(values)[i] if size is None else size for i, size in enumerate(known)]
 
 
 def _cut(values: Tensor) -> Tensor:
     """[N·C, R, a] as chunks, [N, C, R, a]."""
-    return tf.reshape(values, (-1, CHUNK, *_shape(values)[1:]))
+    return tf.reshape(values, (-1, CHUNK, *_sizes(values)[1:]))
 
 
 def flat(values: Tensor) -> Tensor:
@@ -69,25 +69,14 @@ def _lstm(inputs: Tensor, *arguments: Tensor) -> tuple[Sequence[Tensor], Sequenc
 
 
 @tf.custom_gradient
-def _block_lstm(
-    inputs: Tensor,
-    kernel: Tensor,
-    recurrent_kernel: Tensor,
-    bias: Tensor,
-    hidden: Tensor,
-    carry: Tensor,
-    steps: Tensor,
-) -> tuple[list[Tensor], Callable[..., tuple[Tensor, ...]]]:
+def _block_lstm(inputs: Tensor, *arguments: Tensor) -> Any:
+    kernel, recurrent_kernel, bias, hidden, carry, steps = arguments
     blocks, features, units = inputs.shape[0], inputs.shape[-1], recurrent_kernel.shape[0]
-    no_peephole = tf.zeros((units,))
-    weights = tf.concat([kernel, recurrent_kernel], axis=0)
     common = {
         "seq_len_max": tf.cast(steps, tf.int64),
-        "w": weights,
-        "wci": no_peephole,
-        "wcf": no_peephole,
-        "wco": no_peephole,
+        "w": tf.concat([kernel, recurrent_kernel], axis=0),
         "b": bias,
+        **dict.fromkeys(("wci", "wcf", "wco"), tf.zeros((units,))),
         "use_peephole": False,
     }
     per_block = [{"x": inputs[p], "h_prev": hidden[p], "cs_prev": carry[p]} for p in range(blocks)]
@@ -119,24 +108,20 @@ def _block_lstm(
     return [o.h for o in outputs] + [o.cs for o in outputs], gradient
 
 
-class _Cell(NamedTuple):
-    """One chunk of a recurrence that XLA compiles, forward and backward.
+def _compile(
+    forward_chunk: Callable[[Tensor, Tensor, Weights], Tensor],
+    backward_chunk: Callable[..., tuple[Tensor, Tensor, Weights]],
+) -> Recurrence:
+    """Recurrence by its chunks, in a loop that XLA compiles for each shape of a block.
 
-    Attributes:
-        forward: takes inputs [C, R, D], the state before, [R, u], and the weights; gives the state
-            after each step, [C, R, u].
-        backward: takes inputs, the states from the one before to the one after all, [C + 1, R, u],
-            the weights, the gradients of the states after each step, and that of the last one from
-            behind the chunk, [R, u]; gives the gradient of the state before the chunk, that of the
-            inputs, and those of the weights.
+    Args:
+        forward_chunk: Takes inputs [C, R, D], the state before, [R, u], and the weights; returns
+            the state after each step, [C, R, u].
+        backward_chunk: Takes inputs, the states from the one before to the one after all,
+            [C + 1, R, u], the weights, the gradients of the states after each step, and that of the
+            last one from behind the chunk, [R, u]; returns the gradient of the state before the
+            chunk, that of the inputs, and those of the weights.
     """
-
-    forward: Callable[[Tensor, Tensor, Weights], Tensor]
-    backward: Callable[[Tensor, Tensor, Weights, Tensor, Tensor], tuple[Tensor, Tensor, Weights]]
-
-
-def _compiled(cell: _Cell) -> Recurrence:
-    """The recurrence of a cell, its chunks in a loop, compiled by XLA for each shape of a block."""
 
     @tf.function(jit_compile=True, autograph=False)
     def forward(x: Tensor, weights: Weights, state: Tensor, chunks: Tensor) -> Tensor:
@@ -145,13 +130,11 @@ def _compiled(cell: _Cell) -> Recurrence:
         out = tf.TensorArray(tf.float32, count, element_shape=(CHUNK, *state.shape))
 
         def body(k: Tensor, state: Tensor, out: Tensor) -> tuple[Tensor, ...]:
-            states = cell.forward(x[k], state, weights)
+            states = forward_chunk(x[k], state, weights)
             return k + 1, states[-1], out.write(k, states)
 
-        *_, out = tf.while_loop(
-            lambda k, *_: k < chunks, body, (0, state, out), maximum_iterations=count
-        )
-        return tf.reshape(out.stack(), (-1, *_shape(state)))
+        *_, out = _loop(body, chunks, count, state, out)
+        return tf.reshape(out.stack(), (-1, *_sizes(state)))
 
     @tf.function(jit_compile=True, autograph=False)
     def backward(
@@ -173,31 +156,22 @@ def _compiled(cell: _Cell) -> Recurrence:
             k = chunks - 1 - i
             first = tf.where(k > 0, after[tf.maximum(k - 1, 0)][-1], initial)
             states = tf.concat([first[tf.newaxis], after[k]], axis=0)
-            to_state, to_inputs, more = cell.backward(x[k], states, weights, upstream[k], to_state)
+            arguments = x[k], states, weights, upstream[k], to_state
+            to_state, to_inputs, more = backward_chunk(*arguments)
             summed = tuple(sum_ + new for sum_, new in zip(to_weights, more, strict=True))
             return i + 1, to_state, to_x.write(k, to_inputs), summed
 
         zeros = tuple(tf.zeros(weight.shape) for weight in weights)
-        _, to_state, to_x, to_weights = tf.while_loop(
-            lambda i, *_: i < chunks,
-            body,
-            (0, tf.zeros_like(initial), to_x, zeros),
-            maximum_iterations=count,
+        _, to_state, to_x, to_weights = _loop(
+            body, chunks, count, tf.zeros_like(initial), to_x, zeros
         )
         return tf.reshape(to_x.stack(), shape), to_weights, to_state
 
     @tf.custom_gradient
-    def compute(
-        inputs: Tensor,
-        kernel: Tensor,
-        recurrent_kernel: Tensor,
-        bias: Tensor,
-        initial: Tensor,
-        steps: Tensor,
-    ) -> tuple[list[Tensor], Callable[..., tuple[Tensor, ...]]]:
-        blocks = range(inputs.shape[0])
+    def compute(inputs: Tensor, *arguments: Tensor) -> Any:
+        *most, initial, steps = arguments
+        blocks, weights = range(inputs.shape[0]), tuple(most)
         chunks = -(-steps // CHUNK)
-        weights = kernel, recurrent_kernel, bias
         states = [forward(inputs[p], weights, initial[p], chunks) for p in blocks]
 
         def gradient(*upstream: Tensor) -> tuple[Tensor, ...]:
@@ -214,6 +188,16 @@ def _compiled(cell: _Cell) -> Recurrence:
     return Recurrence(lambda *arguments: (compute(*arguments),), is_compiled=True)
 
 
+def _loop(
+    body: Callable[..., tuple[Tensor, ...]], end: Tensor, most: Tensor, *variables: Any
+) -> tuple[Any, ...]:
+    """Run `body(i, *variables)` for i from 0 to `end` - 1; XLA needs to know the most rounds."""
+    done: tuple[Any, ...] = tf.while_loop(
+        lambda i, *_: i < end, body, (0, *variables), maximum_iterations=most
+    )
+    return done
+
+
 def _scan(
     step: Callable[..., tuple[Tensor, Tensor]],
     state: Tensor,
@@ -221,16 +205,10 @@ def _scan(
     *,
     reverse: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Run a step over the first axis of its inputs.
-
-    Args:
-        step: takes the state and one of each input; gives the next state and an output like it.
-        state: [R, u].
-        inputs: [C, R, ...] each.
-        reverse: from the last to the first.
+    """Run `step(state, *inputs)` over the first axis of inputs [C, R, ...].
 
     Returns:
-        The last state, and the outputs [C, R, u] in the order of the inputs.
+        The last state, and the second results of all steps, [C, R, u], in the order of the inputs.
     """
     count = inputs[0].shape[0]
     out = tf.TensorArray(tf.float32, count, element_shape=state.shape)
@@ -240,9 +218,7 @@ def _scan(
         state, output = step(state, *(values[k] for values in inputs))
         return t + 1, state, out.write(k, output)
 
-    _, state, out = tf.while_loop(
-        lambda t, *_: t < count, body, (0, state, out), maximum_iterations=count
-    )
+    _, state, out = _loop(body, count, count, state, out)
     return state, tf.reshape(out.stack(), (count, -1, state.shape[-1]))
 
 
@@ -256,12 +232,12 @@ def _times(values: Tensor, weight: Tensor) -> Tensor:
 
 
 def _weight_gradient(values: Tensor, gradients: Sequence[Tensor]) -> Tensor:
-    """The gradient of the weights that values [C, R, a] met, for each gate [C, R, u]."""
+    """Gradient of the weights that values [C, R, a] met, for each gate [C, R, u]."""
     return tf.concat([tf.matmul(flat(values), flat(g), transpose_a=True) for g in gradients], -1)
 
 
 def _input_gradient(gradients: Sequence[Tensor], kernels: Sequence[Tensor]) -> Tensor:
-    """The gradient of what the weights of each gate met."""
+    """Gradient of what the weights of each gate met."""
     return tf.add_n([_times(g, tf.transpose(w)) for g, w in zip(gradients, kernels, strict=True)])
 
 
@@ -356,5 +332,5 @@ def _gru_backward(
 
 
 lstm = Recurrence(_lstm, is_compiled=False)
-simple_rnn = _compiled(_Cell(_simple_rnn_forward, _simple_rnn_backward))
-gru = _compiled(_Cell(_gru_forward, _gru_backward))
+simple_rnn = _compile(_simple_rnn_forward, _simple_rnn_backward)
+gru = _compile(_gru_forward, _gru_backward)

@@ -1,1 +1,121 @@
-"""Training a model, and what a trained one is good for."""
+"""Training, and what it shares with those that show or stop it. This file needs no Keras."""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rnnbench.errors import InputError, InterruptedRunError, TerminatedRunError
+
+if TYPE_CHECKING:
+    from rnnbench.lookup import TrialStatus
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Progress:
+    """Progress of a training, a sweep or a benchmark. Shows nothing; subclasses do.
+
+    Attributes:
+        wants_steps: Whether `step` is called; without it, short steps are faster.
+    """
+
+    wants_steps = False
+
+    def message(self, text: str) -> None:
+        """Something begins that takes a while."""
+
+    def begin(self, epochs: int, steps_per_epoch: int) -> None:
+        """The first epoch begins."""
+
+    def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
+        """A step is done: epoch and step from 1, loss and metrics of the epoch so far."""
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        """An epoch is done: its row of the history."""
+
+    def trials(self, statuses: Mapping[Any, TrialStatus]) -> None:
+        """Status of each trial of a sweep; called again and again."""
+
+    def end(self) -> None:
+        """The training or the sweep is over, in whatever way."""
+
+
+def epoch_line(row: Mapping[str, float], epochs: int) -> str:
+    """A row of the history as text, metrics to four digits."""
+    metrics = "  ".join(
+        f"{name} {value:.4g}"
+        for name, value in row.items()
+        if name not in ("epoch", "learning_rate", "seconds")
+    )
+    return f"epoch {int(row['epoch'])}/{epochs}  {metrics}  {row['seconds']:.1f} s"
+
+
+class SignalHandler:
+    """Handler of SIGINT and SIGTERM: the first one lets a step finish, the second one does not.
+
+    Args:
+        tell: Called with a message when the first signal is only noted.
+
+    Attributes:
+        signal: The signal that came, or None.
+        waits: Whether the first signal is only noted, because `check` will be called soon.
+        ignores: Whether signals have no effect, while files are written.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.signal: signal.Signals | None = None
+        self.waits = False
+        self.ignores = False
+        self._tell = tell
+
+    def __enter__(self) -> SignalHandler:
+        # Python allows handlers in the main thread only; elsewhere, signals are the caller's.
+        is_main = threading.current_thread() is threading.main_thread()
+        self._before = {s: signal.signal(s, self._receive) for s in _SIGNALS if is_main}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if a signal has come."""
+        if self.signal is not None:
+            raise KeyboardInterrupt
+
+    def error(self, message: str) -> InterruptedRunError | TerminatedRunError:
+        """The error to raise once the files are written, by the signal that has come."""
+        terminated = self.signal is signal.SIGTERM
+        return (TerminatedRunError if terminated else InterruptedRunError)(message)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.ignores:
+            return
+        is_second = self.signal is not None
+        self.signal = signal.Signals(number)
+        if is_second or not self.waits:
+            raise KeyboardInterrupt
+        self._tell("stopping after this step, or this validation; once more stops at once")
+
+
+def require_tensorboard() -> None:
+    """Check that the package that writes event files is installed.
+
+    Raises:
+        InputError: It is not.
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        raise InputError(
+            "--tensorboard: the package tensorboard is not installed. In the checkout: "
+            "pip install -e '.[tensorboard]'"
+        )

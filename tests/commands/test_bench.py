@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from rnnbench.benchmark import measuring
+from rnnbench import bench
 
 TESTS = Path(__file__).parent.parent
 TOY = """\
@@ -28,7 +28,7 @@ model:
     - {type: dense, units: 1, activation: sigmoid}
 training: {loss: binary_crossentropy, metrics: [accuracy], batch_size: 8, epochs: 1}
 """
-FIGURES = {
+METRICS = {
     "epoch_seconds",
     "step_milliseconds",
     "samples_per_second",
@@ -48,9 +48,9 @@ def configs(in_tmp):
 
 @pytest.fixture
 def literal(configs, monkeypatch):
-    """Workers that report literal figures; gives the lines of the log of their turns."""
+    """Workers that report literal values; gives the lines of the log of their turns."""
     command = (sys.executable, str(TESTS / "literal_worker.py"))
-    monkeypatch.setattr(measuring, "_COMMAND", command)
+    monkeypatch.setattr(bench, "_COMMAND", command)
     return lambda: (configs / "turns.log").read_text().splitlines()
 
 
@@ -64,31 +64,31 @@ def test_a_config_beside_plain_keras(rnnbench, configs):
     assert document["epochs"] == 2
     assert {"versions", "device", "threads"} <= set(document["environment"])
     ours, theirs = document["candidates"]
-    assert (ours["implementation"], theirs["implementation"]) == ("rnnbench", "keras")
+    assert (ours["backend"], theirs["backend"]) == ("rnnbench", "keras")
     for side in (ours, theirs):
         assert (side["config"], side["settings"]) == ("toy", {})
-        figures = side["figures"]
-        assert set(figures) == FIGURES | {"evaluate_seconds"}
-        for name, figure in figures.items():
+        metrics = side["metrics"]
+        assert set(metrics) == METRICS | {"evaluate_seconds"}
+        for name, metric in metrics.items():
             once = name in ("load_seconds", "compile_seconds", "peak_megabytes")
-            assert len(figure["values"]) == (1 if once else 2)
-            assert figure["min"] <= figure["median"] <= figure["max"]
+            assert len(metric["values"]) == (1 if once else 2)
+            assert metric["min"] <= metric["median"] <= metric["max"]
         # Two steps for three samples of four numbers each; then validation.
         for i in range(2):
-            train = 2 * figures["step_milliseconds"]["values"][i] / 1000
-            assert figures["samples_per_second"]["values"][i] == pytest.approx(3 / train)
-            assert figures["tokens_per_second"]["values"][i] == pytest.approx(12 / train)
-            assert train < figures["epoch_seconds"]["values"][i]
+            train = 2 * metrics["step_milliseconds"]["values"][i] / 1000
+            assert metrics["samples_per_second"]["values"][i] == pytest.approx(3 / train)
+            assert metrics["tokens_per_second"]["values"][i] == pytest.approx(12 / train)
+            assert train < metrics["epoch_seconds"]["values"][i]
     (ratio,) = document["ratios"]
     assert (ratio["config"], ratio["settings"]) == ("toy", {})
     for name in ("epoch_seconds", "evaluate_seconds"):
-        pairs = zip(theirs["figures"][name]["values"], ours["figures"][name]["values"], strict=True)
+        pairs = zip(theirs["metrics"][name]["values"], ours["metrics"][name]["values"], strict=True)
         assert ratio[name]["values"] == [a / b for a, b in pairs]
 
 
 def test_texts_count_their_own_tokens_on_both_sides(rnnbench, configs, standin_data, monkeypatch):
     command = (sys.executable, str(TESTS / "standin_worker.py"), str(standin_data))
-    monkeypatch.setattr(measuring, "_COMMAND", command)
+    monkeypatch.setattr(bench, "_COMMAND", command)
     result = rnnbench(*("bench", "imdb.yaml", "--against", "keras", "--epochs", "1", "--json"))
     assert result.code == 0, result.err
     with np.load(standin_data / "datasets" / "imdb.npz", allow_pickle=True) as arrays:
@@ -99,7 +99,7 @@ def test_texts_count_their_own_tokens_on_both_sides(rnnbench, configs, standin_d
         tokens = sum(min(len(arrays["x_train"][i]) + 1, 10) for i in indices[:30])
     for side in json.loads(result.out)["candidates"]:
         samples, counted = (
-            side["figures"][f"{what}_per_second"]["values"][0] for what in ("samples", "tokens")
+            side["metrics"][f"{what}_per_second"]["values"][0] for what in ("samples", "tokens")
         )
         assert counted / samples == pytest.approx(tokens / 30)
 
@@ -119,7 +119,7 @@ def test_the_workers_take_turns(rnnbench, literal):
 
 
 def test_pairs_stay_together_where_memory_is_small(rnnbench, literal, monkeypatch):
-    monkeypatch.setattr(measuring, "_MEMORY_SHARE", 0)
+    monkeypatch.setattr(bench, "_MEMORY_SHARE", 0)
     result = rnnbench(*("bench", "toy.yaml", "imdb.yaml", "--against", "keras", "--epochs", "1"))
     assert result.code == 0, result.err
     assert literal() == [
@@ -174,14 +174,14 @@ def test_tables_and_ratios(rnnbench, literal):
 
 
 @pytest.mark.parametrize("vary", [(), ("--vary", "training.batch_size=1,2,3")])
-def test_the_picture_is_drawn_where_nothing_is(rnnbench, literal, in_tmp, vary):
+def test_the_plot_is_drawn_where_nothing_is(rnnbench, literal, in_tmp, vary):
     arguments = ("bench", "toy.yaml", "--against", "keras", "--plot", "speed.png", *vary)
     assert rnnbench(*arguments).code == 0
     assert imread(in_tmp / "speed.png").shape[1] == 840
     again = rnnbench(*arguments)
     assert (again.code, again.err) == (
         2,
-        "error: --plot: speed.png: is there already; name another file\n",
+        "error: --plot: speed.png: already exists; use another file\n",
     )
 
 
@@ -197,7 +197,7 @@ def test_the_picture_is_drawn_where_nothing_is(rnnbench, literal, in_tmp, vary):
         (("toy.yaml", "--epochs", "0"), "Invalid value for '--epochs'"),
         (("toy.yaml", "--against", "torch"), "Invalid value for '--against'"),
         (("toy.yaml", "--plot", "speed.doc"), "--plot: received speed.doc; allowed: .png, .svg"),
-        (("toy.yaml", "--set", "model.layers.0.units=90000"), "toy: measuring needs about "),
+        (("toy.yaml", "--set", "model.layers.0.units=90000"), "toy: needs about "),
     ],
 )
 def test_wrong_input_is_said_before_anything_starts(rnnbench, literal, in_tmp, arguments, message):
@@ -209,7 +209,7 @@ def test_wrong_input_is_said_before_anything_starts(rnnbench, literal, in_tmp, a
 
 
 def _worker(monkeypatch, code):
-    monkeypatch.setattr(measuring, "_COMMAND", (sys.executable, "-c", dedent(code)))
+    monkeypatch.setattr(bench, "_COMMAND", (sys.executable, "-c", dedent(code)))
 
 
 @pytest.mark.parametrize(

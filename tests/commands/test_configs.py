@@ -47,9 +47,12 @@ def test_init_writes_a_shipped_config_out_as_it_is(rnnbench, in_tmp):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["toy_lstm", "mine"], "mine: is there already, and has not been changed"),
-        (["toy_lstm", "folder"], "folder: is there already"),
-        (["toy_lstm", "dangling"], "dangling: is there already"),
+        (
+            ["toy_lstm", "mine"],
+            "mine: already exists; use another file: rnnbench init toy_lstm FILE",
+        ),
+        (["toy_lstm", "folder"], "folder: already exists"),
+        (["toy_lstm", "dangling"], "dangling: already exists"),
         (["toy_lstm", "nowhere/mine"], "nowhere/mine: cannot be written: No such file"),
         (["toy_lsmt"], "did you mean toy_lstm?"),
         (["../toy_lstm"], "'../toy_lstm' is no shipped config"),
@@ -117,5 +120,166 @@ def test_a_wheel_carries_the_configs_and_the_page_of_reports(tmp_path):
     inside = tmp_path / "site" / "rnnbench" / "configs"
     assert {Path(row["file"]) for row in rows} == set(inside.rglob("*.yaml"))
     assert len(rows) == len(list(CONFIGS.rglob("*.yaml")))
-    page = {path.name for path in (inside.parent / "report").glob("page.*")}
-    assert page == {"page.py", "page.html", "page.css", "page.js"}
+    page = {path.name for path in inside.parent.glob("page.*")}
+    assert page == {"page.html", "page.css", "page.js"}
+
+
+DISCOURAGED = "softmax_of_one_unit.yaml"
+
+
+@pytest.fixture
+def corpus(monkeypatch):
+    monkeypatch.chdir(REPOSITORY / "tests" / "config")
+
+
+def test_a_valid_config(rnnbench, corpus):
+    result = rnnbench("validate", "imdb_lstm", CONFIGS / "toy_gru.yaml")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [
+        f"{CONFIGS / 'imdb_lstm.yaml'}: valid",
+        f"{CONFIGS / 'toy_gru.yaml'}: valid",
+    ]
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_config_is_without_warnings(rnnbench, path):
+    result = rnnbench("validate", "--strict", path)
+    assert (result.code, result.out) == (0, f"{path}: valid\n")
+
+
+def test_errors_of_several_files_come_at_once(rnnbench, corpus):
+    result = rnnbench("validate", "broken/tab.yaml", "imdb_lstm", "broken/unknown_key.yaml")
+    assert result.code == 2
+    assert result.out.splitlines() == [
+        "broken/tab.yaml:3:1: not valid YAML: a tab; lines are indented with spaces",
+        "  2 | dataset:",
+        "  3 |  type: toy_sequence",
+        "    | ^",
+        "  4 | model:",
+        "broken/tab.yaml: 1 error",
+        f"{CONFIGS / 'imdb_lstm.yaml'}: valid",
+        "broken/unknown_key.yaml:9:1: sede: unknown key; allowed here: name, seed, dataset, model, "
+        "training, sweep, ignore",
+        "  8 | training: {loss: mse, batch_size: 6, epochs: 2}",
+        "  9 | sede: 1",
+        "    | ^^^^",
+        "  did you mean seed?",
+        "broken/unknown_key.yaml: 1 error",
+    ]
+
+
+def test_warnings_are_errors_for_the_strict(rnnbench, corpus):
+    path = Path("discouraged", DISCOURAGED)
+    given = rnnbench("validate", path)
+    assert given.code == 0
+    assert "warning: model.layers.2.activation: received softmax with units: 1" in given.out
+    assert "[softmax_of_one_unit]" in given.out
+    assert given.out.endswith(f"{path}: valid, 1 warning\n")
+    assert rnnbench("validate", path, "--strict").code == 2
+    ignored = rnnbench("validate", path, "--strict", "--set", "ignore=[softmax_of_one_unit]")
+    assert (ignored.code, ignored.out) == (0, f"{path}: valid\n")
+
+
+def test_json_is_a_list_of_all_of_it(rnnbench, corpus):
+    result = rnnbench(
+        "validate", "--json", "broken/unknown_key.yaml", Path("discouraged", DISCOURAGED)
+    )
+    assert result.code == 2
+    error, warning = json.loads(result.out)
+    assert error == {
+        "file": "broken/unknown_key.yaml",
+        "line": 9,
+        "column": 1,
+        "path": "sede",
+        "message": "unknown key; allowed here: name, seed, dataset, model, training, sweep, ignore",
+        "suggestion": "seed",
+    }
+    assert warning["warning"] == "softmax_of_one_unit"
+    assert set(warning) == {*error, "warning"}
+    valid = rnnbench("validate", "--json", "imdb_lstm")
+    assert (valid.code, json.loads(valid.out)) == (0, [])
+
+
+def test_the_span_of_a_setting_is_the_option(rnnbench, corpus):
+    arguments = ("imdb_lstm", "--set", "seed=many", "--set", "training.epochs")
+    result = rnnbench("validate", *arguments, "--json")
+    assert [(p["file"], p["line"], p["path"]) for p in json.loads(result.out)] == [
+        ("--set training.epochs", None, ""),
+        ("--set seed=many", None, "seed"),
+    ]
+    assert "  --set seed=many\n             ^^^^\n" in rnnbench("validate", *arguments).out
+
+
+def test_a_name_that_is_like_another(rnnbench, in_tmp):
+    (in_tmp / "mine.yaml").write_text("")
+    for wrong, meant in (("imdb_lsmt", "imdb_lstm"), ("mime.yaml", "mine.yaml")):
+        result = rnnbench("validate", wrong)
+        assert result.code == 2
+        assert result.out.startswith(f"{wrong}: no such file\n  did you mean {meant}?\n")
+        trained = rnnbench("train", wrong)
+        assert trained.code == 2
+        assert trained.err == f"error: {wrong}: no such file\n  did you mean {meant}?\n"
+
+
+def test_other_commands_show_errors_in_the_same_way(rnnbench, corpus):
+    shown = rnnbench("validate", "broken/too_small.yaml").out.splitlines()[:-1]
+    for command in ("train", "summary", "trace"):
+        result = rnnbench(command, "broken/too_small.yaml")
+        assert result.code == 2
+        assert result.err.removeprefix("error: ").splitlines() == shown
+
+
+SWEEP = """\
+dataset: {type: toy_sequence}
+model: {layers: [{type: gru, units: 2}, {type: dense, units: 1}]}
+training: {loss: mse, batch_size: 6, epochs: 2}
+sweep:
+  grid: {model.layers.0.units: [4, 0], training.batch_size: [2, 9]}
+  trials: [{training.loss: msee}]
+"""
+
+
+def test_each_assignment_of_a_sweep_is_checked_and_what_is_said_of_many_said_once(rnnbench, in_tmp):
+    (in_tmp / "toy.yaml").write_text(SWEEP)
+    result = rnnbench("validate", "toy.yaml")
+    assert result.code == 2
+    lines = [line for line in result.out.splitlines() if not line.startswith("  ")]
+    assert [line.partition(": received")[0] for line in lines] == [
+        "sweep.trials.0 training.loss=msee: training.loss",
+        "sweep.grid model.layers.0.units=0: model.layers.0.units",
+        "sweep.grid training.batch_size=9: warning: training.batch_size",
+        "toy.yaml: 2 errors, 1 warning",
+    ]
+    (in_tmp / "toy.yaml").write_text(SWEEP.replace("4, 0", "4, 5").replace("msee", "mae"))
+    assert rnnbench("validate", "toy.yaml").out.endswith("toy.yaml: valid, 1 warning\n")
+
+
+def test_a_run_against_a_config(rnnbench, in_toy):
+    assert rnnbench("diff", "toy", "toy.yaml").out.endswith("and toy.yaml say the same\n")
+    (in_toy / "other.yaml").write_text(
+        (in_toy / "toy.yaml").read_text().replace("units: 4", "units: 5")
+    )
+    result = rnnbench("diff", "toy", "other.yaml", "--json")
+    assert result.code == 0
+    assert json.loads(result.out) == [
+        {"key": "name", "a": "toy", "b": "other"},
+        {"key": "model.layers.0.units", "a": 4, "b": 5},
+    ]
+
+
+def test_the_table_shows_what_one_side_lacks(rnnbench, in_tmp):
+    rows = json.loads(rnnbench("diff", "imdb_lstm", "imdb_gru", "--json").out)
+    assert rows == [
+        {"key": "name", "a": "imdb_lstm", "b": "imdb_gru"},
+        {"key": "model.layers.1.type", "a": "lstm", "b": "gru"},
+        {"key": "model.layers.1.unit_forget_bias", "a": True},
+        {"key": "model.layers.1.reset_after", "b": True},
+    ]
+    table = [line.split() for line in rnnbench("diff", "imdb_lstm", "imdb_gru").out.splitlines()]
+    assert ["model.layers.1.unit_forget_bias", "true", "—"] in table
+
+
+def test_what_is_no_config_is_refused(rnnbench, in_tmp):
+    result = rnnbench("diff", "imdb_lstm", "nothing")
+    assert result.code == 2
+    assert "'nothing' is neither a config file nor a run nor a shipped config" in result.err

@@ -115,7 +115,7 @@ def test_the_histogram_is_drawn_where_nothing_is(rnnbench, in_tmp, standin_data)
     before = picture.read_bytes()
     again = rnnbench("data", "inspect", IMDB, "--histogram", picture)
     assert again.code == 2
-    assert "is there already" in again.err
+    assert "already exists" in again.err
     assert picture.read_bytes() == before
 
 

@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 from made_runs import make_run, make_seeds, make_sweep
+from pages import PageReader
 
 
 @pytest.fixture
@@ -24,12 +25,12 @@ def two_runs(in_toy, tmp_path, monkeypatch):
 
 def test_all_runs_are_listed_the_newest_first(rnnbench, two_runs):
     rows = json.loads(rnnbench("runs", "--json").out)
-    assert [(row["status"], row["seed"], row["epochs"]) for row in rows] == [
+    assert [(row["status"], row["seed"], row["completed_epochs"]) for row in rows] == [
         ("finished", 0, 2),
         ("interrupted", 7, 2),
     ]
     assert rows[0]["run_dir"] == f"runs/toy/{two_runs[0].name}"
-    assert (rows[0]["metric"], rows[0]["name"], rows[0]["wanted_epochs"]) == ("loss", "toy", 2)
+    assert (rows[0]["metric"], rows[0]["name"], rows[0]["epochs"]) == ("loss", "toy", 2)
     assert rows[0]["best"] > rows[0]["test"] > 0
     assert rows[0]["best_epoch"] == 2
     assert (rows[1]["test"], rows[0]["age"] < rows[1]["age"]) == (None, True)
@@ -82,19 +83,19 @@ def test_what_is_listed_can_be_shown(rnnbench, with_sweep):
 
 @pytest.mark.parametrize("command", ["runs", "compare widths", "report widths"])
 def test_a_damaged_plan_is_named(rnnbench, with_sweep, command):
-    with_sweep.plan.write_text('{"trials": [{"seed": 0}]}')
+    with_sweep.plan_file.write_text('{"trials": [{"seed": 0}]}')
     result = rnnbench(*command.split())
     assert (result.code, result.out) == (2, "")
     assert result.err == (
-        "error: runs/widths/sweep.json: damaged: trials.0: received {'seed': 0}, expected a name, "
-        "and a whole number as seed\n"
+        "error: runs/widths/sweep.json: damaged: trials.0.name: received {'seed': 0}, field "
+        "required\n"
     )
 
 
 def test_a_run_on_a_page(rnnbench, two_runs):
     finished = rnnbench("show", two_runs[0]).out
     assert "status      finished, epoch 2/2, seed 0" in finished
-    assert f"picture     {two_runs[0]}/loss.png" in finished
+    assert f"plot        {two_runs[0]}/loss.png" in finished
     assert f"evaluate    rnnbench evaluate {two_runs[0]}" in finished
     assert "resume" not in finished
     document = json.loads(rnnbench("show", two_runs[1], "--json").out)
@@ -110,10 +111,10 @@ def test_a_damaged_run_is_listed_with_what_can_be_read(rnnbench, two_runs):
     row = next(
         row for row in json.loads(rnnbench("runs", "--json").out) if "2020" not in row["run_dir"]
     )
-    assert (row["status"], row["seed"], row["epochs"]) == ("unknown", None, 2)
+    assert (row["status"], row["seed"], row["completed_epochs"]) == ("unknown", None, 2)
     (two_runs[1] / "history.csv").write_text("epoch,loss\n1,0.5\n2,")
     row = next(row for row in json.loads(rnnbench("runs", "--json").out) if row["seed"] == 7)
-    assert (row["epochs"], row["best"]) == (0, None)
+    assert (row["completed_epochs"], row["best"]) == (0, None)
 
 
 def test_a_run_is_reproduced_to_the_last_bit(rnnbench, two_runs):
@@ -136,5 +137,59 @@ def test_what_differs_is_shown_and_is_exit_code_1(rnnbench, two_runs):
     (run / "history.csv").write_text("\n".join(lines) + "\n")
     result = rnnbench("reproduce", run, "-q")
     assert result.code == 1
-    assert "the histories part in epoch 2" in result.out
+    assert "the histories differ from epoch 2 on" in result.out
     assert "differs     versions.keras: 3.0.0 before" in result.out
+
+
+def test_a_run_by_its_name_and_by_its_directory(rnnbench, in_tmp):
+    run = make_run(in_tmp / "runs")
+    assert rnnbench("report", "imdb_lstm").out == "report.html\n"
+    assert PageReader((in_tmp / "report.html").read_text()).text.startswith(
+        "imdb_lstm, seed 0 imdb_lstm, seed 0 Status: finished"
+    )
+    result = rnnbench("report", run.path, "-o", "other.html")
+    assert (result.code, result.out) == (0, "other.html\n")
+    assert sorted(path.name for path in in_tmp.iterdir()) == ["other.html", "report.html", "runs"]
+
+
+def test_a_sweep_by_its_name_and_by_its_directory(rnnbench, in_tmp, monkeypatch):
+    sweep = make_sweep(in_tmp / "elsewhere", "cells", [("cells-lstm", 0), ("cells-lstm", 1)])
+    make_run(sweep.path, changes={"name": "cells-lstm"})
+    assert rnnbench("report", sweep.path, "--output", "a.html").code == 0
+    monkeypatch.setenv("RNNBENCH_RUNS", "elsewhere")
+    assert rnnbench("report", "cells", "--output", "b.html").code == 0
+    for name in ("a.html", "b.html"):
+        page = PageReader((in_tmp / name).read_text())
+        assert page.text.startswith("cells cells 1 of 2 runs of the plan finished.")
+
+
+def test_a_file_that_is_there_is_left_alone(rnnbench, in_tmp):
+    make_run(in_tmp / "runs")
+    (in_tmp / "report.html").write_text("mine")
+    result = rnnbench("report", "imdb_lstm")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "error: --output: report.html: already exists; use another file\n"
+    assert (in_tmp / "report.html").read_text() == "mine"
+
+
+def test_a_file_that_cannot_be_written(rnnbench, in_tmp):
+    make_run(in_tmp / "runs")
+    result = rnnbench("report", "imdb_lstm", "-o", "nowhere/report.html")
+    assert result.code == 2
+    assert "--output: nowhere/report.html: No such file or directory" in result.err
+
+
+@pytest.mark.parametrize("what", ["lost", "runs"])
+def test_what_is_no_run_leaves_no_file(rnnbench, in_tmp, what):
+    make_run(in_tmp / "runs")
+    result = rnnbench("report", what)
+    assert result.code == 2
+    assert "Names with runs: imdb_lstm" in result.err
+    assert not (in_tmp / "report.html").exists()
+
+
+def test_an_error_on_the_way_leaves_no_file(rnnbench, in_tmp):
+    run = make_run(in_tmp / "runs")
+    run.manifest_file.write_text("{")
+    assert rnnbench("report", run.path).code == 2
+    assert [path.name for path in in_tmp.iterdir()] == ["runs"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnbench.rundir import SweepDirectory
+from rnnbench.run import SweepDirectory
 
 TOY = """\
 dataset: {type: toy_sequence}
@@ -93,11 +93,11 @@ def _start(directory, *arguments):
     )
 
 
-def _figures(out):
+def _metrics(out):
     """The table of a sweep, but for the seconds."""
     groups = json.loads(out)["comparison"]["groups"]
     for group in groups:
-        group["figures"].pop("epoch_seconds")
+        group["metrics"].pop("epoch_seconds")
         group.pop("runs")
     return groups
 
@@ -133,7 +133,7 @@ def test_a_sweep_trains_and_compares(undisturbed):
     assert [group["seeds"] for group in printed["comparison"]["groups"]] == [[0, 1], [0, 1]]
     for trial in printed["trials"]:
         assert (directory / trial["run_dir"] / "model.keras").exists()
-    assert all((directory / picture).exists() for picture in printed["plots"])
+    assert all((directory / plot).exists() for plot in printed["plots"])
 
 
 def test_the_same_command_skips_what_has_finished(undisturbed):
@@ -147,7 +147,11 @@ def test_the_same_command_skips_what_has_finished(undisturbed):
 
 
 def _epochs(sweep):
-    return sum(len(run.read_history()) for run in sweep.runs()) if sweep.plan.exists() else 0
+    return (
+        sum(len(run.read_history().get("epoch", ())) for run in sweep.runs())
+        if sweep.plan_file.exists()
+        else 0
+    )
 
 
 def _stop_after(process, sweep, epochs, number):
@@ -171,13 +175,13 @@ def test_a_sweep_that_is_killed_and_stopped_goes_on_and_comes_to_the_same(
     signal.signal(signal.SIGINT, restored)
     out, err = _stop_after(process, sweep, 3, signal.SIGINT)
     assert (process.returncode, out) == (130, "")
-    assert "of 4 trials have finished. The same command goes on from there" in err
+    assert "of 4 trials have finished. The same command continues" in err
     assert "Traceback" not in err
     assert {run.status() for run in sweep.runs()} <= {"interrupted", "finished"}
     process = _start(toy, "--jobs", "2")
     out, err = process.communicate()
     assert process.returncode == 0, err
-    assert _figures(out) == _figures(undisturbed[1])
+    assert _metrics(out) == _metrics(undisturbed[1])
 
 
 def test_two_leaders_do_not_lead_one_sweep(rnnbench, toy):
@@ -186,7 +190,7 @@ def test_two_leaders_do_not_lead_one_sweep(rnnbench, toy):
     with sweep.locked():
         result = rnnbench("sweep", *CANONICAL)
     assert result.code == 2
-    assert "another process is leading this sweep" in result.err
+    assert "another process is running this sweep" in result.err
 
 
 def test_a_trial_that_fails_stops_no_other_and_its_log_is_named(rnnbench, toy):

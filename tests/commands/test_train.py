@@ -13,7 +13,7 @@ import pytest
 from paths import CONFIGS
 
 from rnnbench.config import load_config
-from rnnbench.rundir import RunDirectory
+from rnnbench.run import RunDirectory
 
 CODE = "import sys, keras\nprint([m for m in sys.modules if m.startswith('rnnbench')])\n" + (
     "model = keras.models.load_model(sys.argv[1])\n"
@@ -136,7 +136,7 @@ def test_threads_are_set_from_the_environment(rnnbench_process, in_toy, tmp_path
     assert manifest["threads"] == {"intra_op": 1, "inter_op": 1, "recurrences": 1}
     wrong = rnnbench_process("train", in_toy / "toy.yaml", env={"RNNBENCH_THREADS": "many"})
     assert wrong.code == 2
-    assert "RNNBENCH_THREADS: received 'many', allowed is a whole number" in wrong.err
+    assert "RNNBENCH_THREADS: received 'many'; allowed: an integer from 1 to 1024" in wrong.err
 
 
 def test_text_from_training_to_prediction(rnnbench, in_tmp, standin_data):
@@ -146,7 +146,7 @@ def test_text_from_training_to_prediction(rnnbench, in_tmp, standin_data):
     document = json.loads(result.out)
     assert list(document["metrics"]) == ["train", "validation", "test"]
     given = rnnbench("predict", "imdb_lstm", "--text", "Word1 zork!", "--json")
-    assert given.err.count("advice: ") == 1
+    assert given.err.count("warning: ") == 1
     assert "dataset.num_words: received 40 of 88587 tokens" in given.err
     predicted = json.loads(given.out)
     assert predicted[0]["tokens"] == ["<start>", "word1", "<oov>"]
@@ -184,17 +184,17 @@ def test_a_dry_run_shows_the_plan_and_does_nothing(rnnbench, in_tmp):
     assert list(in_tmp.iterdir()) == []
 
 
-def test_advice_is_given_before_training_and_stops_the_strict(rnnbench, in_tmp):
+def test_warnings_are_given_before_training_and_stops_the_strict(rnnbench, in_tmp):
     unwise = ("train", "toy_gru", "--set", "training.batch_size=7", "--smoke", "-q")
     strict = rnnbench(*unwise, "--strict")
     assert strict.code == 2
     assert strict.err.startswith(
-        "error: --set training.batch_size=7: advice: training.batch_size: received 7; there are 6"
+        "error: --set training.batch_size=7: warning: training.batch_size: received 7; there are 6"
     )
     assert list(in_tmp.iterdir()) == []
     trained = rnnbench(*unwise)
     assert trained.code == 0
-    assert trained.err.startswith("--set training.batch_size=7: advice: training.batch_size: ")
+    assert trained.err.startswith("--set training.batch_size=7: warning: training.batch_size: ")
 
 
 def test_a_config_tried_out_with_few_samples_is_not_told_that_they_are_few(rnnbench, in_tmp):
@@ -247,7 +247,7 @@ def test_a_signal_ends_the_step_and_tells_how_to_go_on(
         assert process.wait(timeout=60) == code
     assert "stopping after this step, or this validation; once more stops at once" in rest
     (run,) = (tmp_path / "runs" / "toy").iterdir()
-    assert f"Go on with: rnnbench train --resume {run.relative_to(tmp_path)}" in rest
+    assert f"Continue with: rnnbench train --resume {run.relative_to(tmp_path)}" in rest
     assert "Traceback" not in rest
     assert json.loads((run / "manifest.json").read_text())["status"] == "interrupted"
     assert (run / "loss.png").exists()
@@ -262,7 +262,7 @@ def test_a_signal_ends_the_step_and_tells_how_to_go_on(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["toy.yaml", "--resume", "toy"], "--resume goes on with the run's own config"),
+        (["toy.yaml", "--resume", "toy"], "--resume continues with the run's own config"),
         (["--resume", "toy", "--seed", "1"], "give no CONFIG, and no option that changes it"),
         (["--resume", "nothing"], "nothing: no such run"),
         (["--resume", "toy", "--epochs", "1"], "has 2 epochs already; allowed: at least 2"),
@@ -361,10 +361,10 @@ TOY = CONFIGS / "toy_gru.yaml"
             "dataset and training missing",
         ),
         (["train", TOY, "-o", "/proc/runs"], "runs cannot be written here"),
-        (["train", TOY, "--set", "model.layers.0.units=1000000"], "toy_gru: training needs about"),
+        (["train", TOY, "--set", "model.layers.0.units=1000000"], "toy_gru: needs about"),
         (
             ["train", CONFIGS / "imdb_gru.yaml", "--set", "dataset.maxlen=1000000000"],
-            "this machine",
+            "imdb_gru: needs about",
         ),
         (["train", TOY, "--set", "name=../outside"], "text that matches ^[A-Za-z0-9]"),
         (["train", TOY, "--nonsense"], "No such option"),

@@ -6,19 +6,25 @@ import pytest
 from paths import CONFIGS
 
 from rnnbench.config import dump_config, load_config
-from rnnbench.config.reading import read_text
-from rnnbench.config.schema import json_schema
+from rnnbench.config.load import json_schema
+from rnnbench.config.yaml import read_text
 
 SCHEMA = json.loads(json.dumps(json_schema()))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 EVERYTHING = Path(__file__).parent / "everything.yaml"
 BROKEN = Path(__file__).parent / "broken"
+TOY = """\
+dataset: toy_sequence
+model: {layers: [{type: gru, units: 1}, flatten, {type: dense, units: 1}]}
+training: {loss: mse, epochs: 1, optimizer: adam}
+x-anchors: [1]
+"""
 
 
 def _data(text):
     """What an editor takes the text for: keys of a JSON object are words."""
     document = read_text(text, "c.yaml")
-    assert document.problems == []
+    assert document.errors == []
     return json.loads(json.dumps(document.data))
 
 
@@ -30,20 +36,28 @@ def test_it_is_a_schema():
 @pytest.mark.parametrize(
     "path", [EVERYTHING, *sorted(CONFIGS.rglob("*.yaml"))], ids=lambda path: path.stem
 )
-def test_it_takes_what_is_shipped_as_it_stands_and_resolved(path):
+def test_it_accepts_what_is_shipped_as_it_stands_and_resolved(path):
     VALIDATOR.validate(_data(path.read_text()))
     VALIDATOR.validate(_data(dump_config(load_config(path))))
+
+
+def test_it_accepts_a_plain_name_where_all_else_has_defaults():
+    VALIDATOR.validate(_data(TOY))
+    for right, wrong in (("flatten", "lstm"), ("toy_sequence", "imdb"), ("adam", "adem")):
+        with pytest.raises(jsonschema.ValidationError):
+            VALIDATOR.validate(_data(TOY.replace(right, wrong)))
 
 
 @pytest.mark.parametrize(
     "name",
     [
         *("unknown_key", "unknown_key_of_a_layer", "unknown_key_of_the_optimizer"),
-        *("unknown_layer", "unknown_dataset", "unknown_loss", "unknown_metric", "unknown_advice"),
+        *("unknown_layer", "unknown_dataset", "unknown_loss", "unknown_metric", "unknown_warning"),
         *("layer_without_a_type", "units_missing", "model_missing", "loss_missing"),
-        *("text_for_a_whole_number", "too_small", "too_large", "not_above_zero", "seed_too_large"),
+        *("text_for_an_integer", "too_small", "too_large", "not_above_zero", "seed_too_large"),
         *("word_for_a_list", "no_layers", "shape_of_three_axes", "name_with_a_path"),
         *("weight_that_is_a_word", "word_for_a_layer", "nothing_for_a_layer"),
+        *("dataset_without_training", "sweep_of_a_model_alone", "keys_of_an_earlier_version"),
     ],
 )
 def test_it_refuses_what_a_field_refuses(name):
@@ -61,7 +75,7 @@ def test_every_field_has_a_description(name):
     assert definition["description"]
     assert definition["additionalProperties"] is False
     for field, field_schema in definition["properties"].items():
-        assert field_schema.get("description", "").endswith("."), f"{name}.{field}"
+        assert field_schema.get("description", "").endswith((".", "?")), f"{name}.{field}"
 
 
 def test_the_name_may_be_left_out_since_a_file_has_one():

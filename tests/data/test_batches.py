@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from rnnbench.data import Split
-from rnnbench.data.batches import GROUP, Batches
+from rnnbench.data.base import Split
+from rnnbench.data.batches import BUCKET_POOL, Batches
 from rnnbench.data.imdb import Imdb
 
 SPLIT = Split(np.arange(10, dtype=np.float32).reshape(10, 1), np.arange(10, dtype=np.float32))
@@ -15,8 +15,8 @@ TEXTS = [[i + 4] * n for i, n in enumerate(LENGTHS)]
 
 
 def _texts(texts=TEXTS, **arguments):
-    settings = Imdb(type="imdb", **({"maxlen": 6, "padding": "post"} | arguments))
-    return Split(settings.sequences(texts), np.arange(len(texts)))
+    dataset = Imdb(**({"maxlen": 6, "padding": "post"} | arguments))
+    return Split(dataset.sequences(texts), np.arange(len(texts)))
 
 
 def _order(batches):
@@ -59,22 +59,22 @@ def test_inputs_and_targets_stay_together():
         assert x[:, 0].tolist() == y.tolist()
 
 
-def test_untrimmed_texts_are_padded_to_maxlen():
+def test_texts_without_bucketing_are_padded_to_maxlen():
     assert {x.shape[1] for x, _ in Batches(_texts(), 4, seed=5)} == {6}
     served = [i for batch in _served(Batches(_texts(), 4, seed=5)) for i in batch]
     assert served == np.random.default_rng([5, 0]).permutation(13).tolist()
 
 
-def test_trimmed_batches_are_sorted_in_groups_and_then_shuffled(monkeypatch):
-    monkeypatch.setattr("rnnbench.data.batches.GROUP", 2)
-    served = Batches(_texts(), 3, seed=5, trim=True)
+def test_bucketed_batches_are_sorted_in_pools_and_then_shuffled(monkeypatch):
+    monkeypatch.setattr("rnnbench.data.batches.BUCKET_POOL", 2)
+    served = Batches(_texts(), 3, seed=5, bucket=True)
     served.start_epoch(4)
     random = np.random.default_rng([5, 4])
     order = random.permutation(13).tolist()
-    in_groups = [
+    in_pools = [
         i for start in (0, 6, 12) for i in sorted(order[start : start + 6], key=_cut_length)
     ]
-    expected = [in_groups[start : start + 3] for start in random.permutation([0, 3, 6, 9, 12])]
+    expected = [in_pools[start : start + 3] for start in random.permutation([0, 3, 6, 9, 12])]
     assert _served(served) == expected
     assert sorted(i for batch in expected for i in batch) == list(range(13))
 
@@ -84,54 +84,54 @@ def _cut_length(i):
 
 
 @pytest.mark.parametrize("seed", [None, 5])
-def test_a_trimmed_batch_is_as_long_as_its_longest_text(seed):
-    for x, y in Batches(_texts(), 3, seed=seed, trim=True):
+def test_a_bucketed_batch_is_as_long_as_its_longest_text(seed):
+    for x, y in Batches(_texts(), 3, seed=seed, bucket=True):
         assert x.shape == (len(y), max(map(_cut_length, y)))
         assert x[:, 0].tolist() == [i + 4 for i in y]
 
 
-def test_a_trimmed_epoch_can_be_had_again_and_goes_on_behind_its_first_batches():
-    trimmed = Batches(_texts(), 2, seed=5, trim=True)
+def test_a_bucketed_epoch_can_be_had_again_and_goes_on_behind_its_first_batches():
+    bucketed = Batches(_texts(), 2, seed=5, bucket=True)
     epochs = []
     for epoch in (0, 1, 0):
-        trimmed.start_epoch(epoch)
-        epochs.append(_served(trimmed))
+        bucketed.start_epoch(epoch)
+        epochs.append(_served(bucketed))
     assert epochs[0] == epochs[2] != epochs[1]
-    trimmed.start_epoch(1, first=3)
-    assert (len(trimmed), trimmed.steps_per_epoch) == (4, 7)
-    assert _served(trimmed) == epochs[1][3:]
-    assert _served(Batches(_texts(), 2, seed=6, trim=True)) != epochs[0]
+    bucketed.start_epoch(1, first=3)
+    assert (len(bucketed), bucketed.steps_per_epoch) == (4, 7)
+    assert _served(bucketed) == epochs[1][3:]
+    assert _served(Batches(_texts(), 2, seed=6, bucket=True)) != epochs[0]
 
 
-def test_more_texts_than_a_group():
-    """The short batch of the last group is the only one, and nothing is lost."""
-    lengths = np.random.default_rng(0).integers(1, 30, GROUP * 4 + 3)
+def test_more_texts_than_a_pool():
+    """The short batch of the last pool is the only one, and nothing is lost."""
+    lengths = np.random.default_rng(0).integers(1, 30, BUCKET_POOL * 4 + 3)
     split = _texts([[4] * n for n in lengths], maxlen=20)
-    sizes = [len(y) for _, y in Batches(split, 2, seed=1, trim=True)]
-    assert sorted(sizes) == [1] + [2] * (2 * GROUP + 1)
-    served = [i for batch in _served(Batches(split, 2, seed=1, trim=True)) for i in batch]
+    sizes = [len(y) for _, y in Batches(split, 2, seed=1, bucket=True)]
+    assert sorted(sizes) == [1] + [2] * (2 * BUCKET_POOL + 1)
+    served = [i for batch in _served(Batches(split, 2, seed=1, bucket=True)) for i in batch]
     assert sorted(served) == list(range(len(split)))
 
 
-def test_without_a_seed_trimmed_batches_are_sorted_and_their_outputs_put_in_order_again():
-    trimmed = Batches(_texts(), 4, trim=True)
-    served = [i for batch in _served(trimmed) for i in batch]
+def test_without_a_seed_bucketed_batches_are_sorted_and_their_outputs_put_in_order_again():
+    bucketed = Batches(_texts(), 4, bucket=True)
+    served = [i for batch in _served(bucketed) for i in batch]
     assert served == sorted(range(13), key=_cut_length)
     outputs = np.array([[10.0 * i] for i in served])
-    assert trimmed.restore_order(outputs).tolist() == [[10.0 * i] for i in range(13)]
+    assert bucketed.restore_order(outputs).tolist() == [[10.0 * i] for i in range(13)]
 
 
-@pytest.mark.parametrize("trim", [False, True])
-def test_the_outputs_of_a_drawn_order_are_put_in_order_too(trim):
-    drawn = Batches(_texts(), 4, seed=3, trim=trim)
+@pytest.mark.parametrize("bucket", [False, True])
+def test_the_outputs_of_a_drawn_order_are_put_in_order_too(bucket):
+    drawn = Batches(_texts(), 4, seed=3, bucket=bucket)
     outputs = np.concatenate([y for _, y in drawn])
     assert drawn.restore_order(outputs).tolist() == list(range(13))
 
 
 @pytest.mark.parametrize("seed", [None, 5])
-def test_arrays_are_never_trimmed(seed):
-    trimmed = Batches(SPLIT, 4, seed=seed, trim=True)
-    assert _served(trimmed) == _served(Batches(SPLIT, 4, seed=seed))
+def test_arrays_are_never_bucketed(seed):
+    bucketed = Batches(SPLIT, 4, seed=seed, bucket=True)
+    assert _served(bucketed) == _served(Batches(SPLIT, 4, seed=seed))
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
@@ -180,28 +180,28 @@ def _model(**options):
 def test_keras_takes_batches_of_any_lengths(lengths, seed):
     split = _texts([[4] * n for n in lengths])
     model = _model()
-    trimmed = Batches(split, 2, seed=seed, trim=True)
+    bucketed = Batches(split, 2, seed=seed, bucket=True)
     starter = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: trimmed.start_epoch(epoch)
+        on_epoch_begin=lambda epoch, logs: bucketed.start_epoch(epoch)
     )
-    outputs = trimmed.restore_order(model.predict(trimmed.dataset, verbose=0))
+    outputs = bucketed.restore_order(model.predict(bucketed.dataset, verbose=0))
     assert outputs[:, 0].tolist() == lengths
-    loss = model.evaluate(trimmed.dataset, verbose=0)
+    loss = model.evaluate(bucketed.dataset, verbose=0)
     assert loss == pytest.approx(np.mean((np.array(lengths) - split.y) ** 2))
     model.fit(
-        trimmed.dataset,
-        validation_data=Batches(split, 2, trim=True).dataset,
+        bucketed.dataset,
+        validation_data=Batches(split, 2, bucket=True).dataset,
         epochs=2,
         callbacks=[starter],
         shuffle=False,
         verbose=0,
     )
-    trimmed.start_epoch(2, first=trimmed.steps_per_epoch // 2)
-    model.fit(trimmed.dataset, initial_epoch=2, epochs=3, shuffle=False, verbose=0)
+    bucketed.start_epoch(2, first=bucketed.steps_per_epoch // 2)
+    model.fit(bucketed.dataset, initial_epoch=2, epochs=3, shuffle=False, verbose=0)
 
 
-@pytest.mark.parametrize("trim", [False, True])
-def test_keras_is_served_nothing_but_the_batches(trim):
+@pytest.mark.parametrize("bucket", [False, True])
+def test_keras_is_served_nothing_but_the_batches(bucket):
     served = []
 
     class Recording(keras.layers.Layer):
@@ -212,12 +212,12 @@ def test_keras_is_served_nothing_but_the_batches(trim):
 
     model = keras.Sequential([Recording(), keras.layers.Dense(1)])
     model.compile("sgd", "mean_squared_error", run_eagerly=True)
-    trimmed = Batches(_texts([[4] * n for n in (2, 2, 2, 2, 3)]), 2, trim=trim)
-    expected = [x.tolist() for x, _ in trimmed]
-    model.fit(trimmed.dataset, epochs=2, shuffle=False, verbose=0)
+    bucketed = Batches(_texts([[4] * n for n in (2, 2, 2, 2, 3)]), 2, bucket=bucket)
+    expected = [x.tolist() for x, _ in bucketed]
+    model.fit(bucketed.dataset, epochs=2, shuffle=False, verbose=0)
     assert served[-6:] == 2 * expected
     served.clear()
-    model.evaluate(trimmed.dataset, verbose=0)
+    model.evaluate(bucketed.dataset, verbose=0)
     assert served == expected
 
 

@@ -8,14 +8,14 @@ from keras.utils import pad_sequences
 
 from rnnbench.data.imdb import Imdb
 from rnnbench.data.reuters import Reuters
-from rnnbench.data.text import decode, words
+from rnnbench.data.text import decode_tokens, split_words
 from rnnbench.errors import DataError
 
 VOCABULARY = {"<pad>": 0, "<start>": 1, "<oov>": 2, "the": 4, "film": 5, "isn't": 6, "br": 7}
 
 
 def _imdb(**arguments):
-    return Imdb(type="imdb", **({"maxlen": 6, "num_words": 10} | arguments))
+    return Imdb(**({"maxlen": 6, "num_words": 10} | arguments))
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def _imdb(**arguments):
     ],
 )
 def test_words_are_cut_as_the_word_index_was_built(text, expected):
-    assert words(text) == expected
+    assert split_words(text) == expected
 
 
 def test_encode_shifts_starts_and_marks_what_is_unknown():
@@ -45,12 +45,12 @@ def test_encode_shifts_starts_and_marks_what_is_unknown():
     ("truncating", "expected"), [("pre", [5, 6]), ("post", [1, 4])], ids=["pre", "post"]
 )
 def test_encode_cuts_as_the_training_data_was_cut(truncating, expected):
-    settings = _imdb(maxlen=2, truncating=truncating)
-    assert settings.encode("the film isn't", VOCABULARY) == expected
+    dataset = _imdb(maxlen=2, truncating=truncating)
+    assert dataset.encode("the film isn't", VOCABULARY) == expected
 
 
 def test_decode_gives_the_words_the_model_saw():
-    assert decode([1, 4, 2, 5], VOCABULARY) == ["<start>", "the", "<oov>", "film"]
+    assert decode_tokens([1, 4, 2, 5], VOCABULARY) == ["<start>", "the", "<oov>", "film"]
 
 
 def test_encoded_texts_become_samples():
@@ -60,11 +60,11 @@ def test_encoded_texts_become_samples():
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"), [("imdb", Imdb), ("reuters", Reuters)], ids=["imdb", "reuters"]
+    ("name", "kind"), [("imdb", Imdb), ("reuters", Reuters)], ids=["imdb", "reuters"]
 )
-def test_load_gives_what_keras_gives(standin_data, name, settings):
+def test_load_gives_what_keras_gives(standin_data, name, kind):
     options = {"num_words": 40, "skip_top": 5}
-    dataset = settings(type=name, maxlen=12, **options).load()
+    dataset = kind(maxlen=12, **options).load()
     parts = getattr(keras.datasets, name).load_data(**options)
     for split, (x, y) in zip(("train", "test"), parts, strict=True):
         loaded = dataset.splits[split]
@@ -96,7 +96,7 @@ def test_texts_are_loaded_without_tensorflow(standin_data):
         "from rnnbench.data.cache import CachedFile\n"
         "from rnnbench.data.imdb import Imdb\n"
         f"Imdb.archive, Imdb.word_index = {Imdb.archive!r}, {Imdb.word_index!r}\n"
-        "assert len(Imdb(type='imdb', maxlen=9).load().splits['train']) == 100\n"
+        "assert len(Imdb(maxlen=9).load().splits['train']) == 100\n"
         "sys.exit(str({'tensorflow', 'keras'} & set(sys.modules) or 0))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -124,10 +124,10 @@ def test_encode_gives_the_tokens_that_keras_gives(standin_data, num_words, skip_
     test = np.arange(40)
     raw = everything.load().splits["test"].x[test]
     full = everything.read_vocabulary()
-    settings = _imdb(num_words=num_words, skip_top=skip_top, maxlen=30)
-    loaded = settings.load().splits["test"].x[test]
-    vocabulary = settings.read_vocabulary()
+    dataset = _imdb(num_words=num_words, skip_top=skip_top, maxlen=30)
+    loaded = dataset.load().splits["test"].x[test]
+    vocabulary = dataset.read_vocabulary()
     for tokens, expected in zip(raw, loaded, strict=True):
-        text = [word for word in decode(tokens.tolist(), full) if not word.startswith("<")]
-        encoded = settings.encode(" ".join(text), vocabulary)
+        text = [word for word in decode_tokens(tokens.tolist(), full) if not word.startswith("<")]
+        encoded = dataset.encode(" ".join(text), vocabulary)
         assert encoded == expected[expected > 0].tolist()

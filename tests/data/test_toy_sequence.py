@@ -4,7 +4,7 @@ from rnnbench.data.toy_sequence import ToySequence
 
 
 def _toy(**arguments):
-    return ToySequence(type="toy_sequence", **arguments)
+    return ToySequence(**arguments)
 
 
 def test_the_defaults_are_the_six_windows():
@@ -29,7 +29,7 @@ def test_start_length_and_window():
     train = dataset.load().splits["train"]
     assert train.x[..., 0].tolist() == [[-2, -1, 0], [-1, 0, 1]]
     assert train.y.tolist() == [1, 2]
-    assert dataset.samples() == {"train": 2}
+    assert dataset.info().num_examples == {"train": 2}
     assert dataset.info().input_shape == (3, 1)
 
 

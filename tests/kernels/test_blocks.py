@@ -85,7 +85,7 @@ def test_the_blocks_of_a_batch_make_no_difference(monkeypatch):
     inputs, initial = RANDOM.normal(size=(50, 5, UNITS)), np.zeros((50, UNITS))
     sequences = []
     for threads in (1, 3):
-        monkeypatch.setattr(blocks, "threads", lambda threads=threads: threads)
+        monkeypatch.setattr(blocks, "num_threads", lambda threads=threads: threads)
         sequences.append(_run(inputs, initial).sequence)
     np.testing.assert_array_equal(*sequences)
 

@@ -49,7 +49,7 @@ def test_every_state_is_that_of_the_reference(case, masked, steps):
     _, layer, weights = CASES[case]
     inputs = RANDOM.normal(size=(6, steps, 3))
     mask = RANDOM.random((6, steps)) < 0.5 if masked else None
-    expected = unroll(layer, inputs, weights, mask).states["h"]
+    expected = unroll(layer, inputs, weights, mask)["h"]
     outputs = _run(case, inputs, mask)
     np.testing.assert_allclose(outputs.sequence, expected, atol=1e-5)
     np.testing.assert_allclose(outputs.last, expected[:, -1], atol=1e-5)
@@ -61,7 +61,7 @@ def test_backwards_is_forwards_over_the_reversed_inputs(case):
     _, layer, weights = CASES[case]
     inputs = RANDOM.normal(size=(3, 9, 3))
     mask = RANDOM.random((3, 9)) < 0.5
-    expected = unroll(layer, inputs[:, ::-1], weights, mask[:, ::-1]).states["h"]
+    expected = unroll(layer, inputs[:, ::-1], weights, mask[:, ::-1])["h"]
     outputs = _run(case, inputs, mask, go_backwards=True)
     np.testing.assert_allclose(outputs.sequence, expected, atol=1e-5)
 

@@ -1,0 +1,558 @@
+"""Benchmark of training: rnnbench and plain Keras, one epoch at a time in turn.
+
+Each side of each candidate has a process of its own, `python -m rnnbench.bench`. The processes take
+turns, so that what else the machine does hits all of them alike; two never work at once. A process
+and its coordinator exchange a JSON document a line, over pipes. The coordinator sends a job, and
+then an empty line for each turn; the process answers the job, and each turn, with one report:
+
+    job             {"side", "config", "epochs", "evaluations"}
+    when ready      {"load_seconds", "samples", "tokens", "environment"}
+    an epoch        {"seconds", "train_seconds", "steps", "peak_bytes"}
+    an evaluation   {"seconds"}
+    instead         {"error", "exit_code"}: it cannot go on, and ends
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from rnnbench import tensorflow
+from rnnbench.config import RunConfig
+from rnnbench.data.base import Split, SplitName
+from rnnbench.data.cache import locate
+from rnnbench.data.text import PAD, TextDataset
+from rnnbench.errors import InputError, RnnbenchError
+from rnnbench.model import available_memory, estimate_memory, require_memory
+from rnnbench.training import Progress, SignalHandler
+
+if TYPE_CHECKING:
+    import keras
+
+    from rnnbench.config.candidates import Candidate
+
+Side = Literal["rnnbench", "keras"]
+SIDES: dict[Side, str] = {"rnnbench": "rnnbench", "keras": "plain Keras"}
+# -P: no module of the working directory is taken for one of ours.
+_COMMAND = (sys.executable, "-P", "-m", "rnnbench.bench")
+# Processes that live side by side may fill so much of the memory, by the estimates.
+_MEMORY_SHARE = 0.5
+_SHOWN_LINES = 20
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Measured values of one quantity, in the order of measuring; at least one."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Median of the values."""
+        return statistics.median(self.values)
+
+    @property
+    def low(self) -> float:
+        """Lowest value."""
+        return min(self.values)
+
+    @property
+    def high(self) -> float:
+        """Highest value."""
+        return max(self.values)
+
+    def __truediv__(self, other: Measurement) -> Measurement:
+        """Ratios of values that were measured in pairs."""
+        return Measurement(tuple(a / b for a, b in zip(self.values, other.values, strict=True)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Median, lowest and highest value, and all of them."""
+        values = list(self.values)
+        return {"median": self.median, "min": self.low, "max": self.high, "values": values}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Candidate and what was measured of it.
+
+    Attributes:
+        candidate: The candidate.
+        metrics: Measurements by side and name, as `summarize` names them.
+        environment: What the measurements may depend on beside the config.
+    """
+
+    candidate: Candidate
+    metrics: dict[Side, dict[str, Measurement]]
+    environment: dict[str, Any]
+
+    def ratios(self) -> dict[str, Measurement]:
+        """Times of plain Keras as multiples of rnnbench's, pair by pair.
+
+        Returns:
+            `epoch_seconds`, and `evaluate_seconds` where it was measured; empty without plain
+            Keras.
+        """
+        if "keras" not in self.metrics:
+            return {}
+        ours, theirs = self.metrics["rnnbench"], self.metrics["keras"]
+        names = [name for name in ("epoch_seconds", "evaluate_seconds") if name in ours]
+        return {name: theirs[name] / ours[name] for name in names}
+
+
+def summarize(
+    ready: Mapping[str, float],
+    epochs: Sequence[Mapping[str, float]],
+    evaluations: Sequence[Mapping[str, float]],
+) -> dict[str, Measurement]:
+    """Measurements of one process, from its reports.
+
+    Args:
+        ready: `load_seconds`, and `samples` and `tokens` of an epoch's training.
+        epochs: `seconds`, of it `train_seconds`, `steps`, and `peak_bytes` of the process so far;
+            the first epoch warmed up.
+        evaluations: `seconds`; the first one warmed up; may be empty.
+
+    Returns:
+        By name: `epoch_seconds` with validation; `step_milliseconds`, `samples_per_second` and
+        `tokens_per_second` of training alone; `load_seconds` of reading the data;
+        `compile_seconds`, by which training in the first epoch took longer than the median of the
+        others, at least 0; `peak_megabytes`, in 10⁶ bytes; `evaluate_seconds` if measured.
+    """
+    warm_up, *measured = epochs
+    training = Measurement(tuple(epoch["train_seconds"] for epoch in measured))
+
+    def per_second(amount: float) -> Measurement:
+        return Measurement(tuple(amount / seconds for seconds in training.values))
+
+    metrics = {
+        "epoch_seconds": Measurement(tuple(epoch["seconds"] for epoch in measured)),
+        "step_milliseconds": Measurement(
+            tuple(1000 * epoch["train_seconds"] / epoch["steps"] for epoch in measured)
+        ),
+        "samples_per_second": per_second(ready["samples"]),
+        "tokens_per_second": per_second(ready["tokens"]),
+        "load_seconds": Measurement((ready["load_seconds"],)),
+        "compile_seconds": Measurement((max(0.0, warm_up["train_seconds"] - training.median),)),
+        "peak_megabytes": Measurement((epochs[-1]["peak_bytes"] / 1e6,)),
+    }
+    if evaluations:
+        metrics["evaluate_seconds"] = Measurement(tuple(e["seconds"] for e in evaluations[1:]))
+    return metrics
+
+
+def measure(
+    candidates: Sequence[Candidate],
+    sides: Sequence[Side],
+    *,
+    epochs: int,
+    evaluate: bool,
+    progress: Progress,
+) -> list[Measured]:
+    """Measure candidates, one epoch at a time in turn.
+
+    As many candidates as memory holds are measured together, the sides of one always.
+
+    Args:
+        candidates: What to measure.
+        sides: Sides of each of them.
+        epochs: Number of epochs to measure, after one that warms up.
+        evaluate: Whether to evaluate the test split as often.
+        progress: Shows what is going on.
+
+    Raises:
+        ConfigError: The sides of a candidate need more memory than there is.
+        DataError: A dataset cannot be loaded.
+        RnnbenchError: A process failed.
+        InterruptedRunError: Ctrl-C; the processes have ended.
+        TerminatedRunError: SIGTERM; the processes have ended.
+    """
+    groups = _group(candidates, len(sides))
+    tensorflow.keep_read_only_cache()  # for all processes, as one that is killed leaves its own
+    with SignalHandler(progress.message) as signals:
+        try:
+            return [
+                measured
+                for group in groups
+                for measured in _measure_group(group, sides, epochs + 1, progress, evaluate)
+            ]
+        except KeyboardInterrupt:
+            raise signals.error("interrupted: nothing was measured to the end") from None
+
+
+def _group(candidates: Sequence[Candidate], sides: int) -> list[list[Candidate]]:
+    """The candidates in order, in groups that memory holds."""
+    groups: list[list[Candidate]] = []
+    free = 0.0
+    for candidate in candidates:
+        require_memory(candidate.config, copies=sides)
+        needed = sides * estimate_memory(candidate.config).peak
+        if not groups or needed > free:
+            groups.append([])
+            free = _MEMORY_SHARE * available_memory()
+        groups[-1].append(candidate)
+        free -= needed
+    return groups
+
+
+def _measure_group(
+    group: Sequence[Candidate],
+    sides: Sequence[Side],
+    epochs: int,
+    progress: Progress,
+    evaluate: bool,
+) -> list[Measured]:
+    with ExitStack() as stack:
+        workers: list[_Worker] = []
+        for candidate in group:
+            for side in sides:
+                progress.message(f"{candidate.label}, {SIDES[side]}: loading")
+                job = Job(side, candidate.config, epochs, epochs if evaluate else 0)
+                workers.append(stack.enter_context(_Worker(candidate, job)))
+        for what in ("epoch", "evaluation") if evaluate else ("epoch",):
+            for turn in range(epochs):
+                for worker in workers:
+                    seconds = worker.take_turn()["seconds"]
+                    number = f"{turn} of {epochs - 1}" if turn else "to warm up"
+                    progress.message(f"{worker.label}: {what} {number}, {seconds:.3g} s")
+    measured = []
+    for candidate in group:
+        own = [worker for worker in workers if worker.candidate is candidate]
+        metrics = {w.job.side: summarize(w.ready, w.turns[:epochs], w.turns[epochs:]) for w in own}
+        measured.append(Measured(candidate, metrics, own[0].ready["environment"]))
+    return measured
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process measures.
+
+    Attributes:
+        side: `rnnbench` trains as `rnnbench train` does; `keras` as a script of plain Keras.
+        config: Resolved and checked config.
+        epochs: Number of epochs, the one that warms up included.
+        evaluations: Number of evaluations of the test split, likewise; 0 for none.
+    """
+
+    side: Side
+    config: RunConfig
+    epochs: int
+    evaluations: int
+
+    def to_line(self) -> str:
+        """The job as the process reads it."""
+        return json.dumps(vars(self) | {"config": self.config.model_dump_json()})
+
+    @classmethod
+    def from_line(cls, line: str) -> Job:
+        """The job on a line."""
+        values = json.loads(line)
+        return cls(**values | {"config": RunConfig.model_validate_json(values["config"])})
+
+
+class _Worker:
+    """Process that measures one side of one candidate. It ends with the `with` block.
+
+    Attributes:
+        ready: Its report when it was ready.
+        turns: Its report of each turn so far.
+    """
+
+    def __init__(self, candidate: Candidate, job: Job) -> None:
+        self.candidate = candidate
+        self.job = job
+        self.turns: list[dict[str, Any]] = []
+
+    @property
+    def label(self) -> str:
+        return f"{self.candidate.label}, {SIDES[self.job.side]}"
+
+    def __enter__(self) -> _Worker:
+        self._stderr = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            _COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            text=True,
+            encoding="utf-8",
+            # By default TensorFlow takes a whole GPU for one process.
+            env=os.environ | {"TF_FORCE_GPU_ALLOW_GROWTH": "true"},
+        )
+        try:
+            self.ready = self._ask(self.job.to_line())
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._stderr.close()
+
+    def take_turn(self) -> dict[str, Any]:
+        """Train the next epoch, or evaluate, and take the report."""
+        report = self._ask("")
+        self.turns.append(report)
+        return report
+
+    def _ask(self, line: str) -> dict[str, Any]:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise TypeError("both are pipes")
+        try:
+            stdin.write(line + "\n")
+            stdin.flush()
+            answer = stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            raise RnnbenchError(f"{self.label}: {self._last_words()}")
+        report: dict[str, Any] = json.loads(answer)
+        if "error" in report:
+            is_input = report["exit_code"] == InputError.exit_code
+            error_class = InputError if is_input else RnnbenchError
+            raise error_class(f"{self.label}: {report['error']}")
+        return report
+
+    def _last_words(self) -> str:
+        """How it ended, and the end of what it wrote to stderr."""
+        code = self._process.wait()
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode("utf-8", errors="replace").splitlines()
+        return "\n".join([f"the process ended with code {code}", *lines[-_SHOWN_LINES:]])
+
+
+class Turns:
+    """The side of a process in the exchange: it reports what it has done and waits for a turn.
+
+    Whatever else the process writes to stdout goes to stderr from here on.
+    """
+
+    def __init__(self) -> None:
+        self._reports: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        sys.stdout.flush()
+        os.dup2(2, 1)
+
+    def report(self, report: dict[str, Any]) -> None:
+        """Send a report."""
+        self._reports.write(json.dumps(report) + "\n")
+        self._reports.flush()
+
+    def read(self) -> str:
+        """The next line of the coordinator: the job, and then a turn."""
+        line = sys.stdin.readline()
+        if not line:
+            sys.exit()  # the coordinator is gone
+        return line
+
+
+@dataclass(frozen=True)
+class ReadySide:
+    """Side that is ready to train.
+
+    Attributes:
+        model: The compiled model.
+        train: Training samples.
+        load_seconds: Time of reading and padding the data, in seconds.
+        fit: Arguments of `model.fit`, but for epochs and callbacks.
+        start_epoch: Called with the number of each epoch, from 0, before it.
+        evaluate: Evaluates the model on the test split, or on `train` where there is none.
+    """
+
+    model: keras.Model
+    train: Split
+    load_seconds: float
+    fit: dict[str, Any]
+    start_epoch: Callable[[int], object]
+    evaluate: Callable[[], object]
+
+
+def prepare_rnnbench(config: RunConfig) -> ReadySide:
+    """What `rnnbench train` does before `fit`."""
+    from rnnbench.training.evaluate import evaluate_split
+    from rnnbench.training.trainer import prepare_training
+
+    began = time.perf_counter()
+    dataset = config.dataset.load()
+    load_seconds = time.perf_counter() - began
+    setup = prepare_training(config, dataset)
+    test = dataset.splits.get("test", dataset.splits["train"])
+    validation = setup.validation.dataset if setup.validation else None
+    return ReadySide(
+        model=setup.model,
+        train=dataset.splits["train"],
+        load_seconds=load_seconds,
+        fit={"x": setup.train.dataset, "validation_data": validation, "shuffle": False},
+        start_epoch=setup.train.start_epoch,
+        evaluate=lambda: evaluate_split(setup.model, test, config),
+    )
+
+
+def prepare_keras(config: RunConfig) -> ReadySide:
+    """What a script of plain Keras does before `fit`: arrays and stock layers."""
+    import keras
+
+    from rnnbench.model import build_model, compile_model
+
+    began = time.perf_counter()
+    splits = _load_arrays(config)
+    load_seconds = time.perf_counter() - began
+    keras.utils.set_random_seed(config.seed)
+    model = build_model(config)
+    compile_model(model, config.training, stock=True)
+    train, validation = splits["train"], splits.get("validation")
+    test = splits.get("test", train)
+    return ReadySide(
+        model=model,
+        train=train,
+        load_seconds=load_seconds,
+        fit={
+            "x": train.x,
+            "y": train.y,
+            "batch_size": config.training.batch_size,
+            "validation_data": None if validation is None else (validation.x, validation.y),
+            "class_weight": config.training.class_weight,
+            "shuffle": True,
+        },
+        start_epoch=lambda _: None,
+        evaluate=lambda: model.evaluate(test.x, test.y, verbose=0),
+    )
+
+
+def _load_arrays(config: RunConfig) -> dict[SplitName, Split]:
+    """The splits by Keras' own functions; as the dataset has them where Keras lacks it."""
+    import keras
+
+    dataset = config.dataset
+    if not isinstance(dataset, TextDataset):
+        return dataset.load().splits
+    module = getattr(keras.datasets, dataset.type)
+    train, test = module.load_data(num_words=dataset.num_words, skip_top=dataset.skip_top)
+    cut = {"maxlen": dataset.maxlen, "padding": dataset.padding, "truncating": dataset.truncating}
+    splits = dataset.split(Split(*train), Split(*test))
+    return {n: Split(keras.utils.pad_sequences(s.x, **cut), s.y) for n, s in splits.items()}
+
+
+def _count_tokens(split: Split) -> int:
+    """Steps of all samples that are not padding."""
+    import numpy as np
+
+    from rnnbench.data.sequences import TokenSequences
+
+    if isinstance(split.x, TokenSequences):
+        return int(split.x.cut_lengths.sum())
+    if split.x.dtype == np.int32:
+        return int(np.count_nonzero(split.x != PAD))
+    return int(split.x.shape[0] * split.x.shape[1])
+
+
+def run_job(job: Job, turns: Turns) -> None:
+    """Prepare the side of a job, then train and evaluate it, one epoch or evaluation at a turn.
+
+    Raises:
+        DataError: The data cannot be loaded.
+    """
+    for file in job.config.dataset.files():
+        locate(file)  # a download, and a disk that is not warm, are no part of loading
+    side = prepare_rnnbench(job.config) if job.side == "rnnbench" else prepare_keras(job.config)
+    ready = {
+        "load_seconds": side.load_seconds,
+        "samples": len(side.train),
+        "tokens": _count_tokens(side.train),
+        "environment": tensorflow.describe_environment(),
+    }
+    report = _train(side, job.epochs, turns, ready)
+    for _ in range(job.evaluations):
+        turns.report(report)
+        turns.read()
+        began = time.perf_counter()
+        side.evaluate()
+        report = {"seconds": time.perf_counter() - began}
+    turns.report(report)
+
+
+def _train(side: ReadySide, epochs: int, turns: Turns, report: dict[str, Any]) -> dict[str, Any]:
+    """Train, each epoch at its turn; each sends the report before it, and the last is returned."""
+    import keras
+    import tensorflow as tf
+
+    began, trained = 0.0, None
+
+    def take_time() -> float:
+        tf.test.experimental.sync_devices()  # what a GPU has still to do is waited for
+        return time.perf_counter() - began
+
+    def begin_epoch(epoch: int, _: object) -> None:
+        nonlocal began, trained
+        turns.report(report)
+        turns.read()
+        began, trained = time.perf_counter(), None
+        side.start_epoch(epoch)
+
+    def begin_validation(_: object) -> None:
+        nonlocal trained
+        trained = take_time()
+
+    def end_epoch(*_: object) -> None:
+        nonlocal report
+        seconds = take_time()
+        report = {
+            "seconds": seconds,
+            "train_seconds": seconds if trained is None else trained,
+            "steps": callback.params["steps"],
+            "peak_bytes": _peak_bytes(),
+        }
+
+    # It is called at no step: for a callback that is, Keras waits for the end of each of them.
+    callback = keras.callbacks.LambdaCallback(
+        on_epoch_begin=begin_epoch, on_epoch_end=end_epoch, on_test_begin=begin_validation
+    )
+    side.model.fit(**side.fit, epochs=epochs, callbacks=[callback], verbose=0)
+    return report
+
+
+def _peak_bytes() -> int:
+    """The most memory that this process has had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # Linux counts in KiB
+
+
+def main() -> None:
+    """Measure one side of one candidate, in the process that `measure` starts."""
+    # Ctrl-C reaches every process of the terminal: the coordinator ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    turns = Turns()
+    job = Job.from_line(turns.read())
+    try:
+        if job.side == "rnnbench":
+            tensorflow.load()
+        else:
+            _load_keras()
+        run_job(job, turns)
+    except RnnbenchError as error:
+        turns.report({"error": str(error), "exit_code": error.exit_code})
+
+
+def _load_keras() -> None:
+    """Import Keras on TensorFlow as a script does, with the threads that both sides use."""
+    threads = tensorflow.requested_threads()
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import keras  # noqa: F401 - before TensorFlow is told its threads, as in a script
+
+    tensorflow.set_threads(threads)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""How fast configs train: each is measured in a process of its own, in turn with the others."""

@@ -1,0 +1,209 @@
+"""`rnnbench summary` and `rnnbench trace`: layers of a model, and its recurrences step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Option
+
+from rnnbench.commands import arguments, console
+from rnnbench.errors import InputError
+
+if TYPE_CHECKING:
+    from rnnbench.config import ModelConfig
+    from rnnbench.layers import NamedLayer, Shape
+    from rnnbench.reference import LayerTrace
+
+_STEPS = 10  # of a drawn input where neither the config nor --steps says
+_SHOWN_UNITS = 6
+_SHOWN_INPUT = 24  # characters
+
+
+def summary(
+    configs: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="[CONFIG|RUN]…",
+            help="YAML files, runs or names of shipped configs. Default: every shipped config.",
+            show_default=False,
+            autocompletion=arguments.complete_config_or_run,
+        ),
+    ] = None,
+    *,
+    explain: Annotated[bool, Option("--explain", help="Show weights and how they add up.")] = False,
+    match_params: arguments.MatchParams = None,
+    output: arguments.Output,
+    json: arguments.Json = False,
+) -> None:
+    """Show the layers of models with their output shapes and parameters, without TensorFlow."""
+    from rnnbench.config import RunConfig
+    from rnnbench.config.load import shipped_configs
+    from rnnbench.model import match_parameters, summarize
+
+    if match_params is not None and not configs:
+        raise InputError(
+            "--match-params chooses units for the models of CONFIG, which is missing: give YAML "
+            "files, runs or names of shipped configs, such as imdb_simple_rnn"
+        )
+    paths = [arguments.find_config_or_run(name, output) for name in configs or ()]
+    paths = paths or list(shipped_configs().values())
+    loaded = [arguments.load_config_or_run(path) for path in paths]
+    matchings = []
+    if match_params is not None:
+        target = arguments.resolve_target(match_params, output)
+        matchings = [match_parameters(config, target) for config in loaded]
+        loaded = [matching.config for matching in matchings]
+    summaries = [summarize(config) for config in loaded]
+    if json:
+        documents = [
+            {"config": str(path)} | layers_to_json(config, layers, explain=explain)
+            for path, config, layers in zip(paths, loaded, summaries, strict=True)
+        ]
+        for document, m in zip(documents, matchings, strict=False):
+            matched = {"target": m.target, "units": m.units, "difference": m.difference}
+            document["matched"] = matched
+        console.print_json(documents)
+    elif configs or explain:
+        for i, (path, config) in enumerate(zip(paths, loaded, strict=True)):
+            print(*([] if i == 0 else [""]), f"{path}: {config.name}", sep="\n")
+            print_layers(config, summaries[i], explain=explain)
+            if matchings:
+                print(f"matched: {matchings[i]}")
+    else:
+        rows = [
+            (
+                str(path),
+                config.dataset.type if isinstance(config, RunConfig) else "",
+                ", ".join(layer.layer.type for layer in layers),
+                f"{sum(layer.params for layer in layers):,}",
+            )
+            for path, config, layers in zip(paths, loaded, summaries, strict=True)
+        ]
+        headings = ["config", "dataset", "layers", "parameters"]
+        console.print_rows(headings, rows, numeric=headings[3:], wrap=("config", "layers"))
+
+
+def layers_to_json(
+    config: ModelConfig, layers: Sequence[NamedLayer], *, explain: bool = False
+) -> dict[str, Any]:
+    """Total parameters of a model, and its layers; with weights and formulas if asked for."""
+    rows: list[dict[str, Any]] = []
+    for named in layers:
+        shape = _batch_shape(config, named.output_shape)
+        row = {"name": named.name, "type": named.layer.type, "output_shape": shape}
+        rows.append(row | {"params": named.params})
+        if explain:
+            formula, numbers = named.layer.formula(named.input_shape)
+            rows[-1] |= {"weights": named.weights, "formula": formula, "numbers": numbers}
+    return {
+        "total_params": sum(layer.params for layer in layers),
+        "trainable_params": sum(layer.trainable_params for layer in layers),
+        "layers": rows,
+    }
+
+
+def print_layers(
+    config: ModelConfig, layers: Sequence[NamedLayer], *, explain: bool = False
+) -> None:
+    """Print a table of layers and the total; with weights and formulas if asked for."""
+    headings = ["layer", "type", "output shape", "parameters", *(["weights"] if explain else [])]
+    rows = []
+    for named in layers:
+        shape = str(_batch_shape(config, named.output_shape))
+        row = [named.name, named.layer.type, shape, f"{named.params:,}"]
+        rows.append([*row, _explain(named)] if explain else row)
+    console.print_rows(headings, rows, numeric=("parameters",), wrap=("weights",))
+    total = sum(layer.params for layer in layers)
+    trainable = sum(layer.trainable_params for layer in layers)
+    share = "all trainable" if trainable == total else f"{trainable:,} trainable"
+    print(f"total parameters: {total:,}, {share}")
+
+
+def _explain(named: NamedLayer) -> str:
+    """Weights of a layer with their shapes, and how their number is counted."""
+    weights = [f"{name} {'×'.join(map(str, shape))}" for name, shape in named.weights.items()]
+    formula, numbers = named.layer.formula(named.input_shape)
+    return f"{' + '.join(weights)}\n{formula}\n= {numbers}" if weights else ""
+
+
+def _batch_shape(config: ModelConfig, shape: Shape) -> Shape:
+    """A shape with the batch axis in front."""
+    return (config.model.input.batch_size if config.model.input else None, *shape)
+
+
+def trace(
+    config: arguments.ConfigOrRun,
+    *,
+    text: Annotated[str | None, Option(metavar="TEXT", help="The input, for tokens.")] = None,
+    values: Annotated[str | None, Option(metavar="V,V,…", help="The input, for values.")] = None,
+    steps: Annotated[
+        int | None, Option(min=1, metavar="N", help="Show the first N steps. Default: all.")
+    ] = None,
+    output: arguments.Output,
+    json: arguments.Json = False,
+) -> None:
+    """Write each recurrent layer out step by step: the NumPy recurrence beside what Keras gives.
+
+    A config has the weights that its seed draws, a run those it has learnt. Without an input, one
+    is drawn from the seed.
+    """
+    import rnnbench
+    from rnnbench.reference import trace_model
+    from rnnbench.run import RunDirectory, is_run
+    from rnnbench.training import evaluate
+
+    path = arguments.find_config_or_run(config, output)
+    loaded = arguments.load_config_or_run(path)
+    run = RunDirectory(path.parent) if is_run(path.parent) else None
+    if run is not None:
+        arguments.note_unfinished(run)
+    if text is not None:
+        sample = evaluate.text_sample(loaded, text, run)
+    elif values is not None:
+        sample = evaluate.values_sample(loaded, evaluate.parse_values(values))
+    else:
+        sample = evaluate.random_sample(loaded, steps or _STEPS)
+    console.load_tensorflow(console.choose_progress(quiet=json))
+    model = rnnbench.build_model(loaded) if run is None else evaluate.load_model(run)
+    traces = trace_model(loaded.model.layers, model, sample.inputs)
+    if json:
+        console.print_json({"layers": [_trace_to_json(trace, steps) for trace in traces]})
+        return
+    if not traces:
+        print(f"{path}: no recurrent layer in this model")
+    for trace in traces:
+        _print_trace(trace, sample.labels, steps)
+
+
+def _trace_to_json(trace: LayerTrace, steps: int | None) -> dict[str, Any]:
+    return {
+        "name": trace.name,
+        "steps": trace.states["h"][:steps].tolist(),
+        "gates": {name: values[:steps].tolist() for name, values in trace.gates.items()},
+        "keras": trace.keras_states[:steps].tolist(),
+        "max_difference": trace.max_difference,
+    }
+
+
+def _print_trace(trace: LayerTrace, labels: Sequence[str], steps: int | None) -> None:
+    timesteps, units = trace.keras_states.shape
+    shown = min(units, _SHOWN_UNITS)
+    arrays: dict[str, Any] = {
+        **trace.gates,
+        "h": trace.states["h"],
+        "h of Keras": trace.keras_states,
+    }
+    rows = []
+    for t in range(min(steps or timesteps, timesteps)):
+        # A layer that reads backwards, or above one that changes the length, has other steps.
+        label = labels[t] if trace.reads_inputs and t < len(labels) else ""
+        first = [str(t + 1), label if len(label) <= _SHOWN_INPUT else f"{label[:_SHOWN_INPUT]}…"]
+        for name, values in arrays.items():
+            rows.append([*first, name, *(f"{value:+.6f}" for value in values[t][:shown])])
+            first = ["", ""]
+    hidden = f", {shown} of {units} shown" if shown < units else ""
+    print(f"{trace.name}: {timesteps} steps, {units} units{hidden}")
+    numeric = ["step", *(f"unit {unit}" for unit in range(shown))]
+    console.print_rows(["step", "input", "", *numeric[1:]], rows, numeric=numeric, keys=3)
+    print(f"largest difference between h and h of Keras: {trace.max_difference:.1e}\n")

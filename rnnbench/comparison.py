@@ -1,0 +1,776 @@
+"""Comparison of runs: groups that differ only in their seed, and whether the groups differ."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from html import escape
+from itertools import combinations
+from pathlib import Path, PurePath
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from rnnbench import statistics as stats
+from rnnbench import tables
+from rnnbench.config.load import flatten, format_value
+from rnnbench.errors import ConfigError, InputError, RunError
+from rnnbench.run import replacing
+from rnnbench.statistics import INTERVAL_NAMES, TEST_NAMES, Estimate, Interval
+from rnnbench.tables import Cell, Column, Table, count_cell
+from rnnbench.tasks import best_epoch, in_words, is_maximized
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rnnbench.config import RunConfig
+    from rnnbench.run import RunDirectory
+    from rnnbench.tasks import History
+
+# Keys that change nothing about what a model learns.
+_WITHOUT_EFFECT = ("name", "seed", "ignore", "sweep", "training.checkpoint_every")
+# Keys of a dataset that only say how many samples each split has, which is compared itself.
+_ONLY_SIZES = {"type", "validation_split", "limit"}
+# So much of a file's hash tells it from others.
+_DIGEST = len("sha256:") + 12
+# A label that is longer says too much to stand in a sentence.
+_LONGEST_LABEL = 40
+# Of more groups than this, only the differences from the best one are reported.
+_MOST_FOR_ALL_PAIRS = 5
+# With fewer seeds, an interval is more of a guess.
+_FEW_SEEDS = {"t": 3, "bootstrap": 10}
+# Parameters that were matched may differ by so much: a plot would blow that up.
+_MATCHED = 1.01
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """Run that has finished, as a comparison reads it.
+
+    Attributes:
+        run: Its directory.
+        config: Its resolved config.
+        manifest: Its manifest.
+        history: Values of each epoch, by column.
+        metrics: Metrics of the test split, else of the training split, such as `test.accuracy`, the
+            primary one first; then `epochs`, `best_epoch`, and `epoch_seconds`: the median over the
+            epochs but the first, which compiles.
+    """
+
+    run: RunDirectory
+    config: RunConfig
+    manifest: dict[str, Any]
+    history: History
+    metrics: dict[str, float]
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What its config says about what the model learns, by key; not the seed."""
+        return {
+            key: value
+            for key, value in flatten(self.config).items()
+            if not any(f"{key}.".startswith(f"{without}.") for without in _WITHOUT_EFFECT)
+        }
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """What tells whether another run learnt from, and was tested on, the same samples.
+
+        The vocabulary and the padding are how a model sees a text, and do not count.
+        """
+        recorded = self.manifest["dataset"]
+        if recorded["files"]:
+            content = {"files": tuple(sorted(map(str, recorded["files"].values())))}
+        else:
+            content = self.config.dataset.model_dump(mode="json", exclude=_ONLY_SIZES)
+        samples = {f"{split} samples": size for split, size in recorded["samples"].items()}
+        return {"dataset": self.config.dataset.type} | content | samples
+
+
+def read_finished(runs: Iterable[RunDirectory]) -> tuple[list[FinishedRun], list[str]]:
+    """The runs that can be compared, and why each of the others cannot.
+
+    Of several runs of one config and seed the newest counts: they are one measurement.
+
+    Raises:
+        RunError: No run is left.
+    """
+    newest: dict[str, FinishedRun] = {}
+    left_out = []
+    for run in runs:
+        try:
+            read = _read(run)
+        except (RunError, ConfigError) as error:
+            left_out.append(str(error))
+            continue
+        identity = repr((read.config.seed, sorted(read.settings.items())))
+        other = newest.setdefault(identity, read)
+        if other is not read:
+            older, newest[identity] = sorted(
+                (other, read), key=lambda run: str(run.manifest.get("started"))
+            )
+            reason = f"{newest[identity].run.path} is newer, of the same config and seed"
+            left_out.append(f"{older.run.path}: {reason}")
+    if not newest:
+        raise RunError("\n".join(["no finished runs to compare:", *left_out]))
+    return list(newest.values()), left_out
+
+
+def _read(run: RunDirectory) -> FinishedRun:
+    """A run from its files; RunError or ConfigError if it has not finished or is damaged."""
+    status, manifest = run.status(), run.read_manifest()
+    if status != "finished":
+        raise RunError(f"{run.path}: {status}")
+    config, history, by_split = run.read_config(), run.read_history(), run.read_metrics()
+    training = config.training
+    best = best_epoch(history, training.primary_metric)
+    if best is None or not history.keys() >= set(training.metric_names(validation=False)):
+        raise RunError(f"{run.history_file}: damaged: it has no epoch with the config's metrics")
+    split = "test" if "test" in by_split else "train"
+    try:
+        names = (*training.metrics, "loss")
+        metrics = {f"{split}.{name}": float(by_split[split][name]) for name in names}
+        seconds = history["seconds"]
+        metrics |= {
+            "epochs": len(seconds),
+            "best_epoch": best[0],
+            "epoch_seconds": median(seconds[1:] or seconds),
+        }
+        read = FinishedRun(run, config, manifest, history, metrics)
+        _ = read.data, manifest["parameters"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"{run.path}: damaged: its files are incomplete: {error!r}") from error
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise RunError(f"{run.path}: {name} is {value}, which is no finite number")
+    return read
+
+
+def require_same_data(runs: Sequence[FinishedRun]) -> None:
+    """Check that runs learnt from, and were tested on, the same samples.
+
+    Raises:
+        InputError: Two runs differ in their dataset, its files or its splits.
+    """
+    first = runs[0]
+    for run in runs[1:]:
+        a, b = first.data, run.data
+        # Of another dataset all is different.
+        keys = ["dataset"] if a["dataset"] != b["dataset"] else dict.fromkeys([*a, *b])
+        found = [
+            f"{key} {_shorten_data(a.get(key))} and {_shorten_data(b.get(key))}"
+            for key in keys
+            if a.get(key) != b.get(key)
+        ]
+        if found:
+            raise InputError(
+                f"{first.run.path} and {run.run.path} have other data: {'; '.join(found)}. "
+                "Their metrics are not comparable; --different-data compares them anyway"
+            )
+
+
+def _shorten_data(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(digest[:_DIGEST] for digest in value)
+    return "none" if value is None else format_value(value)[:60]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ only in their seed.
+
+    Attributes:
+        label: Shortest name that tells it from the other groups.
+        settings: Values of the config's keys in which the groups differ.
+        runs: A run for each seed, by seed.
+    """
+
+    label: str
+    settings: dict[str, Any]
+    runs: tuple[FinishedRun, ...]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds of the runs."""
+        return [run.config.seed for run in self.runs]
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the model."""
+        return int(self.runs[0].manifest["parameters"])
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[int, float]]:
+        """Each metric that all runs have, by seed."""
+        names = [n for n in self.runs[0].metrics if all(n in run.metrics for run in self.runs)]
+        return {n: {run.config.seed: run.metrics[n] for run in self.runs} for n in names}
+
+    def label_tells_settings(self) -> bool:
+        """Whether the label has all the values by which the group differs from others."""
+        return all(
+            re.search(rf"(?<![a-zA-Z0-9.]){re.escape(text)}(?![a-zA-Z0-9.])", self.label)
+            for text in map(format_value, self.settings.values())
+        )
+
+
+def group_runs(runs: Sequence[FinishedRun]) -> list[Group]:
+    """Groups of runs, in the order of their first runs.
+
+    Args:
+        runs: Runs, no two of one config and seed.
+    """
+    grouped: dict[str, list[FinishedRun]] = {}
+    for run in runs:
+        grouped.setdefault(repr(sorted(run.settings.items())), []).append(run)
+    members = [tuple(sorted(group, key=lambda run: run.config.seed)) for group in grouped.values()]
+    configs = [group[0].settings for group in members]
+    labels = _label([group[0].config.name for group in members], configs)
+    return list(map(Group, labels, _differing(configs), members))
+
+
+def _differing(configs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The settings of each config in which they differ.
+
+    A key that one config lacks since its layer is of another type follows from the type, where the
+    others agree on it, and is left out.
+    """
+    keys = dict.fromkeys(key for config in configs for key in config)
+    values = {key: {repr(config[key]) for config in configs if key in config} for key in keys}
+    lacked = {key for key in keys if any(key not in config for config in configs)}
+    differing = {key for key in keys if key in lacked or len(values[key]) > 1}
+
+    def follows(key: str) -> bool:
+        section, _, last = key.rpartition(".")
+        is_told = last != "type" and f"{section}.type" in differing
+        return key in lacked and len(values[key]) == 1 and is_told
+
+    shown = [key for key in keys if key in differing and not follows(key)]
+    return [{key: config[key] for key in shown if key in config} for config in configs]
+
+
+def _label(names: Sequence[str], configs: Sequence[dict[str, Any]]) -> list[str]:
+    """A label for each group: its name; and its settings, where others have its name."""
+    labels = list(names)
+    short = _shorten(list(dict.fromkeys(names)))
+    for name, text in short.items():
+        same = [i for i, other in enumerate(names) if other == name]
+        found = [text]
+        if len(same) > 1:
+            start = f"{text} " if len(short) > 1 else ""
+            found = [start + of for of in _describe(_differing([configs[i] for i in same]))]
+            if max(map(len, found)) > _LONGEST_LABEL:
+                found = [f"{text} #{number}" for number in range(1, len(same) + 1)]
+        for i, label in zip(same, found, strict=True):
+            labels[i] = label
+    return labels
+
+
+def _describe(settings: Sequence[dict[str, Any]]) -> list[str]:
+    """The settings of each config, keys by their last parts where these tell them apart."""
+    keys = dict.fromkeys(key for of in settings for key in of)
+    last = [key.rpartition(".")[2] for key in keys]
+    short = {key: end if last.count(end) == 1 else key for key, end in zip(keys, last, strict=True)}
+    return [
+        ", ".join(f"{short[key]}={format_value(value)}" for key, value in of.items())
+        or f"no {', '.join(keys)}"
+        for of in settings
+    ]
+
+
+def _shorten(names: Sequence[str]) -> dict[str, str]:
+    """Names without what all begin with; but a number keeps the word before it."""
+    start = ""
+    if len(names) > 1:
+        start = re.sub(r"[^_-]*$", "", os.path.commonprefix(names))  # noqa: RUF071 - not of paths
+    while start and any(not name[len(start) :][:1].isalpha() for name in names):
+        start = re.sub(r"[^-]*[_-]$", "", start)
+    return {name: name.removeprefix(start) for name in names}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Difference of two groups in one metric, over the seeds that both have.
+
+    Attributes:
+        a: Group with the larger mean over all its seeds.
+        b: The other group.
+        metric: Such as `test.accuracy`.
+        seeds: Common seeds, in order.
+        estimate: Statistics of the differences seed by seed, a minus b; None without common seeds.
+        p_value: Of the paired test that there is no difference; None where it cannot be tested.
+        adjusted_p_value: The same, adjusted by Holm for all pairs of groups in this metric.
+    """
+
+    a: Group
+    b: Group
+    metric: str
+    seeds: tuple[int, ...]
+    estimate: Estimate | None
+    p_value: float | None
+    adjusted_p_value: float | None
+
+    @property
+    def better(self) -> Group | None:
+        """The group that is significantly better; None where there is none."""
+        p = self.adjusted_p_value
+        if self.estimate is None or p is None or p >= 1 - stats.CONFIDENCE:
+            return None
+        # The mean over common seeds need not be larger where that over all seeds is.
+        return self.a if (self.estimate.mean > 0) == is_maximized(self.metric) else self.b
+
+    def __str__(self) -> str:
+        """The difference in words."""
+        what = f"{self.a.label} − {self.b.label}: "
+        if self.estimate is None:
+            return f"{what}no common seeds, so nothing to compare"
+        n = len(self.seeds)
+        what += (
+            f"{tables.with_interval(self.estimate, signed=True)}, {n} seed{'s' if n > 1 else ''}"
+        )
+        if n == 1:
+            return f"{what}: one seed has no spread to test"
+        if self.adjusted_p_value is None:
+            return f"{what}: the same in every seed, which leaves no spread to test"
+        result = "no significant difference"
+        if self.better is not None:
+            alpha = f"α = {1 - stats.CONFIDENCE:.2g}, Holm"
+            result = f"{self.better.label} is significantly better ({alpha})"
+        return f"{what}, {tables.format_p(self.adjusted_p_value)}: {result}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The difference as JSON values."""
+        return {
+            "a": self.a.label,
+            "b": self.b.label,
+            "metric": self.metric,
+            "seeds": list(self.seeds),
+            "difference": self.estimate.to_json() if self.estimate else None,
+            "p_value": self.p_value,
+            "adjusted_p_value": self.adjusted_p_value,
+            "better": self.better.label if self.better else None,
+            "sentence": str(self),
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Groups of runs side by side.
+
+    Attributes:
+        groups: Groups, in the order in which their runs were given.
+        metric: Primary metric, such as `test.accuracy`.
+        interval: How the intervals were found.
+        estimates: Statistics of each group, by metric.
+        differences: Differences of the groups, by metric; the primary one first.
+        tests: How many pairs of groups were tested, by metric; p-values are adjusted for so many.
+        left_out: Runs that were not compared, and why.
+    """
+
+    groups: tuple[Group, ...]
+    metric: str
+    interval: Interval
+    estimates: tuple[dict[str, Estimate], ...]
+    differences: dict[str, tuple[Difference, ...]]
+    tests: dict[str, int]
+    left_out: tuple[str, ...]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that all groups have, the primary one first."""
+        return list(self.differences)
+
+    @property
+    def notes(self) -> list[str]:
+        """What to keep in mind about these statistics."""
+        notes = []
+        fewest = min(len(group.runs) for group in self.groups)
+        if fewest == 1:
+            notes.append("one seed shows no spread: train at least three seeds of each group")
+        elif fewest < _FEW_SEEDS[self.interval]:
+            kind = {"t": "wide", "bootstrap": "too narrow"}[self.interval]
+            notes.append(f"{fewest} seeds are few: the intervals of so few are {kind}")
+        most = max((len(d.seeds) for d in self.differences[self.metric]), default=0)
+        if self.interval == "bootstrap" and most > 1:
+            least = stats.smallest_p_value(most) * self.tests[self.metric]
+            if least >= 1 - stats.CONFIDENCE:
+                notes.append(
+                    f"{most} common seeds are too few for the permutation test: the smallest p "
+                    f"that it can give here is {min(1.0, least):.2g}"
+                )
+        return notes
+
+    def tables(self) -> list[Table]:
+        """The statistics of each group; and the settings, where labels do not tell them."""
+        if all(group.label_tells_settings() for group in self.groups):
+            return [self._group_table()]
+        return [self._group_table(), self._settings_table()]
+
+    def _group_table(self) -> Table:
+        """Statistics of each group, a row for each."""
+
+        def metric(name: str, heading: str) -> Column:
+            cells = [Cell(tables.with_std(e[name]), e[name].mean) for e in self.estimates]
+            return Column(heading, cells, numeric=True)
+
+        primary, *others = self.metrics
+        intervals = [Cell(tables.interval_text(e[primary])) for e in self.estimates]
+        counts = [count_cell(len(group.runs)) for group in self.groups]
+        parameters = [count_cell(group.parameters) for group in self.groups]
+        return Table(
+            [
+                Column("group", [Cell(group.label) for group in self.groups]),
+                Column("n", counts, numeric=True),
+                metric(primary, f"{primary}\nmean ± std"),
+                Column("95%\ninterval", intervals, numeric=True),
+                *(metric(name, f"{name}\nmean ± std") for name in others),
+                Column("parameters", parameters, numeric=True),
+                metric("epochs", "epochs"),
+                metric("best_epoch", "best\nepoch"),
+                metric("epoch_seconds", "s per\nepoch"),
+            ]
+        )
+
+    def _settings_table(self) -> Table:
+        """The settings that differ, a row for each."""
+        named = dict.fromkeys(key for group in self.groups for key in group.settings)
+        # That a whole section is null is told by its keys, which are absent.
+        keys = [key for key in named if not any(k.startswith(f"{key}.") for k in named)]
+        columns = [Column("key", list(map(Cell, keys)))]
+        for group in self.groups:
+            of = group.settings
+            cells = [Cell(format_value(of[key]) if key in of else "—") for key in keys]
+            columns.append(Column(group.label, cells))
+        return Table(columns)
+
+    def sentences(self) -> list[str]:
+        """The differences in the primary metric and the notes, in words."""
+        told, notes = self.differences[self.metric], [f"note: {note}" for note in self.notes]
+        if not told:
+            return notes
+        n, tests = len(self.groups), self.tests[self.metric]
+        beside = "" if len(told) == n * (n - 1) // 2 else " from the best group"
+        interval, test = INTERVAL_NAMES[self.interval], TEST_NAMES[self.interval]
+        by = f"and p by {test}" if interval == test else f"by {interval}, p by {test}"
+        adjusted = f"; p adjusted by Holm for {tests} comparisons" if tests > 1 else ""
+        return [
+            f"differences in {self.metric}{beside}, paired over common seeds",
+            f"95% intervals {by}{adjusted}:",
+            *map(str, told),
+            *notes,
+        ]
+
+    def to_markdown(self) -> str:
+        """The tables and the sentences as GitHub shows them."""
+        return "\n\n".join([*(table.to_markdown() for table in self.tables()), *self.sentences()])
+
+    def to_latex(self) -> str:
+        """The tables, for the package booktabs."""
+        method = f"% n seeds each; 95% intervals of the mean: {INTERVAL_NAMES[self.interval]}"
+        return "\n\n".join([method, *(table.to_latex() for table in self.tables())])
+
+    def to_csv(self) -> str:
+        """The statistics of each group with all their digits, a row for each."""
+        parts = ("mean", "std", "low", "high")
+        headings = ["label", "n", "seeds", "parameters"]
+        headings += [f"{name}.{part}" for name in self.estimates[0] for part in parts]
+        rows = [
+            [
+                Cell(group.label),
+                Cell(str(len(group.runs))),
+                Cell(" ".join(map(str, group.seeds))),
+                Cell(str(group.parameters)),
+                *(Cell("", getattr(e, part)) for e in estimates.values() for part in parts),
+            ]
+            for group, estimates in zip(self.groups, self.estimates, strict=True)
+        ]
+        return Table.from_rows(headings, rows).to_csv()
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each run, with its group, seed and metrics, as a DataFrame; needs pandas."""
+        import pandas as pd
+
+        rows = [
+            {"group": group.label, "seed": run.config.seed, "parameters": group.parameters}
+            | run.metrics
+            for group in self.groups
+            for run in group.runs
+        ]
+        return pd.DataFrame(rows)
+
+    def _repr_html_(self) -> str:
+        from rnnbench.plots import to_svg
+
+        tables = "".join(table.to_html() for table in self.tables())
+        sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in self.sentences())
+        svgs = [to_svg(draw, name, name) for name, draw in plots_of(self).items()]
+        return f"{tables}{sentences}{''.join(svgs)}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The comparison as JSON values."""
+        return {
+            "metric": self.metric,
+            "interval": self.interval,
+            "confidence": stats.CONFIDENCE,
+            "groups": [
+                {
+                    "label": group.label,
+                    "settings": group.settings,
+                    "seeds": group.seeds,
+                    "parameters": group.parameters,
+                    "metrics": {name: e.to_json() for name, e in estimates.items()},
+                    "runs": [str(run.run.path) for run in group.runs],
+                }
+                for group, estimates in zip(self.groups, self.estimates, strict=True)
+            ],
+            "differences": [d.to_json() for of in self.differences.values() for d in of],
+            "tests": self.tests,
+            "notes": self.notes,
+            "left_out": list(self.left_out),
+        }
+
+
+def compare(
+    runs: Sequence[RunDirectory],
+    *,
+    metric: str | None = None,
+    interval: Interval = "t",
+    different_data: bool = False,
+) -> Comparison:
+    """Compare runs: grouped by their configs, over their seeds.
+
+    Args:
+        runs: Runs; those that have not finished are left out.
+        metric: Primary metric, such as `test.loss`. Defaults to the first one of the first run.
+        interval: How the intervals are found; see `rnnbench.statistics.estimate`.
+        different_data: Whether runs may have other data.
+
+    Raises:
+        RunError: No run has finished.
+        InputError: The runs have different data, or no metric in common, or not this one.
+    """
+    finished, left_out = read_finished(runs)
+    if not different_data:
+        require_same_data(finished)
+    groups = group_runs(finished)
+    names = _common_metrics(groups)
+    metrics = [name for name in names if "." in name]
+    if metric is not None and metric not in metrics:
+        raise InputError(f"--metric: received {metric}; all runs have {', '.join(metrics)}")
+    primary = metric or metrics[0]
+    metrics.sort(key=lambda name: name != primary)
+    estimates = tuple(
+        {name: stats.estimate(list(group.metrics[name].values()), interval) for name in names}
+        for group in groups
+    )
+    found = {}
+    for name in metrics:
+        # Larger means first.
+        order = sorted(range(len(groups)), key=lambda i: -estimates[i][name].mean)
+        found[name] = _compare_pairs([groups[i] for i in order], name, interval)
+    return Comparison(
+        groups=tuple(groups),
+        metric=primary,
+        interval=interval,
+        estimates=estimates,
+        differences={name: differences for name, (differences, _) in found.items()},
+        tests={name: tests for name, (_, tests) in found.items()},
+        left_out=tuple(left_out),
+    )
+
+
+def _common_metrics(groups: Sequence[Group]) -> list[str]:
+    """The metrics that all groups have; InputError if there are none but times and epochs."""
+    common = [n for n in groups[0].metrics if all(n in group.metrics for group in groups)]
+    losses = list(dict.fromkeys(group.runs[0].config.training.loss for group in groups))
+    if len(losses) > 1:
+        common = [name for name in common if not name.endswith(".loss")]
+    if not any("." in name for name in common):
+        lists = dict.fromkeys(", ".join(n for n in group.metrics if "." in n) for group in groups)
+        raise InputError(
+            f"the runs have no metric in common: {'; '.join(lists)}; their losses are "
+            f"{' and '.join(losses)}. Compare those that have one"
+        )
+    return common
+
+
+def _compare_pairs(
+    ordered: Sequence[Group], metric: str, interval: Interval
+) -> tuple[tuple[Difference, ...], int]:
+    """Differences of all pairs, or from the best of many groups; and how many were tested.
+
+    The best one is known from the metric alone, so that p-values are adjusted for all pairs.
+    """
+    pairs = list(combinations(ordered, 2))
+    by_seed = [stats.pair(a.metrics[metric], b.metrics[metric]) for a, b in pairs]
+    found = [stats.p_value(list(values.values()), interval) for values in by_seed]
+    best = ordered[0 if is_maximized(metric) else -1]
+    differences = tuple(
+        Difference(
+            a,
+            b,
+            metric,
+            seeds=tuple(values),
+            estimate=stats.estimate(list(values.values()), interval) if values else None,
+            p_value=p,
+            adjusted_p_value=adjusted,
+        )
+        for (a, b), values, p, adjusted in zip(
+            pairs, by_seed, found, stats.adjust_holm(found), strict=True
+        )
+        if len(ordered) <= _MOST_FOR_ALL_PAIRS or best in (a, b)
+    )
+    return differences, sum(p is not None for p in found)
+
+
+def plots_of(comparison: Comparison) -> dict[str, Callable[[Path], None]]:
+    """What draws each plot of a comparison into a file, by the plot's name.
+
+    The plots are `curves` and `metric`; `parameters` where they were not matched, and `seconds`
+    where there is more than one group.
+    """
+    from rnnbench import plots
+
+    groups = comparison.groups
+    labels = [f"{group.label} (n = {len(group.runs)})" for group in groups]
+    means = [e[comparison.metric] for e in comparison.estimates]
+    metric = in_words(comparison.metric)
+    bars, over = "", ", one seed each"
+    if any(e.low is not None for e in means):
+        bars = f"\nbars: 95% interval of the mean ({INTERVAL_NAMES[comparison.interval]})"
+        over = f": mean over seeds, and each seed{bars}"
+    found: dict[str, Callable[[Path], None]] = {
+        "curves": _curves_plot(comparison, labels),
+        "metric": partial(
+            plots.draw_means, [group.label for group in groups], means, metric, metric + over
+        ),
+    }
+    costs = {}
+    parameters = [group.parameters for group in groups]
+    if max(parameters) > _MATCHED * min(parameters):
+        costs["parameters"] = "parameters", [stats.estimate([n]) for n in parameters]
+    if len(groups) > 1:
+        seconds = [e["epoch_seconds"] for e in comparison.estimates]
+        costs["seconds"] = "seconds per epoch", seconds
+    for name, (words, values) in costs.items():
+        title = f"{metric} against {words}{bars}"
+        found[name] = partial(plots.draw_against, labels, values, means, words, metric, title)
+    return found
+
+
+def _curves_plot(comparison: Comparison, labels: Sequence[str]) -> Callable[[Path], None]:
+    """The mean over seeds of each epoch, as far as all seeds of a group went."""
+    from rnnbench import plots
+
+    name = comparison.metric.rpartition(".")[2]
+    histories = [[run.history for run in group.runs] for group in comparison.groups]
+    has_validation = all(f"val_{name}" in history for of in histories for history in of)
+    column, split = (f"val_{name}", "validation") if has_validation else (name, "training")
+    # Beyond the shortest run, a mean would jump where a seed drops out of it.
+    curves = [
+        list(map(stats.estimate, zip(*(history[column] for history in of), strict=False)))
+        for of in histories
+    ]
+    title = metric = f"{split} {in_words(name)}"
+    if any(len(of) > 1 for of in histories):
+        title += ": mean over seeds\nband: 95% interval of the mean (Student's t)"
+    else:
+        title += ", one seed each"
+    return partial(plots.draw_curves, labels, curves, metric, title)
+
+
+def draw_comparison(comparison: Comparison, directory: Path) -> list[Path]:
+    """Draw the plots of a comparison as PNG files, which replace existing ones.
+
+    Args:
+        comparison: A comparison.
+        directory: An existing directory.
+
+    Returns:
+        The files; see `plots_of`.
+    """
+    paths = []
+    for name, draw in plots_of(comparison).items():
+        paths.append(directory / f"{name}.png")
+        with replacing(paths[-1]) as aside:
+            draw(aside)
+    return paths
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Comparison of a run with its repetition.
+
+    Attributes:
+        first_difference: First epoch whose values differ; None where all are equal to the last
+            bit.
+        metrics: Values of the first and of the second run, by split and metric.
+        environment: Where the runs ran, as the manifests have it, by name, where it differs.
+    """
+
+    first_difference: int | None
+    metrics: dict[str, tuple[float, float]]
+    environment: dict[str, tuple[Any, Any]]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether history and metrics are equal to the last bit."""
+        return self.first_difference is None and all(a == b for a, b in self.metrics.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The comparison as JSON values."""
+        return {
+            "equal": self.is_equal,
+            "first_difference": self.first_difference,
+            "metrics": {
+                name: {"first": a, "second": b, "difference": b - a}
+                for name, (a, b) in self.metrics.items()
+            },
+            "environment": {
+                name: {"first": a, "second": b} for name, (a, b) in self.environment.items()
+            },
+        }
+
+
+def compare_repetition(first: RunDirectory, second: RunDirectory) -> Reproduction:
+    """Compare a run with its repetition.
+
+    Raises:
+        RunError: A file of one of them is damaged.
+    """
+    a, b = (_without_times(run.read_history()) for run in (first, second))
+    different = [int(x[0]) for x, y in zip(a, b, strict=False) if x != y]
+    again = second.read_metrics()
+    metrics = {
+        f"{split} {name}": (value, again[split][name])
+        for split, values in first.read_metrics().items()
+        for name, value in values.items()
+        if name in again.get(split, {})
+    }
+    environments = []
+    for manifest in (first.read_manifest(), second.read_manifest()):
+        # The files may lie elsewhere: what counts is what is in them.
+        files = manifest.get("dataset", {}).get("files", {}).items()
+        hashes = {f"dataset.{PurePath(path).name}": digest for path, digest in files}
+        environments.append(dict(describe_environment(manifest)) | hashes)
+    then, now = environments
+    names = [name for name in dict.fromkeys([*then, *now]) if then.get(name) != now.get(name)]
+    environment = {name: (then.get(name), now.get(name)) for name in names}
+    return Reproduction(different[0] if different else None, metrics, environment)
+
+
+def _without_times(history: History) -> Iterator[tuple[float, ...]]:
+    """The values of each epoch, its number first."""
+    return zip(*(values for name, values in history.items() if name != "seconds"), strict=True)
+
+
+def describe_environment(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Where a run ran, as its manifest has it: names and values."""
+    for key in ("versions", "platform", "device", "threads", "git"):
+        value = manifest.get(key)
+        if isinstance(value, dict):
+            yield from ((f"{key}.{name}", item) for name, item in value.items())
+        else:
+            yield key, value

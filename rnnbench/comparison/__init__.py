@@ -1,1 +1,0 @@
-"""Comparing runs: which of them differ only in their seed, and whether a difference is real."""

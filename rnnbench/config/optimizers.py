@@ -1,0 +1,378 @@
+"""Optimizers, learning-rate schedules and callbacks, with Keras' arguments and defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from rnnbench.keras_object import KerasObject, KeyPath, Settings, union_of
+from rnnbench.tasks import is_maximized
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+AboveZero = Annotated[float, Field(gt=0)]
+_CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
+
+
+class Schedule(KerasObject):
+    """Base class of learning-rate schedules; a step is one batch."""
+
+    namespace: ClassVar = "optimizers.schedules"
+
+    type: str
+
+
+class _Decay(Schedule):
+    """Base class of schedules that decay from an initial learning rate.
+
+    Args:
+        initial_learning_rate: Learning rate at the beginning.
+        decay_steps: Number of steps that the decay, or one period of it, takes.
+    """
+
+    initial_learning_rate: AboveZero
+    decay_steps: Annotated[int, Field(ge=1)]
+
+
+class ExponentialDecay(_Decay):
+    """Multiplies the learning rate by a factor every `decay_steps`.
+
+    Args:
+        decay_rate: The factor.
+        staircase: Whether to decay at whole periods only.
+    """
+
+    type: Literal["exponential_decay"] = "exponential_decay"
+    decay_rate: AboveZero
+    staircase: bool = False
+
+
+class CosineDecay(_Decay):
+    """Follows half a cosine (Loshchilov and Hutter, "SGDR", 2016), after a warm-up if given.
+
+    Args:
+        alpha: Learning rate at the end, as a fraction of that at the beginning of the decay.
+        warmup_target: Learning rate at the end of the warm-up. Defaults to none.
+        warmup_steps: Number of steps of the warm-up.
+    """
+
+    type: Literal["cosine_decay"] = "cosine_decay"
+    initial_learning_rate: Annotated[float, Field(ge=0)]
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.0
+    warmup_target: AboveZero | None = None
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+
+
+class PiecewiseConstantDecay(Schedule):
+    """Changes the learning rate at given steps.
+
+    Args:
+        boundaries: Steps after which the learning rate changes, in rising order.
+        values: Learning rates before, between and after the boundaries: one more than these.
+    """
+
+    type: Literal["piecewise_constant_decay"] = "piecewise_constant_decay"
+    boundaries: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, strict=False)
+    ]
+    values: Annotated[tuple[AboveZero, ...], Field(min_length=1, strict=False)]
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        if list(self.boundaries) != sorted(set(self.boundaries)):
+            yield ("boundaries",), f"received {list(self.boundaries)}; steps rise"
+        if len(self.values) != len(self.boundaries) + 1:
+            needed = len(self.boundaries) + 1
+            message = f"received {len(self.values)} values; so many boundaries need {needed}"
+            yield ("values",), message
+
+    def arguments(self, **extra: Any) -> dict[str, Any]:
+        # Keras adds up lists.
+        return super().arguments(
+            boundaries=list(self.boundaries), values=list(self.values), **extra
+        )
+
+
+class PolynomialDecay(_Decay):
+    """Falls to an end along a polynomial.
+
+    Args:
+        end_learning_rate: Learning rate at the end.
+        power: Power of the polynomial; 1 is a straight line.
+        cycle: Whether to begin anew, with a longer period, beyond decay_steps.
+    """
+
+    type: Literal["polynomial_decay"] = "polynomial_decay"
+    end_learning_rate: Annotated[float, Field(ge=0)] = 1e-4
+    power: AboveZero = 1.0
+    cycle: bool = False
+
+
+class InverseTimeDecay(_Decay):
+    """Divides the learning rate by a number that grows with the steps.
+
+    Args:
+        decay_rate: Growth of the divisor in decay_steps.
+        staircase: Whether to decay at whole periods only.
+    """
+
+    type: Literal["inverse_time_decay"] = "inverse_time_decay"
+    decay_rate: AboveZero
+    staircase: bool = False
+
+
+def _form(value: Any) -> str:
+    return "[schedule]" if isinstance(value, dict | str | Schedule) else "[number]"
+
+
+if TYPE_CHECKING:
+    LearningRate = float | Schedule
+else:
+    LearningRate = Annotated[
+        Annotated[AboveZero, Tag("[number]")] | Annotated[union_of(Schedule), Tag("[schedule]")],
+        Discriminator(_form),
+    ]
+
+
+class Optimizer(KerasObject):
+    """Base class of optimizers.
+
+    Args:
+        learning_rate: Size of a step: a number, or a schedule over the steps.
+        clipnorm: Norm that the gradient of each weight is clipped to.
+        clipvalue: Size that each element of a gradient is clipped to.
+        global_clipnorm: Norm that all gradients together are clipped to.
+        weight_decay: Fraction of each weight that a step takes off, times the learning rate.
+        use_ema: Whether the final weights are an exponential moving average over the steps.
+        ema_momentum: Fraction of the average that a step keeps.
+    """
+
+    namespace: ClassVar = "optimizers"
+    # Whether `rnnbench.kernels` has a faster step of it, in a class of its name with `Fast` before.
+    has_fast_step: ClassVar[bool] = False
+
+    type: str
+    learning_rate: LearningRate = 1e-3
+    clipnorm: AboveZero | None = None
+    clipvalue: AboveZero | None = None
+    global_clipnorm: AboveZero | None = None
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    use_ema: bool = False
+    ema_momentum: Annotated[float, Field(ge=0, le=1)] = 0.99
+
+    @property
+    def slots(self) -> int:
+        """Number of variables that the optimizer keeps for each weight."""
+        return int(self.use_ema)
+
+    def build_fast(self) -> Any:
+        """The Keras optimizer with a faster step that computes the same."""
+        from rnnbench import kernels
+
+        return getattr(kernels, f"Fast{type(self).__name__}")(**self.arguments())
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        given = [name for name in _CLIPPING if getattr(self, name) is not None]
+        for name in given[1:]:
+            message = f"received {name} beside {given[0]}; only one way of clipping may be set"
+            yield (name,), message
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum if given.
+
+    Args:
+        momentum: Fraction of the last step that is kept.
+        nesterov: Whether to look ahead along the momentum.
+    """
+
+    type: Literal["sgd"] = "sgd"
+    learning_rate: LearningRate = 0.01
+    momentum: Fraction = 0.0
+    nesterov: bool = False
+
+    @property
+    def slots(self) -> int:
+        return super().slots + int(self.momentum > 0)
+
+
+class RMSprop(Optimizer):
+    """Steps divided by a running mean of the gradient's size.
+
+    Args:
+        rho: Decay of the running mean.
+        momentum: Fraction of the last step that is kept.
+        epsilon: Added to the divisor.
+        centered: Whether to divide by the gradient's variance instead of its mean square.
+    """
+
+    type: Literal["rmsprop"] = "rmsprop"
+    has_fast_step: ClassVar = True
+
+    rho: Fraction = 0.9
+    momentum: Fraction = 0.0
+    epsilon: AboveZero = 1e-7
+    centered: bool = False
+
+    @property
+    def slots(self) -> int:
+        return super().slots + 1 + int(self.momentum > 0) + int(self.centered)
+
+
+class _Moments(Optimizer):
+    """Base class of optimizers with running means of the gradient and of its size.
+
+    Args:
+        beta_1: Decay of the running mean of the gradient.
+        beta_2: Decay of the running mean of its square; of its largest size in Adamax.
+        epsilon: Added to the divisor.
+    """
+
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: AboveZero = 1e-7
+
+    @property
+    def slots(self) -> int:
+        return super().slots + 2
+
+
+class Adam(_Moments):
+    """Adam (Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014).
+
+    Args:
+        amsgrad: Whether to keep the divisor from shrinking.
+    """
+
+    type: Literal["adam"] = "adam"
+    amsgrad: bool = False
+
+    @property
+    def slots(self) -> int:
+        return super().slots + int(self.amsgrad)
+
+
+class AdamW(Adam):
+    """Adam with weight decay (Loshchilov and Hutter, 2017).
+
+    From "Decoupled Weight Decay Regularization".
+    """
+
+    type: Literal["adamw"] = "adamw"  # type: ignore[assignment]
+    weight_decay: Annotated[float, Field(ge=0)] | None = 0.004
+
+
+class Nadam(_Moments):
+    """Adam with Nesterov momentum (Dozat, 2016)."""
+
+    type: Literal["nadam"] = "nadam"
+
+
+class Adamax(_Moments):
+    """Adam with the largest gradient as its divisor (Kingma and Ba, 2014)."""
+
+    type: Literal["adamax"] = "adamax"
+
+
+class Adagrad(Optimizer):
+    """Steps divided by the sum of squared gradients (Duchi et al., 2011).
+
+    Args:
+        initial_accumulator_value: Start of the sum of squares.
+        epsilon: Added to the divisor.
+    """
+
+    type: Literal["adagrad"] = "adagrad"
+    initial_accumulator_value: Annotated[float, Field(ge=0)] = 0.1
+    epsilon: AboveZero = 1e-7
+
+    @property
+    def slots(self) -> int:
+        return super().slots + 1
+
+
+class Lion(Optimizer):
+    """Steps of the sign of the momentum (Chen et al., 2023).
+
+    Args:
+        beta_1: Weight of the momentum in a step.
+        beta_2: Decay of the momentum.
+    """
+
+    type: Literal["lion"] = "lion"
+    beta_1: Annotated[float, Field(gt=0, le=1)] = 0.9
+    beta_2: Fraction = 0.99
+
+    @property
+    def slots(self) -> int:
+        return super().slots + 1
+
+
+class Callback(KerasObject):
+    """Base class of the callbacks that monitor a metric.
+
+    Args:
+        monitor: Metric that is monitored, such as `val_loss`.
+        min_delta: Smallest change that counts as an improvement.
+        patience: Number of epochs without improvement to wait.
+    """
+
+    namespace: ClassVar = "callbacks"
+
+    monitor: str = "val_loss"
+    min_delta: Annotated[float, Field(ge=0)] = 0.0
+    patience: Annotated[int, Field(ge=0)] = 0
+
+    def build(self, **extra: Any) -> Any:
+        """The Keras callback, which knows whether its metric is maximized."""
+        return super().build(mode="max" if is_maximized(self.monitor) else "min", **extra)
+
+
+class EarlyStopping(Callback):
+    """Stops training when a metric no longer improves.
+
+    Args:
+        start_from_epoch: Number of epochs before monitoring starts.
+        restore_best_weights: Whether to restore the weights of the best epoch.
+    """
+
+    start_from_epoch: Annotated[int, Field(ge=0)] = 0
+    restore_best_weights: bool = False
+
+
+class ReduceLROnPlateau(Callback):
+    """Lowers the learning rate when a metric no longer improves.
+
+    Args:
+        factor: Factor that the learning rate is multiplied by.
+        cooldown: Number of epochs to wait after a change.
+        min_lr: Lowest learning rate.
+    """
+
+    min_delta: Annotated[float, Field(ge=0)] = 1e-4
+    patience: Annotated[int, Field(ge=0)] = 10
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    cooldown: Annotated[int, Field(ge=0)] = 0
+    min_lr: Annotated[float, Field(ge=0)] = 0.0
+
+
+class CheckpointEvery(Settings):
+    """How often the state of a run is saved within an epoch.
+
+    Args:
+        steps: Number of steps between two checkpoints. Defaults to the seconds alone.
+        seconds: Longest time between two checkpoints, in seconds.
+    """
+
+    steps: Annotated[int | None, Field(ge=1)] = None
+    seconds: AboveZero = 30.0
+
+    def is_due(self, step: int, seconds: float) -> bool:
+        """Whether to save after a step, counted from 1, so many seconds after the last time."""
+        return seconds >= self.seconds or (self.steps is not None and step % self.steps == 0)
+
+
+if TYPE_CHECKING:
+    AnyOptimizer = Optimizer
+else:
+    AnyOptimizer = union_of(Optimizer)

@@ -1,0 +1,149 @@
+"""Datasets: what a config says of one, what is known of it before training, and its splits."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+
+from pydantic import Field
+
+from rnnbench.data.cache import CachedFile, cached_path
+from rnnbench.keras_object import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from rnnbench.data.sequences import TokenSequences
+    from rnnbench.tasks import Task
+
+SplitName = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetInfo:
+    """What is known of a dataset before it is loaded.
+
+    Attributes:
+        task: What is predicted.
+        input_shape: Shape of one padded sample, without the batch axis.
+        input_dtype: `int32` for tokens, `float32` for values.
+        vocabulary_size: Tokens are below it; None where the inputs are values.
+        num_examples: Samples of each split, after `validation_split` and `limit`.
+        data_bytes: Memory of the loaded samples and targets, in bytes.
+        reading_bytes: Memory that reading the files takes for a while, in bytes.
+    """
+
+    task: Task
+    input_shape: tuple[int, ...]
+    input_dtype: Literal["int32", "float32"]
+    vocabulary_size: int | None
+    num_examples: dict[SplitName, int]
+    data_bytes: int
+    reading_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples and their targets.
+
+    Attributes:
+        x: Values float32 [samples, timesteps, features], or the token sequences of texts. Slices
+            are views; an index array int64 [indices] gives these samples as an array.
+        y: Class indices int64 [samples], or values float32 [samples].
+    """
+
+    x: npt.NDArray[np.generic] | TokenSequences
+    y: npt.NDArray[np.generic]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, chosen: slice) -> Split:
+        return Split(self.x[chosen], self.y[chosen])
+
+
+_Samples = TypeVar("_Samples", Split, range)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedDataset:
+    """Loaded dataset.
+
+    Attributes:
+        info: What was known before it was loaded.
+        splits: `train`, and `validation` and `test` where there are such.
+        vocabulary: Token of each word, for text; else None.
+        files: Files that it was read from, with their sha256.
+    """
+
+    info: DatasetInfo
+    splits: dict[SplitName, Split]
+    vocabulary: dict[str, int] | None
+    files: dict[Path, str]
+
+
+class Dataset(Settings):
+    """Base class of datasets: what a config says of one, and how it is loaded.
+
+    Args:
+        validation_split: Fraction of the training samples, from their end, to validate with.
+        limit: Most samples of each split to keep, the first ones. Defaults to all.
+    """
+
+    type: str
+    validation_split: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    limit: Annotated[int | None, Field(ge=1)] = None
+
+    @abstractmethod
+    def info(self) -> DatasetInfo:
+        """What is known of the dataset before it is loaded."""
+
+    @abstractmethod
+    def read_splits(self) -> dict[SplitName, Split]:
+        """The samples of each split; what the cache lacks is downloaded.
+
+        Raises:
+            DataError: A file is missing and cannot be downloaded, or is not what it should be.
+        """
+
+    def read_vocabulary(self) -> dict[str, int] | None:
+        """Token of each word, for text; else None."""
+        return None
+
+    @classmethod
+    def files(cls) -> tuple[CachedFile, ...]:
+        """Files that Keras publishes and that the dataset is read from."""
+        return ()
+
+    def load(self) -> LoadedDataset:
+        """The samples of each split, and what goes with them."""
+        return LoadedDataset(
+            info=self.info(),
+            splits=self.read_splits(),
+            vocabulary=self.read_vocabulary(),
+            # The hashes are right: each file was checked before it was read.
+            files={cached_path(file): file.sha256 for file in self.files()},
+        )
+
+    def count_examples(self, train: int, test: int | None) -> dict[SplitName, int]:
+        """Samples of each split, of a dataset with so many for training and testing."""
+        splits = self.split(range(train), None if test is None else range(test))
+        return {name: len(split) for name, split in splits.items()}
+
+    def split(self, train: _Samples, test: _Samples | None) -> dict[SplitName, _Samples]:
+        """Hold out the validation samples and cut each split to `limit`.
+
+        The last `validation_split` of the training samples is held out, as in `keras.Model.fit`.
+        """
+        splits: dict[SplitName, _Samples] = {"train": train}
+        if self.validation_split:
+            end = math.floor(len(train) * (1.0 - self.validation_split))
+            splits = {"train": train[:end], "validation": train[end:]}
+        if test is not None:
+            splits["test"] = test
+        return {name: split[: self.limit] for name, split in splits.items()}

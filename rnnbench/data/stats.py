@@ -1,0 +1,155 @@
+"""Statistics of a dataset as a config reads it: sizes, balance, lengths, padding, duplicates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rnnbench.data.base import Dataset, Split, SplitName
+from rnnbench.data.sequences import TokenSequences
+from rnnbench.data.text import OOV, PAD, START, decode_tokens
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+_PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
+_ROWS = 1024  # padded at one time
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitInspection:
+    """Statistics of a split.
+
+    Attributes:
+        samples: Number of samples.
+        classes: Samples of each class by name; None for a regression.
+        targets: `min`, `mean` and `max` target of a regression; else None.
+        lengths: Steps of each sample before it is padded or cut: int64 [samples].
+        padding_share: Fraction of the padded array's steps that are padding.
+        truncated_share: Fraction of the samples that are cut.
+        lost_share: Fraction of all steps that are cut off.
+        oov_rate: Fraction of the words, uncut, that are out of vocabulary; None without text.
+    """
+
+    samples: int
+    classes: dict[str, int] | None
+    targets: dict[str, float] | None
+    lengths: npt.NDArray[np.int64]
+    padding_share: float
+    truncated_share: float
+    lost_share: float
+    oov_rate: float | None
+
+    def length_percentiles(self) -> dict[int, int]:
+        """Length at each percentile from the shortest, 0, to the longest, 100."""
+        lengths = np.percentile(self.lengths, _PERCENTILES, method="nearest")
+        return dict(zip(_PERCENTILES, lengths.tolist(), strict=True))
+
+    def to_json(self) -> dict[str, Any]:
+        """The statistics as JSON values, percentiles in place of all lengths."""
+        percentiles = {str(p): length for p, length in self.length_percentiles().items()}
+        values = vars(self) | {"lengths": percentiles}
+        return {"length_percentiles" if k == "lengths" else k: v for k, v in values.items()}
+
+
+@dataclass(frozen=True)
+class Example:
+    """Training sample as the model sees it.
+
+    Attributes:
+        target: Name of the class, or the value.
+        seen: The words, or the values.
+    """
+
+    target: str | float
+    seen: tuple[str, ...] | tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Statistics of a dataset.
+
+    Attributes:
+        splits: Statistics of each split by name.
+        duplicates: Samples of the second split that the model sees in the first too, by pair.
+        examples: The first training samples.
+    """
+
+    splits: dict[SplitName, SplitInspection]
+    duplicates: dict[tuple[SplitName, SplitName], int]
+    examples: tuple[Example, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The statistics as JSON values."""
+        return {
+            "splits": {name: split.to_json() for name, split in self.splits.items()},
+            "overlaps": [
+                {"split": second, "also_in": first, "samples": samples}
+                for (first, second), samples in self.duplicates.items()
+            ],
+            "examples": [{"target": e.target, "seen": list(e.seen)} for e in self.examples],
+        }
+
+
+def inspect_dataset(dataset: Dataset, examples: int) -> Inspection:
+    """Read a dataset and compute its statistics.
+
+    Args:
+        dataset: The dataset, as a config has it.
+        examples: Number of training samples to give.
+    """
+    splits = dataset.read_splits()
+    rows = {name: [row.tobytes() for row in _rows(split)] for name, split in splits.items()}
+    return Inspection(
+        {name: _inspect_split(dataset, split) for name, split in splits.items()},
+        {(a, b): sum(map(set(rows[a]).__contains__, rows[b])) for a, b in combinations(rows, 2)},
+        tuple(_read_examples(dataset, splits["train"][:examples])),
+    )
+
+
+def _rows(split: Split) -> Iterator[npt.NDArray[np.generic]]:
+    """Each sample as the model sees it, without its padding."""
+    for start in range(0, len(split), _ROWS):
+        for row in split.x[np.arange(start, min(start + _ROWS, len(split)))]:
+            yield row[row != PAD] if isinstance(split.x, TokenSequences) else row
+
+
+def _inspect_split(dataset: Dataset, split: Split) -> SplitInspection:
+    info, x, y = dataset.info(), split.x, split.y
+    maxlen, names = info.input_shape[0], info.task.class_names
+    lengths = x.lengths if isinstance(x, TokenSequences) else np.full(len(x), maxlen)
+    steps, seen = int(lengths.sum()), int(np.minimum(lengths, maxlen).sum())
+    classes = targets = oov_rate = None
+    if names:
+        counts = np.bincount(y, minlength=len(names)).tolist()
+        classes = dict(zip(names, counts, strict=True))
+    else:
+        targets = {"min": float(y.min()), "mean": float(y.mean()), "max": float(y.max())}
+    if isinstance(x, TokenSequences):
+        tokens = x.read()
+        words = int(np.count_nonzero(tokens != START))
+        oov_rate = int(np.count_nonzero(tokens == OOV)) / max(1, words)
+    return SplitInspection(
+        samples=len(split),
+        classes=classes,
+        targets=targets,
+        lengths=lengths,
+        padding_share=1 - seen / (len(split) * maxlen),
+        truncated_share=float(np.mean(lengths > maxlen)),
+        lost_share=1 - seen / steps,
+        oov_rate=oov_rate,
+    )
+
+
+def _read_examples(dataset: Dataset, split: Split) -> Iterator[Example]:
+    names = dataset.info().task.class_names
+    vocabulary = dataset.read_vocabulary()
+    for x, y in zip(_rows(split), split.y, strict=True):
+        if vocabulary is None:
+            yield Example(float(y), tuple(np.ravel(x).tolist()))
+        else:
+            yield Example(names[int(y)], tuple(decode_tokens(x.tolist(), vocabulary)))

@@ -1,0 +1,358 @@
+"""Models: a stack of layers as shapes and parameters, as an estimate of memory, and in Keras.
+
+`build_model` stacks Keras' own layers, which are what a run saves. `build_fast_model` stacks the
+same ones with faster loops where the config allows them, to train and evaluate: the variables of
+both are the same, in the same order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from rnnbench.config.schema import ModelConfig, ModelSettings, RunConfig, TrainingSettings
+from rnnbench.errors import ConfigError
+from rnnbench.layers import NamedLayer, infer_shapes
+from rnnbench.tasks import METRICS
+
+if TYPE_CHECKING:
+    import keras
+
+# Over fewer steps, compiling a fast kernel takes longer than it saves.
+_FEWEST_STEPS = 32
+# A matched parameter count may differ from the target by so much of it.
+_TOLERANCE = Fraction(1, 100)
+_HALF = Fraction(1, 2)
+_FLOAT = 4
+# Python, TensorFlow and Keras; and what they take to compile and run any training step.
+_PROGRAM = 600_000_000 + 130_000_000
+
+_Units = tuple[int, ...]
+_Config = TypeVar("_Config", bound=ModelConfig)
+
+
+def summarize(config: ModelConfig) -> list[NamedLayer]:
+    """Each layer of a resolved config with its name, shapes, weights and parameters."""
+    return list(infer_shapes(config.model.layers, config.model.input_shape))
+
+
+def count_params(model: ModelSettings) -> int:
+    """Number of parameters of a resolved model."""
+    return sum(layer.params for layer in infer_shapes(model.layers, model.input_shape))
+
+
+@dataclass(frozen=True)
+class Matching(Generic[_Config]):
+    """Units that were chosen for a number of parameters.
+
+    Attributes:
+        config: The config with these units.
+        target: The number that was asked for.
+        before: Units of each recurrent layer in the config as it was given, by layer.
+    """
+
+    config: _Config
+    target: int
+    before: dict[str, int]
+
+    @property
+    def units(self) -> dict[str, int]:
+        """The chosen units, by layer."""
+        return _find_units(self.config)
+
+    @property
+    def difference(self) -> float:
+        """By what fraction of the target the parameter count is above it."""
+        return (count_params(self.config.model) - self.target) / self.target
+
+    def __str__(self) -> str:
+        layers = ", ".join(
+            f"{_format_units(name, units)} ({self.before[name]} in the config)"
+            for name, units in self.units.items()
+        )
+        count = count_params(self.config.model)
+        return f"{layers}, {count:,} parameters, {self.difference:+.2%} of {self.target:,}"
+
+
+def match_parameters(config: _Config, target: int) -> Matching[_Config]:
+    """Choose the units of the recurrent layers for a number of parameters.
+
+    A layer with gates has three or four times the weights of a plain recurrence of the same units,
+    so that at equal units a comparison of layers is also one of model sizes. Chung et al.,
+    "Empirical Evaluation of Gated Recurrent Neural Networks on Sequence Modeling", 2014, therefore
+    chose units for equal numbers of parameters; so does this. The units of all recurrent layers are
+    multiplied by one factor and rounded, and the factor with the nearest count is taken.
+
+    Args:
+        config: Resolved config. Nothing that was checked depends on these units.
+        target: Number of parameters of the whole model that is asked for.
+
+    Raises:
+        ConfigError: There is no recurrent layer, or no factor gives a count within 1%.
+    """
+    before = _find_units(config)
+    if not before:
+        raise ConfigError(
+            f"{config.name}: parameters are matched by the units of its recurrent layers, and it "
+            "has none. Give a config with simple_rnn, lstm or gru"
+        )
+
+    def count(units: _Units) -> int:
+        return count_params(_resize(config.model, units))
+
+    candidates = {
+        units: count(units) for units in _scale_around(tuple(before.values()), count, target)
+    }
+    # Of two counts as near, the lower is taken.
+    nearest = min(
+        candidates, key=lambda units: (abs(candidates[units] - target), candidates[units])
+    )
+    if abs(candidates[nearest] - target) > _TOLERANCE * target:
+        chosen = ", ".join(map(_format_units, before, nearest))
+        raise ConfigError(
+            f"{config.name}: no units bring it within 1% of {target:,} parameters: the nearest "
+            f"count found is {candidates[nearest]:,}, with {chosen}; the smallest possible is "
+            f"{count((1,) * len(nearest)):,}"
+        )
+    matched = config.model_copy(update={"model": _resize(config.model, nearest)})
+    return Matching(matched, target, before)
+
+
+def _find_units(config: ModelConfig) -> dict[str, int]:
+    """Units of each recurrent layer, by layer, from the input up."""
+    found = {named.name: named.layer.recurrent_layer() for named in summarize(config)}
+    return {name: recurrent.units for name, recurrent in found.items() if recurrent is not None}
+
+
+def _format_units(name: str, units: int) -> str:
+    return f"{name} {units} unit{'' if units == 1 else 's'}"
+
+
+def _resize(model: ModelSettings, units: _Units) -> ModelSettings:
+    """The model with these units in its recurrent layers."""
+    left = iter(units)
+    layers = (
+        layer if layer.recurrent_layer() is None else layer.with_units(next(left))
+        for layer in model.layers
+    )
+    return model.model_copy(update={"layers": tuple(layers)})
+
+
+def _scale_around(units: _Units, count: Callable[[_Units], int], target: int) -> Iterator[_Units]:
+    """Units under the factors on both sides of the target, and under all between these."""
+
+    def scale(factor: Fraction) -> _Units:
+        return tuple(max(1, math.floor(n * factor + _HALF)) for n in units)
+
+    # Every count grows with the factor. Bisect for the largest units of the largest layer whose
+    # factor does not pass the target.
+    largest, low, high = max(units), 1, 2
+    while count(scale(Fraction(high, largest))) <= target:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        is_below = count(scale(Fraction(middle, largest))) <= target
+        low, high = (middle, high) if is_below else (low, middle)
+    # At low / largest all layers have at least one unit, at high / largest they pass the target.
+    # Units change where the factor passes k + 1/2 units of a layer: twice at most between them.
+    yield scale(Fraction(low, largest))
+    for n in units:
+        whole = n * low // largest
+        for k in (whole, whole + 1):
+            yield scale((k + _HALF) / n)
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Estimate of the memory that a run needs, in bytes.
+
+    Attributes:
+        program: Python, TensorFlow and Keras.
+        reading: What reading the dataset for the first time takes and gives back before training.
+        data: Samples of all splits and their targets.
+        weights: Parameters, their gradients and the optimizer's variables.
+        activations: What a training step keeps for its backward pass.
+    """
+
+    program: int
+    reading: int
+    data: int
+    weights: int
+    activations: int
+
+    @property
+    def peak(self) -> int:
+        """The most that is needed at one time."""
+        return self.program + self.data + max(self.reading, self.weights + self.activations)
+
+
+def estimate_memory(config: RunConfig) -> MemoryEstimate:
+    """Estimate the memory of a resolved run from its layers, its optimizer and its dataset."""
+    info, training = config.dataset.info(), config.training
+    layers = list(infer_shapes(config.model.layers, info.input_shape))
+    batch_size = min(training.batch_size, info.num_examples["train"])
+    return MemoryEstimate(
+        program=_PROGRAM,
+        reading=info.reading_bytes,
+        data=info.data_bytes,
+        weights=sum(n.params for n in layers) * _FLOAT * (2 + training.optimizer.slots),
+        activations=batch_size * _FLOAT * sum(map(_count_activations, layers)),
+    )
+
+
+def _count_activations(named: NamedLayer) -> int:
+    """Numbers that a training step keeps of a layer for each sample."""
+    recurrent = named.layer.recurrent_layer()
+    if recurrent is None:
+        return 2 * math.prod(size or 1 for size in named.output_shape)  # and the gradient
+    kept = (len(recurrent.gates) + len(recurrent.states)) * recurrent.units
+    return kept * named.layer.directions * (named.input_shape[0] or 1)
+
+
+def require_memory(config: RunConfig, *, copies: int = 1) -> None:
+    """Check that a run fits into memory, before anything is allocated.
+
+    Args:
+        config: Resolved config; `ignore: [memory]` in it trains without this check.
+        copies: Processes at a time that each need as much.
+
+    Raises:
+        ConfigError: It needs more memory than is available.
+    """
+    estimate, available = estimate_memory(config), available_memory()
+    needed = copies * estimate.peak
+    if needed <= available or "memory" in config.ignore:
+        return
+    sizes = {name: f"{size / 1e9:,.1f}" for name, size in vars(estimate).items()}
+    parts = ", ".join(f"{name} {size}" for name, size in sizes.items() if size != "0.0")
+    each = f" in each of {copies} processes" if copies > 1 else ""
+    raise ConfigError(
+        f"{config.name}: needs about {needed / 1e9:,.1f} GB of memory ({parts}{each}), and "
+        f"{available / 1e9:,.1f} GB are available. Fewer units or words, a smaller maxlen or "
+        "batch_size, or a limit need less; ignore: [memory] trains without this check"
+    )
+
+
+def available_memory(root: Path = Path("/")) -> int:
+    """Memory that the process may use, in bytes: the machine's, or less under a cgroup's limit.
+
+    Args:
+        root: Root of the file system that holds `proc` and `sys`.
+    """
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with contextlib.suppress(OSError):  # no Linux
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            is_version_1 = "memory" in controllers.split(",")
+            if controllers and not is_version_1:
+                continue
+            mount = root / "sys/fs/cgroup" / ("memory" if is_version_1 else "")
+            name = "memory.limit_in_bytes" if is_version_1 else "memory.max"
+            # A limit holds for all groups below. In a container, the path is the host's and only
+            # the mount itself is there.
+            group = mount / path.lstrip("/")
+            for directory in (group, *group.parents):
+                file = directory / name
+                if file.is_file() and (text := file.read_text().strip()).isdecimal():
+                    limits.append(int(text))
+    return min(limits)
+
+
+def buckets_by_length(config: RunConfig) -> bool:
+    """Whether batches hold samples of similar length, padded to their longest only.
+
+    They do where the backend is not Keras' own, the model takes token sequences of any length, and
+    a mask hides the padding from every layer until the sequence becomes a vector.
+    """
+    first, *above = config.model.layers
+    shape = config.model.input_shape
+    if config.training.backend == "keras" or shape != (None,) or not first.makes_mask():
+        return False
+    shape = first.output_shape(shape)
+    for layer in above:
+        shape = layer.output_shape(shape)
+        if len(shape) == 1:
+            return layer.mask == "use"
+        if not layer.hides_padding():
+            return False
+    return False
+
+
+def build_model(config: ModelConfig) -> keras.Model:
+    """Build the model of a resolved config from Keras' own layers.
+
+    The weights are drawn from Keras' global seed. Layers have the names that `summarize` gives.
+    """
+    return _build(config, lambda named: named.layer.build_layer(named.name))
+
+
+def build_fast_model(config: RunConfig) -> keras.Model:
+    """Build the model of `build_model` with fast kernels where `training.backend` allows them.
+
+    On a GPU, Keras' own layers stay: cuDNN computes them.
+    """
+    info, backend = config.dataset.info(), config.training.backend
+    batch_size = min(config.training.batch_size, info.num_examples["train"])
+    may_be_fast = _may_be_fast(config.training)
+    # The model may take any length; the dataset says which it will be.
+    steps = {n.name: n.input_shape[0] for n in infer_shapes(config.model.layers, info.input_shape)}
+
+    def build(named: NamedLayer) -> keras.Layer:
+        recurrent, timesteps = named.layer.recurrent_layer(), steps[named.name] or 0
+        is_fast = (
+            recurrent is not None
+            and may_be_fast
+            and recurrent.has_fast_kernel()
+            and (backend == "fast" or timesteps >= _FEWEST_STEPS)
+        )
+        return named.layer.build_layer(named.name, batch_size=batch_size if is_fast else None)
+
+    return _build(config, build)
+
+
+def _build(config: ModelConfig, build: Callable[[NamedLayer], keras.Layer]) -> keras.Model:
+    import keras
+
+    if config.model.input is None:
+        raise ValueError("the model is not resolved: it has no input")
+    inputs = outputs = keras.Input(**config.model.input.model_dump(), name="input")
+    for named in summarize(config):
+        outputs = build(named)(outputs)
+    return keras.Model(inputs, outputs, name=config.name)
+
+
+def compile_model(model: keras.Model, training: TrainingSettings, *, stock: bool = False) -> None:
+    """Give a model its optimizer, loss and metrics.
+
+    Args:
+        model: The model of a config.
+        training: How the config trains it.
+        stock: Whether the optimizer must be Keras' own, where a faster one computes the same.
+    """
+    optimizer = training.optimizer
+    is_fast = not stock and optimizer.has_fast_step and _may_be_fast(training)
+    model.compile(
+        optimizer=optimizer.build_fast() if is_fast else optimizer.build(),
+        loss=training.loss,
+        # Classes of ours stay out of a model that is saved, or measured as plain Keras.
+        metrics=[
+            METRICS[name].build(name)
+            for name in training.metrics
+            if not stock or METRICS[name].targets == "as_given"
+        ],
+    )
+
+
+def _may_be_fast(training: TrainingSettings) -> bool:
+    """Whether other than Keras' own code may compute; on a GPU, cuDNN does."""
+    if training.backend == "keras":
+        return False
+    import tensorflow as tf
+
+    return not tf.config.list_physical_devices("GPU")

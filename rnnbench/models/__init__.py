@@ -1,1 +1,0 @@
-"""From a config to a Keras model, its parameter counts and the recurrences written out."""

@@ -1,0 +1,489 @@
+"""Plots of runs and groups of runs, of the lengths of samples, and of the times of a benchmark.
+
+They are drawn through Matplotlib's object interface on the Agg canvas: no display and no global
+state is involved. Colours are of Okabe and Ito's palette, which the colour-blind can tell apart;
+lines and points also differ in style or marker, so that grey tells them apart too.
+
+Each function writes the file that it is given, in the format of its suffix.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tempfile
+import textwrap
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from rnnbench.tables import with_interval
+from rnnbench.tasks import in_words, monitored
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from rnnbench.data.base import SplitName
+    from rnnbench.statistics import Estimate
+    from rnnbench.tasks import History
+
+_COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000")
+_LINES = ("-", "--", "-.", ":")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+# Label, colour and marker of each split.
+_SPLITS: Mapping[SplitName, tuple[str, str, str]] = {
+    "train": ("training", "#0072B2", "o"),
+    "validation": ("validation", "#D55E00", "s"),
+    "test": ("test", "#009E73", "^"),
+}
+_HEIGHT = 4.4  # in inches
+# Values that span more than this show nothing of the smaller ones on a linear scale.
+_LOG_RANGE = 100.0
+# More epochs than this have no markers.
+_MOST_MARKED = 30
+# More curves than this hide one another: each gets axes of its own, with the others behind it.
+_MOST_TOGETHER = 4
+# The band of two seeds can be many times as wide as what the curves span: on either side, no more
+# than this share of it is shown.
+_MOST_BESIDE = 0.5
+_LABEL_WIDTH, _LEGEND_WIDTH = 34, 84  # in characters
+_BAR = 0.38  # of the space that a group of bars has
+_BINS = 50
+# References to other elements of an SVG: their names must be unique on a whole page.
+_REFERENCE = re.compile(r"(?:url\(#|^#)([^)]+)")
+
+
+class Spread(NamedTuple):
+    """Lowest, median and highest of several measurements."""
+
+    low: float
+    median: float
+    high: float
+
+
+def draw_history(
+    history: History, metric: str, title: str, path: Path, best_epoch: int | None = None
+) -> None:
+    """Draw a metric against the epoch, for training and, where it was computed, validation.
+
+    Args:
+        history: Values by column, with `epoch`, the metric and perhaps `val_` and the metric.
+        metric: Loss or metric to draw.
+        title: Title of the plot.
+        path: File to write.
+        best_epoch: Epoch to mark, on the curve of validation where there is one.
+    """
+    axes = _new_axes()
+    words, column = in_words(metric), monitored(history, metric)
+    epochs = [int(epoch) for epoch in history["epoch"]]
+    curves = [(metric, "-", *_SPLITS["train"])]
+    if column != metric:
+        curves.append((column, "--", *_SPLITS["validation"]))
+    for name, line, label, color, marker in curves:
+        axes.plot(
+            epochs,
+            history[name],
+            color=color,
+            linestyle=line,
+            marker=marker if len(epochs) <= _MOST_MARKED else "",
+            label=f"{label} {words}",
+        )
+    if best_epoch is not None:
+        best = history[column][epochs.index(best_epoch)]
+        axes.plot(
+            [best_epoch],
+            [best],
+            linestyle="none",
+            marker="*",
+            markersize=16,
+            color=curves[-1][3],
+            markeredgecolor="black",
+            zorder=5,
+            label=f"best epoch {best_epoch}: {best:.4g}",
+        )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ylabel = _choose_scale(axes.set_yscale, [*history[metric], *history[column]], words)
+    axes.legend()
+    _save(axes, path, title, "epoch", ylabel)
+
+
+def draw_predictions(
+    points: Mapping[SplitName, tuple[Sequence[float], Sequence[float]]], title: str, path: Path
+) -> None:
+    """Draw predictions of a regression against their targets, with the line where both are equal.
+
+    Args:
+        points: Targets and predictions by split.
+        title: Title of the plot.
+        path: File to write.
+    """
+    axes = _new_axes()
+    values = [float(value) for pair in points.values() for side in pair for value in side]
+    ends = [min(values), max(values)]
+    axes.plot(ends, ends, color="grey", linestyle=":", label="prediction = target")
+    for split, (targets, predictions) in points.items():
+        label, color, marker = _SPLITS[split]
+        axes.plot(targets, predictions, linestyle="none", marker=marker, color=color, label=label)
+    axes.legend()
+    _save(axes, path, title, "target", "prediction")
+
+
+def draw_lengths(
+    lengths: Mapping[SplitName, Sequence[int]], maxlen: int, title: str, path: Path
+) -> None:
+    """Draw how long the samples of each split are, and where they are cut.
+
+    Args:
+        lengths: Number of steps of each sample, by split.
+        maxlen: Length that samples are padded or cut to.
+        title: Title of the plot.
+        path: File to write.
+    """
+    axes = _new_axes()
+    longest = max(max(values) for values in lengths.values())
+    bins = [longest * i / _BINS for i in range(_BINS + 1)]
+    for split, values in lengths.items():
+        label, color, _ = _SPLITS[split]
+        weights = [1 / len(values)] * len(values)
+        axes.hist(values, bins, weights=weights, histtype="step", color=color, label=label)
+    axes.axvline(maxlen, color="grey", linestyle=":", label=f"maxlen {maxlen}")
+    axes.legend()
+    _save(axes, path, title, "steps before padding", "share of the samples")
+
+
+def draw_curves(
+    labels: Sequence[str], curves: Sequence[Sequence[Estimate]], metric: str, title: str, path: Path
+) -> None:
+    """Draw a metric of each group against the epoch, with a band where there are intervals.
+
+    Args:
+        labels: Label of each group.
+        curves: Mean of each epoch, from the first, of each group.
+        metric: What the means are of, in words.
+        title: Title of the plot.
+        path: File to write.
+    """
+    together = len(curves) <= _MOST_TOGETHER
+    axes = (_draw_together if together else _draw_panels)(list(map(_wrap, labels)), curves)
+    values = [e.mean for curve in curves for e in curve]
+    metric = _choose_scale(axes.set_yscale, values, metric)
+    axes.set_ylim(_limits(curves, is_log=axes.get_yscale() == "log"))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    if together:
+        _save(axes, path, title, "epoch", metric)
+    else:
+        figure = _figure(axes)
+        figure.suptitle(title)
+        figure.supxlabel("epoch", fontsize="medium")
+        figure.supylabel(metric, fontsize="medium")
+        figure.savefig(path)
+
+
+def _draw_together(labels: Sequence[str], curves: Sequence[Sequence[Estimate]]) -> Axes:
+    axes = _new_axes()
+    styles = zip(labels, curves, _COLORS, _LINES, _MARKERS, strict=False)
+    for label, curve, color, line, marker in styles:
+        _draw_curve(axes, curve, color=color, linestyle=line, marker=marker, label=label)
+    _add_legend(axes)
+    return axes
+
+
+def _draw_panels(labels: Sequence[str], curves: Sequence[Sequence[Estimate]]) -> Axes:
+    """Axes for each group, with the curves of the others behind its own; returns the first."""
+    panels = _new_panels(len(curves), 2, 1.0 + 1.9 * math.ceil(len(curves) / 2))
+    for axes, label, curve in zip(panels, labels, curves, strict=True):
+        for other in curves:
+            means = [e.mean for e in other]
+            axes.plot(range(1, len(other) + 1), means, color="#b0b0b0", linewidth=0.8)
+        _draw_curve(axes, curve, color=_COLORS[0], linewidth=2)
+        axes.set_title(label, fontsize="small")
+        axes.label_outer()
+    for axes in panels[-2:]:  # the last row may be shorter
+        axes.tick_params(labelbottom=True)
+    return panels[0]
+
+
+def _draw_curve(axes: Axes, curve: Sequence[Estimate], *, color: str, **style: Any) -> None:
+    epochs, means = range(1, len(curve) + 1), [e.mean for e in curve]
+    axes.plot(epochs, means, color=color, markevery=math.ceil(len(curve) / 12), **style)
+    lows = [e.low for e in curve if e.low is not None]
+    highs = [e.high for e in curve if e.high is not None]
+    if lows:
+        axes.fill_between(epochs, lows, highs, color=color, alpha=0.18, linewidth=0)
+
+
+def _limits(curves: Sequence[Sequence[Estimate]], *, is_log: bool) -> tuple[float, float]:
+    """What the axis of curves spans: the means, and of the bands what is not too far from those."""
+    to, back = (math.log, math.exp) if is_log else (float, float)
+    estimates = [e for curve in curves for e in curve]
+    low, high = to(min(e.mean for e in estimates)), to(max(e.mean for e in estimates))
+    beside = _MOST_BESIDE * (high - low) or abs(high) or 1.0
+    lows = [e.low for e in estimates if e.low is not None and (e.low > 0 or not is_log)]
+    highs = [e.high for e in estimates if e.high is not None]
+    lowest = max(low - beside, min([low, *map(to, lows)]))
+    highest = min(high + beside, max([high, *map(to, highs)]))
+    margin = 0.04 * (highest - lowest) or beside
+    return back(lowest - margin), back(highest + margin)
+
+
+def draw_means(
+    labels: Sequence[str], means: Sequence[Estimate], metric: str, title: str, path: Path
+) -> None:
+    """Draw the mean of each group with its interval, and below it the values that it is of.
+
+    Args:
+        labels: Label of each group.
+        means: Mean of each group.
+        metric: What the means are of, in words.
+        title: Title of the plot.
+        path: File to write.
+    """
+    axes = _new_axes(1.5 + 0.55 * len(labels))
+    for row, (e, color, marker) in enumerate(zip(means, cycle(_COLORS), cycle(_MARKERS))):
+        _draw_point(axes, e, row - 0.1, color=color, marker=marker)
+        below = [row + 0.25] * len(e.values)
+        axes.plot(e.values, below, "o", markersize=4, color="grey", alpha=0.6)
+        note = f"{with_interval(e)}\nn = {len(e.values)}"
+        at = ("axes fraction", "data")
+        axes.annotate(note, (1.02, row), xycoords=at, va="center", fontsize="small")
+    _name_rows(axes, list(map(_wrap, labels)), fontsize="small")
+    _save(axes, path, title, _choose_scale(axes.set_xscale, [e.mean for e in means], metric))
+
+
+def draw_against(
+    labels: Sequence[str],
+    costs: Sequence[Estimate],
+    means: Sequence[Estimate],
+    cost: str,
+    metric: str,
+    title: str,
+    path: Path,
+) -> None:
+    """Draw a metric of each group against what it costs, with the intervals of both.
+
+    Args:
+        labels: Label of each group.
+        costs: Mean cost of each group.
+        means: Mean metric of each group.
+        cost: What the costs are, in words.
+        metric: What the means are of, in words.
+        title: Title of the plot.
+        path: File to write.
+    """
+    axes = _new_axes()
+    points = zip(labels, costs, means, cycle(_COLORS), cycle(_MARKERS))
+    for label, x, y, color, marker in points:
+        _draw_point(axes, x, y, color=color, marker=marker, label=_wrap(label))
+    axes.margins(0.08)
+    xlabel = _choose_scale(axes.set_xscale, [x.mean for x in costs], cost)
+    ylabel = _choose_scale(axes.set_yscale, [y.mean for y in means], metric)
+    if axes.get_xscale() == "linear":
+        axes.xaxis.set_major_formatter("{x:,.9g}")
+    _add_legend(axes)
+    _save(axes, path, title, xlabel, ylabel)
+
+
+def _draw_point(axes: Axes, x: Estimate, y: Estimate | float, **style: Any) -> None:
+    """A mark at two means, with the intervals that they have."""
+    for name, e in (("xerr", x), ("yerr", y)):
+        if not isinstance(e, float) and e.low is not None and e.high is not None:
+            style[name] = [[e.mean - e.low], [e.high - e.mean]]
+    style |= {"linestyle": "none", "markersize": 8, "markeredgecolor": "black", "capsize": 4}
+    axes.errorbar(x.mean, y if isinstance(y, float) else y.mean, **style)
+
+
+def draw_times(
+    labels: Sequence[str],
+    times: Mapping[str, Sequence[Spread]],
+    notes: Sequence[str],
+    title: str,
+    path: Path,
+) -> None:
+    """Draw times of an epoch as bars, with whiskers from the least to the largest.
+
+    Args:
+        labels: Label of each group of bars.
+        times: Times in seconds, one for each group, by what they are of.
+        notes: Text beside each group, such as a ratio.
+        title: Title of the plot.
+        path: File to write.
+    """
+    axes = _new_axes(1.6 + 0.7 * len(labels))
+    for i, (name, spreads) in enumerate(times.items()):
+        axes.barh(
+            [group + (i - (len(times) - 1) / 2) * _BAR for group in range(len(labels))],
+            [spread.median for spread in spreads],
+            height=_BAR,
+            xerr=_whiskers(spreads),
+            capsize=3,
+            color=_COLORS[i],
+            label=name,
+        )
+    for group, note in enumerate(notes):
+        longest = max(spreads[group].high for spreads in times.values())
+        axes.annotate(note, (longest, group), (8, 0), textcoords="offset points", va="center")
+    _name_rows(axes, labels)
+    axes.margins(x=0.15)
+    axes.set_xlim(left=0)
+    if len(times) > 1:
+        _add_legend(axes)
+    _save(axes, path, title, "seconds per epoch: median, least and largest")
+
+
+def draw_scaling(
+    key: str,
+    values: Sequence[float],
+    lines: Sequence[tuple[str, Mapping[str, Sequence[Spread]]]],
+    title: str,
+    path: Path,
+) -> None:
+    """Draw times of an epoch against a number that varies, both on logarithmic scales.
+
+    Args:
+        key: Name of the number.
+        values: Values of the number.
+        lines: Name of each config, and its times in seconds, one for each value, by what they are
+            of.
+        title: Title of the plot.
+        path: File to write.
+    """
+    axes = _new_axes()
+    order = sorted(range(len(values)), key=lambda i: values[i])
+    for (config, times), color in zip(lines, cycle(_COLORS)):
+        for (name, spreads), line, marker in zip(times.items(), _LINES, _MARKERS, strict=False):
+            ordered = [spreads[i] for i in order]
+            axes.errorbar(
+                [values[i] for i in order],
+                [spread.median for spread in ordered],
+                yerr=_whiskers(ordered),
+                capsize=3,
+                color=color,
+                linestyle=line,
+                marker=marker,
+                label=f"{config}, {name}",
+            )
+    axes.set(xscale="log", yscale="log")
+    ticks = sorted(set(values))
+    axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.legend()
+    _save(axes, path, title, f"{key} (log scale)", "seconds per epoch (log scale)")
+
+
+def _whiskers(spreads: Sequence[Spread]) -> list[list[float]]:
+    """From the medians down to the least and up to the largest values."""
+    return [[s.median - s.low for s in spreads], [s.high - s.median for s in spreads]]
+
+
+def _new_axes(height: float = _HEIGHT) -> Axes:
+    """A pair of axes in a new figure, whose height is in inches."""
+    return _new_panels(1, 1, height)[0]
+
+
+def _new_panels(count: int, columns: int, height: float) -> list[Axes]:
+    """Several pairs of axes with common scales in a new figure, row by row."""
+    figure = Figure(figsize=(7.0, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels: list[Axes] = []
+    for i in range(count):
+        first = panels[0] if panels else None
+        axes = figure.add_subplot(-(-count // columns), columns, i + 1, sharex=first, sharey=first)
+        axes.grid(visible=True, alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        panels.append(axes)
+    return panels
+
+
+def _name_rows(axes: Axes, labels: Sequence[str], **style: Any) -> None:
+    """Name the rows of a horizontal plot, the first one on top."""
+    axes.set_yticks(range(len(labels)), labels, **style)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+
+
+def _choose_scale(set_scale: Callable[[str], object], values: Sequence[float], name: str) -> str:
+    """Set a logarithmic scale where the values span much; returns the label of the axis."""
+    if min(values) <= 0 or max(values) / min(values) <= _LOG_RANGE:
+        return name
+    set_scale("log")
+    return f"{name} (log scale)"
+
+
+def _add_legend(axes: Axes) -> None:
+    """Add a legend below the axes, by whose height the figure grows."""
+    labels = [label.splitlines() for label in axes.get_legend_handles_labels()[1]]
+    longest = max(len(line) for lines in labels for line in lines)
+    columns = max(1, min(len(labels), _LEGEND_WIDTH // (longest + 8)))
+    figure = _figure(axes)
+    height = 0.2 * math.ceil(len(labels) / columns) * max(map(len, labels))
+    figure.set_figheight(figure.get_figheight() + height)
+    figure.legend(loc="outside lower center", ncols=columns, frameon=False)
+
+
+def _wrap(label: str) -> str:
+    """A label in lines; a dollar is a dollar, and begins no formula."""
+    lines = textwrap.wrap(label, _LABEL_WIDTH, break_on_hyphens=False)
+    return "\n".join(lines).replace("$", r"\$")
+
+
+def _figure(axes: Axes) -> Figure:
+    return cast("Figure", axes.get_figure(root=True))
+
+
+def _save(axes: Axes, path: Path, title: str, xlabel: str, ylabel: str = "") -> None:
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    _figure(axes).savefig(path)
+
+
+def to_svg(draw: Callable[[Path], None], name: str, description: str) -> str:
+    """A plot as an SVG element that needs nothing from elsewhere.
+
+    Args:
+        draw: Draws into the file that it is given, in the format of its suffix.
+        name: Name of the plot, which no other on the page has.
+        description: Read out in its place where it cannot be seen.
+    """
+    style = mpl.rc_context(
+        {
+            "svg.fonttype": "none",  # text stays text
+            "svg.hashsalt": "rnnbench",  # the same plot is the same text
+            "font.sans-serif": ["DejaVu Sans"],
+        }
+    )
+    with tempfile.TemporaryDirectory() as directory, style:
+        path = Path(directory) / "plot.svg"
+        draw(path)
+        drawn = ET.parse(path).getroot()  # noqa: S314 - Matplotlib's
+    svg = ET.Element("svg", viewBox=drawn.attrib["viewBox"], role="img")
+    svg.attrib |= {"aria-label": description, "stroke-linejoin": "round"}
+    svg.extend(drawn)
+    for parent in list(svg.iter()):
+        for child in list(parent):
+            if _plain(child.tag) in ("metadata", "style"):  # a style would be the whole page's
+                parent.remove(child)
+    values = (value for e in svg.iter() for key, value in e.attrib.items() if key != "id")
+    referred = {found for value in values for found in _REFERENCE.findall(value)}
+    for element in svg.iter():
+        element.tag = _plain(element.tag)
+        attributes = {_plain(key): value for key, value in element.attrib.items()}
+        if attributes.get("id") not in referred:
+            attributes.pop("id", None)
+        else:
+            attributes["id"] = f"{name}-{attributes['id']}"
+        for key in attributes.keys() & {"href", "clip-path"}:
+            attributes[key] = attributes[key].replace("#", f"#{name}-")
+        element.attrib = attributes
+    return ET.tostring(svg, encoding="unicode")
+
+
+def _plain(tag: str) -> str:
+    """A name without its namespace."""
+    return tag.rpartition("}")[2]

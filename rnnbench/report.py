@@ -1,0 +1,413 @@
+"""Reports: a run or a sweep as one HTML page that needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import rnnbench
+from rnnbench import comparison as library
+from rnnbench import plots
+from rnnbench.comparison import Comparison
+from rnnbench.config.load import flatten, format_value
+from rnnbench.errors import InputError, RunError
+from rnnbench.lookup import RunOverview, read_overview
+from rnnbench.run import RunDirectory, SweepDirectory
+from rnnbench.statistics import INTERVAL_NAMES
+from rnnbench.tables import (
+    Cell,
+    Column,
+    Table,
+    count_cell,
+    metric_cell,
+    metrics_table,
+    with_interval,
+)
+from rnnbench.tasks import History, best_epoch, in_words, is_maximized, monitored
+
+_REPRODUCE = "Run it again, and compare to the last bit"
+_NOT_DRAWN = ("epoch", "learning_rate", "seconds")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Part of a section.
+
+    Attributes:
+        kind: Kind of the content.
+        content: `Table`, items of a list, lines of code, SVG element, or address of an image; a
+            block without any is left out.
+        heading: Heading of a list or of code, description of an image.
+    """
+
+    kind: Literal["table", "list", "code", "svg", "image"]
+    content: Table | Sequence[str]
+    heading: str = ""
+
+
+Sections = Mapping[str, Sequence[Block]]
+
+
+def render_report(source: RunDirectory | SweepDirectory) -> str:
+    """The report of a run or a sweep, whatever its status, as an HTML page.
+
+    Raises:
+        RunError: A file of the run, or the plan of the sweep, is damaged.
+    """
+    if isinstance(source, RunDirectory):
+        return render_page(*_describe_run(source))
+    return render_page(*_describe_sweep(source))
+
+
+def render_page(title: str, summary: Sequence[str], sections: Sections) -> str:
+    """A page as HTML, every text of it escaped.
+
+    Args:
+        title: What the page is about.
+        summary: Summary in plain sentences.
+        sections: Blocks by title of the section; a section without any is left out.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    filled = {name: [b for b in blocks if b.content] for name, blocks in sections.items()}
+    return environment.get_template("page.html").render(
+        title=title,
+        summary=summary,
+        sections={name: blocks for name, blocks in filled.items() if blocks},
+        version=rnnbench.__version__,
+        written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    )
+
+
+def _describe_run(run: RunDirectory) -> tuple[str, list[str], Sections]:
+    overview, manifest = read_overview(run), run.read_manifest()
+    metrics, history = run.read_metrics(), run.read_history()
+    try:
+        config = run.config_file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{run.config_file}: cannot be read: {error}") from error
+    return (
+        f"{overview.name}, seed {overview.seed}",
+        _summarize(overview, manifest, metrics, history),
+        {
+            "Metrics": [_metrics(overview, metrics)],
+            "Curves": _curves(overview, history),
+            "Epochs": [_epochs(history)],
+            "Config": [Block("code", config, "Every value, defaults included")],
+            "Environment": _environment([manifest]),
+            "How to repeat": _run_commands(overview, manifest),
+        },
+    )
+
+
+def _summarize(
+    overview: RunOverview,
+    manifest: Mapping[str, Any],
+    metrics: Mapping[str, Mapping[str, float]],
+    history: History,
+) -> list[str]:
+    status = f"{overview.status}, {overview.completed_epochs} of {overview.epochs or '?'} epochs"
+    if overview.seconds is not None:
+        status += f", {overview.seconds:,.0f} seconds of training and evaluation"
+    said = [f"Status: {status}."]
+    if "error" in manifest:
+        said.append(f"It failed: {manifest['error']}")
+    if overview.status == "finished" and metrics:
+        split, name = ("test", "test") if "test" in metrics else ("train", "training")
+        values = [f"{in_words(key)} {value:.4f}" for key, value in metrics[split].items()]
+        said.append(f"After training, on the {name} split: {', '.join(values)}.")
+    if overview.best is not None:
+        metric = overview.metric
+        name = "training" if monitored(history, metric) == metric else "validation"
+        best = f"{overview.best:.4f}, in epoch {overview.best_epoch}"
+        said.append(f"The best {name} {in_words(metric)} is {best}.")
+    if overview.parameters is not None:
+        said.append(f"The model has {overview.parameters:,} parameters.")
+    return said
+
+
+def _metrics(overview: RunOverview, metrics: Mapping[str, Mapping[str, float]]) -> Block:
+    is_final = overview.status == "finished"
+    of = "of the final model" if is_final else "after the last completed epoch"
+    return Block("table", metrics_table(metrics, f"Loss and metrics {of}"))
+
+
+def _curves(overview: RunOverview, history: History) -> list[Block]:
+    """A plot of each metric of the history; predictions only as the run has drawn them."""
+    blocks = []
+    for name in history:
+        best = None if name in _NOT_DRAWN else best_epoch(history, name)
+        if best is not None and not name.startswith("val_"):
+            words = in_words(name)
+            draw = partial(
+                plots.draw_history,
+                *(history, name, f"{overview.name}: {words}"),
+                best_epoch=best[0],
+            )
+            blocks.append(Block("svg", plots.to_svg(draw, name, f"{words} against the epoch")))
+    predictions = overview.run.plot_file("predictions")
+    if predictions.exists():
+        image = base64.b64encode(predictions.read_bytes()).decode("ascii")
+        address = f"data:image/png;base64,{image}"
+        blocks.append(Block("image", address, "predictions against targets"))
+    return blocks
+
+
+def _epochs(history: History) -> Block:
+    columns = [
+        [count_cell(int(v)) if name == "epoch" else metric_cell(v, f"{v:.4g}") for v in values]
+        for name, values in history.items()
+    ]
+    rows = zip(*columns, strict=True)
+    return Block("table", Table.from_rows(list(history), rows, "The history, epoch by epoch"))
+
+
+def _run_commands(overview: RunOverview, manifest: Mapping[str, Any]) -> list[Block]:
+    path, config = (shlex.quote(str(p)) for p in (overview.run.path, overview.run.config_file))
+    stopped, finished = overview.status in ("interrupted", "failed"), overview.status == "finished"
+    return [
+        Block("code", [f"rnnbench train --resume {path}"] * stopped, "Continue where it stopped"),
+        Block("code", _command(manifest), "As it was called"),
+        Block("code", [f"rnnbench reproduce {path}"] * finished, _REPRODUCE),
+        Block("code", [f"rnnbench train {config}"], "Train its config, every default written out"),
+    ]
+
+
+def _command(document: Mapping[str, Any]) -> list[str]:
+    """The command that a manifest or a plan has, if any."""
+    return [shlex.join(document["command"])] if document.get("command") else []
+
+
+def _environment(manifests: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """Versions, device, threads, git and the dataset's files; what differs is marked."""
+    # A run that was resumed may have gone on elsewhere.
+    places = [place for m in manifests for place in (m, *(m.get("resumed") or ()))]
+    found: dict[str, dict[str, None]] = {}
+    for name, value in (item for place in places for item in library.describe_environment(place)):
+        if value is not None:
+            found.setdefault(name, {})[_describe_value(name, value)] = None
+    where = [(name, Cell("; ".join(of), marked=len(of) > 1)) for name, of in found.items()]
+    data = [m.get("dataset") or {} for m in manifests]
+    files = dict.fromkeys(item for of in data for item in of.get("files", {}).items())
+    sizes = dict.fromkeys(item for of in data for item in of.get("samples", {}).items())
+    samples = [(split, count_cell(size)) for split, size in sizes]
+    return [
+        Block("table", Table.from_rows(["what", "value"], where, "Where it ran")),
+        Block("table", Table.from_rows(["split", "samples"], samples, "Data")),
+        Block("table", Table.from_rows(["file", "hash"], files, "Files of the data")),
+    ]
+
+
+def _describe_value(name: str, value: Any) -> str:
+    if name.endswith("_op") and value == 0:  # TensorFlow's own word for as many as it likes
+        return "TensorFlow's choice"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+class _Trial(NamedTuple):
+    """Trial of a sweep, and the run that counts."""
+
+    name: str
+    seed: int
+    run: RunOverview | None  # None where it has none yet
+    manifest: dict[str, Any]  # empty where there is none, or it cannot be read
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}, seed {self.seed}"
+
+    @property
+    def status(self) -> str:
+        return self.run.status if self.run else "not started"
+
+
+def _describe_sweep(sweep: SweepDirectory) -> tuple[str, list[str], Sections]:
+    trials = [_read_trial(sweep, name, seed) for name, seed in sweep.trials()]
+    comparison, said = _compare(sweep, trials)
+    return (
+        sweep.path.absolute().name,
+        [*_progress(trials), *said],
+        {
+            "Groups": _groups(comparison) if comparison else [],
+            "Plots": _plots(comparison) if comparison else [],
+            "Runs": _runs(trials, comparison),
+            "Config": [_config(comparison)] if comparison else [],
+            "Environment": _environment([trial.manifest for trial in trials]),
+            "How to repeat": _sweep_commands(sweep, trials),
+        },
+    )
+
+
+def _read_trial(sweep: SweepDirectory, name: str, seed: int) -> _Trial:
+    """A trial with its newest run that has finished, for that is compared; else its newest."""
+    runs = [read_overview(run) for run in sweep.runs_of(name, seed)]
+    run = next(reversed([run for run in runs if run.status == "finished"] or runs), None)
+    try:
+        manifest = run.run.read_manifest() if run else {}
+    except RunError:
+        manifest = {}
+    return _Trial(name, seed, run, manifest)
+
+
+def _progress(trials: Sequence[_Trial]) -> list[str]:
+    """How many of the plan's trials are finished, and the status of the others."""
+    by_status: dict[str, list[str]] = {}
+    for trial in trials:
+        by_status.setdefault(trial.status, []).append(trial.label)
+    finished = len(by_status.pop("finished", []))
+    said = [f"{finished} of {_count(len(trials), 'run')} of the plan finished."]
+    return said + [f"{status.capitalize()}: {'; '.join(of)}." for status, of in by_status.items()]
+
+
+def _compare(
+    sweep: SweepDirectory, trials: Sequence[_Trial]
+) -> tuple[Comparison | None, list[str]]:
+    """The comparison of what has finished, where there is one, and sentences about it."""
+    if not any(trial.status == "finished" for trial in trials):
+        return None, ["There is nothing to compare yet."]
+    try:
+        comparison = library.compare(sweep.runs(), different_data=True)
+    except InputError as error:
+        return None, [f"The runs cannot be compared: {error}"]
+    metric, groups = comparison.metric, comparison.groups
+    choose = max if is_maximized(metric) else min
+    found = [of[metric] for of in comparison.estimates]
+    best = choose(found, key=lambda e: e.mean)
+    seeds = _count(len({seed for group in groups for seed in group.seeds}), "seed")
+    said = [
+        f"{_count(len(groups), 'group')} of runs that differ only in their seed, {seeds}, "
+        f"compared by {in_words(metric)}.",
+        f"The best mean {in_words(metric)} is that of {groups[found.index(best)].label}: "
+        f"{with_interval(best)}.",
+    ]
+    try:
+        library.require_same_data([run for group in groups for run in group.runs])
+    except InputError:
+        said.append("Some runs have other data than others: their metrics are not comparable.")
+    return comparison, said
+
+
+def _groups(comparison: Comparison) -> list[Block]:
+    """The statistics of each group with its settings, and the differences in each metric."""
+    table = comparison.tables()[0]
+    keys = dict.fromkeys(key for group in comparison.groups for key in group.settings)
+    settings = []
+    for key in keys:
+        cells = [_setting(group.settings, key) for group in comparison.groups]
+        settings.append(Column(key, cells, numeric=any(c.value is not None for c in cells)))
+    first, *rest = table.columns
+    caption = (
+        f"Statistics over seeds, intervals of the mean by {INTERVAL_NAMES[comparison.interval]}"
+    )
+    blocks = [Block("table", Table([first, *settings, *rest], caption))]
+    for metric, differences in comparison.differences.items():
+        heading = f"Differences in {in_words(metric)}, seed by seed"
+        blocks.append(Block("list", list(map(str, differences)), heading))
+    return blocks
+
+
+def _plots(comparison: Comparison) -> list[Block]:
+    words = in_words(comparison.metric)
+    descriptions = {
+        "curves": f"{words} against the epoch, by group",
+        "metric": f"{words} of each group",
+        "parameters": f"{words} against parameters",
+        "seconds": f"{words} against seconds per epoch",
+    }
+    return [
+        Block("svg", plots.to_svg(draw, name, descriptions[name]))
+        for name, draw in library.plots_of(comparison).items()
+    ]
+
+
+def _runs(trials: Sequence[_Trial], comparison: Comparison | None) -> list[Block]:
+    """The run of each trial, why runs failed, and why others were not compared."""
+    metric = next((trial.run.metric for trial in trials if trial.run), "metric")
+    headings = ["trial", "seed", "status", "epochs", f"best {metric}", "best epoch"]
+    headings += [f"test {metric}", "parameters", "seconds", "run"]
+    table = Table.from_rows(headings, map(_run_cells, trials), "The run of each trial")
+    errors = [f"{t.label}: {t.manifest['error']}" for t in trials if "error" in t.manifest]
+    return [
+        Block("table", table),
+        Block("list", errors, "Why runs failed"),
+        Block("list", comparison.left_out if comparison else (), "Runs that were not compared"),
+    ]
+
+
+def _run_cells(trial: _Trial) -> list[Cell]:
+    status = Cell(trial.status, marked=trial.status not in ("finished", "not started"))
+    cells, run = [Cell(trial.name), count_cell(trial.seed), status], trial.run
+    if run is None:
+        return [*cells, *[Cell("")] * 7]
+    return [
+        *cells,
+        Cell(f"{run.completed_epochs}/{run.epochs or '?'}", run.completed_epochs),
+        metric_cell(run.best),
+        count_cell(run.best_epoch),
+        metric_cell(run.test),
+        count_cell(run.parameters),
+        metric_cell(run.seconds, f"{run.seconds or 0:,.1f}"),
+        Cell(run.run.path.name),
+    ]
+
+
+def _config(comparison: Comparison) -> Block:
+    """The config of each group: the keys that tell groups apart first, and marked."""
+    configs = [flatten(group.runs[0].config) for group in comparison.groups]
+    told = dict.fromkeys(key for group in comparison.groups for key in group.settings)
+    rows = []
+    for key in dict.fromkeys([*told, *(key for config in configs for key in config)]):
+        if key != "seed":
+            texts = [_setting(config, key).text for config in configs]
+            is_same = len(set(texts)) == 1
+            cells = [Cell(texts[0], span=len(texts))] if is_same else list(map(Cell, texts))
+            rows.append([Cell(key, marked=key in told), *cells])
+    caption = "Every value, defaults included"
+    if told:
+        caption += "; marked is what tells the groups apart"
+    headings = ["key", *(group.label for group in comparison.groups)]
+    return Block("table", Table.from_rows(headings, rows, caption))
+
+
+def _setting(settings: Mapping[str, Any], key: str) -> Cell:
+    """Value of a config at a key, as YAML has it; empty where it lacks the key."""
+    if key not in settings:
+        return Cell("")
+    value = settings[key]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return Cell(format_value(value), value if is_number else None)
+
+
+def _sweep_commands(sweep: SweepDirectory, trials: Sequence[_Trial]) -> list[Block]:
+    reproduce = [
+        f"rnnbench reproduce {shlex.quote(str(trial.run.run.path))}"
+        for trial in trials
+        if trial.run and trial.status == "finished"
+    ]
+    train = [
+        f"rnnbench train {shlex.quote(str(sweep.config_file(trial.name)))} --seed {trial.seed}"
+        for trial in trials
+    ]
+    return [
+        Block("code", _command(sweep.read_plan()), "As it was called"),
+        Block("code", reproduce, _REPRODUCE),
+        Block("code", train, "Train the config of a trial, every default written out"),
+    ]
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"

@@ -1,0 +1,531 @@
+"""Run and sweep directories: every path, reader and writer of the files below `runs/`.
+
+A run is `<output>/<config name>/<UTC time>-s<seed>[-n]/`; a sweep is `<output>/<sweep>/` and is the
+output directory of its trials' runs. A file appears complete or not at all; only `history.csv` and
+`train.log` grow, by one line at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, ValidationError
+
+from rnnbench.config import RunConfig, dump_config, load_run_config
+from rnnbench.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from rnnbench.data.base import SplitName
+
+RUNS_VARIABLE = "RNNBENCH_RUNS"
+_HINT = f"Choose another directory with -o DIR or {RUNS_VARIABLE}"
+PLOT_SUFFIXES = (".png", ".svg", ".pdf")
+_PLAN_FILE = "sweep.json"
+_RUN_NAME = re.compile(r"(?P<time>\d{8}T\d{6}Z)-s(?P<seed>\d+)(-\d+)?")
+# `is_locked` of another process holds a lock for a moment: `locked` tries for so long.
+_LOCK_SECONDS = 0.5
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file so that `path` holds the old one or the new one, never a part.
+
+    Yields:
+        A path beside `path`, with its suffix, to write to; renamed to `path` if nothing fails, else
+        deleted.
+    """
+    partial = path.with_name(f".partial.{path.name}")
+    try:
+        yield partial
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+    os.replace(partial, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write or replace a text file; a power failure leaves the old one or the new one."""
+    with replacing(path) as partial, partial.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write or replace a JSON file."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        RunError: The file is missing or damaged.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise RunError(f"{path}: not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{path}: damaged: received {type(value).__name__}, expected an object")
+    return value
+
+
+@contextlib.contextmanager
+def reserve(option: str, file: Path | None, *, suffixes: Sequence[str] = ()) -> Iterator[None]:
+    """Hold an empty file while its contents are computed; delete it if that fails.
+
+    Args:
+        option: Option that the user named the file with, for messages.
+        file: The file; None where none is wanted.
+        suffixes: Allowed suffixes. Defaults to any.
+
+    Raises:
+        InputError: The file exists, has another suffix, or cannot be made.
+    """
+    if file is None:
+        yield
+        return
+    if suffixes and file.suffix.lower() not in suffixes:
+        raise InputError(f"{option}: received {file}; allowed: {', '.join(suffixes)}")
+    try:
+        file.open("x").close()
+    except FileExistsError:
+        raise InputError(f"{option}: {file}: already exists; use another file") from None
+    except OSError as error:
+        raise InputError(f"{option}: {file}: {error.strerror}") from error
+    try:
+        yield
+    except BaseException:
+        file.unlink()
+        raise
+
+
+def make_empty_directory(option: str, directory: Path) -> None:
+    """Make a directory if it does not exist.
+
+    Raises:
+        InputError: It is not empty, is no directory, or cannot be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        first = next(directory.iterdir(), None)
+    except OSError as error:
+        raise InputError(f"{option}: {directory}: {error.strerror}") from error
+    if first is not None:
+        raise InputError(
+            f"{option}: {directory}: contains {first.name}; allowed: a new or empty directory"
+        )
+
+
+@contextlib.contextmanager
+def _locked(lock_file: Path, activity: str) -> Iterator[None]:
+    """Hold a lock that no other process has; `activity` is what the other one may be doing."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(lock_file)
+    try:
+        lock.acquire(timeout=_LOCK_SECONDS)
+    except Timeout:
+        raise RunError(f"{lock_file.parent}: another process is {activity}") from None
+    except OSError as error:
+        raise RunError(f"{lock_file.parent}: cannot be written to: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class _File(BaseModel):
+    """Keys of a JSON file that other modules rely on; a file may have more."""
+
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
+
+
+class _Data(_File):
+    samples: dict[str, int] = {}
+    files: dict[str, str] = {}  # sha256 by path
+
+
+class Manifest(_File):
+    """What a run was trained with, when, and how it ended."""
+
+    command: list[str] | None = None
+    started: AwareDatetime | None = None
+    seed: int | None = None
+    parameters: int | None = None
+    seconds: float | None = None
+    versions: dict[str, Any] | None = None
+    dataset: _Data | None = None
+    resumed: list[dict[str, Any]] | None = None
+
+
+class _Trial(_File):
+    name: str
+    seed: int
+
+
+class SweepPlan(_File):
+    """What a sweep trains, in the order in which it starts, and how it was called."""
+
+    command: list[str] = []
+    threads: Annotated[int, Field(ge=1)] = 1
+    trials: list[_Trial]
+
+
+class _Metrics(RootModel[dict[str, dict[str, float]]]):
+    model_config = ConfigDict(strict=True, defer_build=True)
+
+
+def _read_checked(path: Path, model: type[BaseModel]) -> dict[str, Any]:
+    """The object in a JSON file, as it is, once it has passed a model's validation."""
+    value = read_json(path)
+    try:
+        model.model_validate_json(json.dumps(value))  # strict times are strings in JSON only
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        message = first["msg"].lower().replace("input should be", "expected")
+        raise RunError(f"{path}: damaged: {key}: received {first['input']!r}, {message}") from None
+    return value
+
+
+class _Inside:
+    """Attribute that is a path below the directory of its object."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __get__(self, directory: RunDirectory | SweepDirectory, _: type) -> Path:
+        return directory.path / self._path
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Directory of one run. Reading a file that is missing or damaged raises a RunError.
+
+    Attributes:
+        path: `<output>/<config name>/<UTC time>-s<seed>[-n]`.
+        config_file: Resolved config, with every default.
+        manifest_file: What was trained, with what, when, and how it ended.
+        history_file: Loss and metrics of each epoch.
+        metrics_file: Final loss and metrics of each split.
+        model_file: Trained model, as Keras saves it.
+        state_file: Complete state of the training, from which it can continue.
+        previous_state_file: State before, kept until the next one is complete.
+        lock_file: Locked by the process that trains the run.
+        vocabulary_file: Token of each word, for text.
+        log_file: Messages of the training.
+        tensorboard_dir: Event files, if they were asked for.
+    """
+
+    path: Path
+    config_file = _Inside("config.yaml")
+    manifest_file = _Inside("manifest.json")
+    history_file = _Inside("history.csv")
+    metrics_file = _Inside("metrics.json")
+    model_file = _Inside("model.keras")
+    state_file = _Inside("checkpoint/state")
+    previous_state_file = _Inside("checkpoint/previous_state")
+    lock_file = _Inside(".lock")
+    vocabulary_file = _Inside("vocabulary.json")
+    log_file = _Inside("train.log")
+    tensorboard_dir = _Inside("tensorboard")
+
+    def plot_file(self, name: str) -> Path:
+        """Plot of a metric, such as `loss`."""
+        return self.path / f"{name}.png"
+
+    def read_config(self) -> RunConfig:
+        """The config of the run, which may be that of an earlier version."""
+        return load_run_config(self.config_file, upgrade=True)
+
+    def write_config(self, config: RunConfig) -> None:
+        """Write the resolved config."""
+        write_text(self.config_file, dump_config(config))
+
+    def read_manifest(self) -> dict[str, Any]:
+        """The manifest, with the keys of `Manifest` and any others."""
+        return _read_checked(self.manifest_file, Manifest)
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Write or replace the manifest."""
+        write_json(self.manifest_file, manifest)
+
+    def read_metrics(self) -> dict[str, dict[str, float]]:
+        """Final loss and metrics by split; empty while there are none."""
+        return _read_checked(self.metrics_file, _Metrics) if self.metrics_file.exists() else {}
+
+    def write_metrics(self, metrics: Mapping[SplitName, Mapping[str, float]]) -> None:
+        """Write the final loss and metrics by split."""
+        write_json(self.metrics_file, metrics)
+
+    def read_vocabulary(self) -> dict[str, int]:
+        """Token of each word.
+
+        Raises:
+            RunError: The file is missing or damaged, or belongs to another config.
+        """
+        vocabulary = read_json(self.vocabulary_file)
+        size = self.read_config().dataset.info().vocabulary_size or 0
+        for word, token in vocabulary.items():
+            if type(token) is not int or not 0 <= token < size:
+                raise RunError(
+                    f"{self.vocabulary_file}: damaged: {word!r} has the token {token!r}; tokens "
+                    f"are whole numbers from 0 to {size - 1}"
+                )
+        return vocabulary
+
+    def write_vocabulary(self, vocabulary: Mapping[str, int]) -> None:
+        """Write the token of each word."""
+        write_json(self.vocabulary_file, vocabulary)
+
+    def read_history(self) -> dict[str, list[float]]:
+        """Columns of `history.csv` by name, `epoch` first; empty while there is none."""
+        if not self.history_file.exists():
+            return {}
+        try:
+            with self.history_file.open(newline="", encoding="utf-8") as stream:
+                rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(stream)]
+        except (ValueError, TypeError, csv.Error) as error:  # a line may be cut short, or no text
+            raise RunError(f"{self.history_file}: damaged: {error}") from error
+        return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+    def append_history(self, row: Mapping[str, float]) -> None:
+        """Add the line of an epoch; the first one adds the header."""
+        is_new = not self.history_file.exists()
+        with self.history_file.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, fieldnames=list(row))
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def flush_history(self) -> None:
+        """Make the lines of the history survive a power failure."""
+        if self.history_file.exists():
+            with self.history_file.open("rb") as stream:
+                os.fsync(stream.fileno())
+
+    def truncate_history(self, epochs: int) -> None:
+        """Delete the lines after so many epochs."""
+        if not self.history_file.exists():
+            return
+        lines = self.history_file.read_text(encoding="utf-8").splitlines(keepends=True)
+        if len(lines) > epochs + 1:
+            write_text(self.history_file, "".join(lines[: epochs + 1]))
+
+    def append_log(self, text: str) -> None:
+        """Add a line to the log, with the time in UTC."""
+        with self.log_file.open("a", encoding="utf-8") as stream:
+            stream.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n")
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other processes from training this run."""
+        return _locked(self.lock_file, "training this run")
+
+    def is_locked(self) -> bool:
+        """Whether a process is training this run; the directory may be read-only."""
+        import fcntl
+
+        try:
+            with self.lock_file.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return isinstance(error, BlockingIOError)
+        return False
+
+    def has_state(self) -> bool:
+        """Whether there is a state to continue from."""
+        return self.state_file.exists() or self.previous_state_file.exists()
+
+    def require_trained(self) -> None:
+        """Refuse a run without a model.
+
+        Raises:
+            RunError: The run has neither a model nor a state.
+        """
+        if not self.model_file.exists() and not self.has_state():
+            raise RunError(
+                f"{self.path}: no trained model: nothing was saved yet (status: {self.status()})"
+            )
+
+    def status(self) -> str:
+        """`running`, `finished`, `interrupted` or `failed`; `unknown` if the manifest is damaged.
+
+        A run whose process was killed is `interrupted`.
+        """
+        try:
+            status = str(self.read_manifest().get("status"))
+        except RunError:
+            return "unknown"
+        return "interrupted" if status == "running" and not self.is_locked() else status
+
+
+@dataclass(frozen=True)
+class SweepDirectory:
+    """Directory of one sweep. Reading a plan that is missing or damaged raises a RunError.
+
+    Attributes:
+        path: `<output>/<name of the sweep>`.
+        plan_file: What is trained, and how the sweep was called.
+        lock_file: Locked by the process that runs the sweep.
+    """
+
+    path: Path
+    plan_file = _Inside(_PLAN_FILE)
+    lock_file = _Inside(".lock")
+
+    def config_file(self, trial: str) -> Path:
+        """The resolved config of a trial, for all its seeds."""
+        return self.path / f"{trial}.yaml"
+
+    def log_file(self, trial: str, seed: int) -> Path:
+        """What the processes of a trial printed."""
+        return self.path / "logs" / f"{trial}-s{seed}.log"
+
+    def make(self) -> None:
+        """Make the directory if it does not exist.
+
+        Raises:
+            RunError: It cannot be made, or contains something else than a sweep.
+        """
+        try:
+            if os.path.lexists(self.path) and not is_sweep(self.path):
+                # A sweep that was killed before its plan was written has made no more than these.
+                others = (p.name for p in self.path.iterdir() if p.suffix != ".yaml")
+                if set(others) - {".lock", "logs"}:
+                    raise RunError(
+                        f"{self.path}: already exists and is not a sweep; use another --name"
+                    )
+            (self.path / "logs").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: a sweep's directory cannot be made: {error.strerror}"
+            ) from error
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other processes from running this sweep."""
+        return _locked(self.lock_file, "running this sweep")
+
+    def read_plan(self) -> dict[str, Any]:
+        """The plan, with the keys of `SweepPlan` and any others."""
+        return _read_checked(self.plan_file, SweepPlan)
+
+    def write_plan(self, plan: Mapping[str, Any]) -> None:
+        """Write or replace the plan."""
+        write_json(self.plan_file, plan)
+
+    def write_config(self, trial: str, config: RunConfig) -> None:
+        """Write the config of a trial."""
+        write_text(self.config_file(trial), dump_config(config))
+
+    def trials(self) -> list[tuple[str, int]]:
+        """Name and seed of each trial, in the order of the plan."""
+        return [(trial["name"], trial["seed"]) for trial in self.read_plan()["trials"]]
+
+    def runs_of(self, trial: str, seed: int) -> list[RunDirectory]:
+        """Runs of a trial, oldest first."""
+        return runs_in(self.path / trial, seed)
+
+    def runs(self) -> list[RunDirectory]:
+        """All runs, in the order of the plan."""
+        return [run for trial in self.trials() for run in self.runs_of(*trial)]
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is a run directory."""
+    run = RunDirectory(path)
+    # Not Path.is_file: that raises for a name that is too long or may not be looked at.
+    return os.path.isfile(run.config_file) and os.path.isfile(run.manifest_file)
+
+
+def is_sweep(path: Path) -> bool:
+    """Whether a path is a sweep's directory."""
+    return os.path.isfile(path / _PLAN_FILE)
+
+
+def runs_in(directory: Path, seed: int | None = None) -> list[RunDirectory]:
+    """Runs in the directory of a config's name or of a trial, oldest first.
+
+    Args:
+        directory: Need not exist.
+        seed: Seed of the runs. Defaults to any.
+    """
+    if not os.path.isdir(directory):
+        return []
+    # Within a second, runs are ordered by the time at which they were made.
+    found = [
+        (match["time"], (path / "config.yaml").stat().st_mtime_ns, path)
+        for path in directory.iterdir()
+        if (match := _RUN_NAME.fullmatch(path.name))
+        and seed in (None, int(match["seed"]))
+        and is_run(path)
+    ]
+    return [RunDirectory(path) for _, _, path in sorted(found)]
+
+
+def default_output() -> Path:
+    """Directory of all runs: `$RNNBENCH_RUNS`, else `runs` in the working directory."""
+    return Path(os.environ.get(RUNS_VARIABLE) or "runs")
+
+
+def check_writable(output: Path) -> None:
+    """Check that runs can be written to a directory; nothing is left behind.
+
+    Raises:
+        RunError: It, or the nearest directory above it that exists, cannot be written to.
+    """
+    path = output.absolute()
+    nearest = next(p for p in (path, *path.parents) if os.path.lexists(p))
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise RunError(
+            f"{output}: runs cannot be written here: {nearest}: {error.strerror}. {_HINT}"
+        ) from error
+
+
+def create_run(output: Path, name: str, seed: int, started: datetime) -> RunDirectory:
+    """Make the directory of a new run, which no other process gets.
+
+    Args:
+        output: Directory of all runs.
+        name: Name of the config.
+        seed: Seed of the run.
+        started: Time that names the run, with its zone.
+
+    Raises:
+        RunError: It cannot be made.
+    """
+    stem = f"{started.astimezone(UTC):%Y%m%dT%H%M%SZ}-s{seed}"
+    path, number = output / name / stem, 1
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            with contextlib.suppress(FileExistsError):
+                path.mkdir()
+                break
+            number += 1
+            path = path.with_name(f"{stem}-{number}")
+        (path / "checkpoint").mkdir()
+    except OSError as error:
+        raise RunError(
+            f"{output / name}: a run directory cannot be made: {error.filename}: {error.strerror}. "
+            f"{_HINT}"
+        ) from error
+    return RunDirectory(path)

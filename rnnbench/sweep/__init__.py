@@ -1,0 +1,1 @@
+"""Sweeps: what is trained, and the processes that train it."""

@@ -1,0 +1,172 @@
+"""Plan of a sweep: every candidate with every seed, kept in the sweep's directory."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rnnbench.config import RunConfig, dump_config, load_config
+from rnnbench.config.schema import MAX_SEED, MAX_TRIALS
+from rnnbench.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    from rnnbench.config.candidates import Candidate
+    from rnnbench.run import SweepDirectory
+
+_MAX_NAME = 100  # characters that the name of a config may have
+
+
+@dataclass(frozen=True, eq=False)  # compared by identity: a trial is a key of dictionaries
+class Trial:
+    """One run of a sweep.
+
+    Attributes:
+        config: Its name is that of the trial, which all seeds share; its seed is that of the run.
+        settings: Values that the candidate sets, by key.
+    """
+
+    config: RunConfig
+    settings: dict[str, object]
+
+    @property
+    def name(self) -> str:
+        """Name of the config and of the values that are set."""
+        return self.config.name
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return self.config.seed
+
+    @property
+    def label(self) -> str:
+        """Name and seed, for messages."""
+        return f"{self.name} seed {self.seed}"
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs that are trained, unless training stops early."""
+        return self.config.training.epochs
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep trains.
+
+    Attributes:
+        trials: In the order in which they start.
+        threads: Threads of each trial. The last bits of a sum depend on how many threads add it up:
+            a sweep that is continued keeps its number.
+    """
+
+    trials: tuple[Trial, ...]
+    threads: int
+
+
+def make_trials(chosen: Sequence[tuple[Sequence[Candidate], int]]) -> list[Trial]:
+    """A trial for every candidate and seed: all candidates with the first seed, then the next.
+
+    Whenever a sweep is looked at, its candidates have nearly the same seeds.
+
+    Args:
+        chosen: Candidates of each config, and the number of seeds, which count up from the
+            config's.
+
+    Raises:
+        ConfigError: Two candidates are the same, or two configs have one name; or there are too
+            many trials or seeds.
+    """
+    count = sum(len(candidates) * seeds for candidates, seeds in chosen)
+    if count > MAX_TRIALS:
+        raise ConfigError(
+            f"received {count:,} trials; allowed: {MAX_TRIALS:,}. Fewer values or --seeds make "
+            "fewer trials"
+        )
+    named: dict[str, RunConfig] = {}
+    by_seed: dict[int, list[Trial]] = {}
+    for candidates, seeds in chosen:
+        for candidate in candidates:
+            config, name = candidate.config, _make_name(candidate)
+            if name in named:
+                reason = "is given twice" if named[name] == config else "names two configs"
+                raise ConfigError(f"{candidate.label}: {reason}; a trial needs a name of its own")
+            named[name] = config
+            if config.seed + seeds > MAX_SEED:
+                raise ConfigError(
+                    f"{candidate.label}: received {seeds} seeds; after the seed {config.seed} "
+                    f"there are {MAX_SEED - 1 - config.seed} more"
+                )
+            for i in range(seeds):
+                seeded = config.model_copy(update={"name": name, "seed": config.seed + i})
+                by_seed.setdefault(i, []).append(Trial(seeded, candidate.settings))
+    return [trial for i in sorted(by_seed) for trial in by_seed[i]]
+
+
+def _make_name(candidate: Candidate) -> str:
+    """Name of the config and of the values that are set, in the characters of a name."""
+    words = [candidate.config.name, *(f"{k}-{text}" for k, text in candidate.texts.items())]
+    whole = "-".join(words)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", re.sub(r"[][{}'\" ]", "", whole))
+    if len(name) > _MAX_NAME:
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+        name = f"{name[: _MAX_NAME - 9]}-{digest}"
+    return name
+
+
+def create_plan(
+    sweep: SweepDirectory, trials: Sequence[Trial], threads: int, command: Sequence[str]
+) -> Plan:
+    """Write the plan of a sweep and the configs of its trials; or continue the sweep there.
+
+    A sweep that is continued may get more trials, such as further seeds. It keeps its threads.
+
+    Args:
+        sweep: Its directory, new or of this sweep.
+        trials: All of them.
+        threads: Threads of each trial, if the sweep is new.
+        command: What the user typed.
+
+    Raises:
+        RunError: The directory contains another sweep, or no sweep at all.
+    """
+    sweep.make()
+    plan: dict[str, Any] = sweep.read_plan() if sweep.plan_file.exists() else {"trials": []}
+    given = {(trial.name, trial.seed) for trial in trials}
+    for old in plan["trials"]:
+        if (old["name"], old["seed"]) not in given:
+            raise RunError(
+                f"{sweep.path}: contains a sweep with other trials, such as {old['name']} seed "
+                f"{old['seed']}; to continue it, give what it was started with, or more; to start "
+                "another, use another --name"
+            )
+    new = {trial.name: trial for trial in reversed(trials) if not _has_config(sweep, trial)}
+    for trial in new.values():  # with its first seed
+        sweep.write_config(trial.name, trial.config)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    began: dict[str, Any] = {"command": list(command), "created": now, "threads": threads}
+    listed = [{"name": t.name, "seed": t.seed, "settings": t.settings} for t in trials]
+    plan = began | plan | {"trials": listed}
+    sweep.write_plan(plan)
+    return Plan(tuple(trials), plan["threads"])
+
+
+def _has_config(sweep: SweepDirectory, trial: Trial) -> bool:
+    """Whether the config of a trial, with whatever seed, is in the directory.
+
+    Raises:
+        RunError: Another one is there.
+    """
+    path = sweep.config_file(trial.name)
+    if not path.exists():
+        return False
+    found = load_config(path, upgrade=True).model_copy(update={"seed": trial.seed})
+    if dump_config(found) != dump_config(trial.config):
+        raise RunError(
+            f"{path}: contains another config of {trial.name} than the one to train; "
+            "`rnnbench diff` shows the differences. Use another --name"
+        )
+    return True

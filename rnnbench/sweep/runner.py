@@ -1,0 +1,491 @@
+"""Runner of a sweep: starts the processes of its trials, here or on a Ray cluster.
+
+`python -m rnnbench.sweep.runner DIRECTORY NAME SEED resume|anew` is the process of one trial. It
+trains as `rnnbench train` does, or continues where a process before it stopped. When its stdin
+ends, because the runner wants it to stop or has died, it stops as SIGTERM makes it: after the step,
+with its state saved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from rnnbench.config import load_run_config
+from rnnbench.config.load import Override
+from rnnbench.errors import InputError, RnnbenchError, RunError
+from rnnbench.lookup import TrialStatus, find_trial_status
+from rnnbench.run import SweepDirectory
+from rnnbench.tasks import monitored
+from rnnbench.tensorflow import THREADS_VARIABLE, load
+from rnnbench.training import Progress, SignalHandler
+
+if TYPE_CHECKING:
+    from rnnbench.run import RunDirectory
+    from rnnbench.sweep.plan import Plan, Trial
+
+_ATTEMPTS = 2
+_POLL_SECONDS = 0.2
+_STOP_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How the process of a trial has ended.
+
+    Attributes:
+        trial: The trial.
+        failure: What went wrong, for messages; None where nothing did.
+        may_resume: Whether the next attempt may continue from a saved state.
+    """
+
+    trial: Trial
+    failure: str | None
+    may_resume: bool = True
+
+    @classmethod
+    def from_exit_code(cls, trial: Trial, code: int) -> TrialResult:
+        """The result that the exit code of the process tells."""
+        if code == 0:
+            return cls(trial, None)
+        failure = f"ended with exit code {code}" if code > 0 else f"was killed by signal {-code}"
+        # Where the config is right, refused input is a damaged state.
+        return cls(trial, failure, may_resume=code != InputError.exit_code)
+
+
+class Executor(ABC):
+    """What trains trials. The end of its `with` block ends them all.
+
+    Args:
+        sweep: Directory of the sweep.
+        threads: Threads of each trial.
+        jobs: Most trials at a time; None for as many as there is room for.
+    """
+
+    def __init__(self, sweep: SweepDirectory, *, threads: int, jobs: int | None) -> None:
+        self._sweep = sweep
+        self._threads = threads
+        self._jobs = jobs
+        self._running: dict[Any, Trial] = {}  # by its process, or by what Ray knows it as
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:  # noqa: B027 - an executor may have nothing to end
+        """End all trials."""
+
+    def has_room(self) -> bool:
+        """Whether another trial may be started."""
+        return self._jobs is None or len(self._running) < self._jobs
+
+    @abstractmethod
+    def start(self, trial: Trial, *, resume: bool) -> None:
+        """Start a trial, from its saved state if there is one and `resume` is set."""
+
+    @abstractmethod
+    def take_results(self) -> Sequence[TrialResult]:
+        """Results of the trials that have ended since the last call; does not wait."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Make all trials save their states and end, and wait for that."""
+
+
+class LocalExecutor(Executor):
+    """A process for each trial on this machine."""
+
+    def __exit__(self, *error: object) -> None:
+        for process in self._running:
+            process.kill()
+            _end(process)
+
+    def start(self, trial: Trial, *, resume: bool) -> None:
+        arguments = (self._sweep, trial.name, trial.seed, self._threads)
+        self._running[_start_worker(*arguments, resume=resume)] = trial
+
+    def take_results(self) -> list[TrialResult]:
+        ended = [process for process in self._running if process.poll() is not None]
+        return [
+            TrialResult.from_exit_code(self._running.pop(process), _end(process))
+            for process in ended
+        ]
+
+    def stop(self) -> None:
+        for process in self._running:
+            _close_stdin(process)
+        for process in self._running:
+            process.wait()
+
+
+class RayExecutor(Executor):
+    """A process for each trial on the nodes of a Ray cluster, all of which see the directory.
+
+    Args:
+        sweep: Directory of the sweep.
+        threads: Threads of each trial; as many CPUs are set aside for it.
+        jobs: Most trials at a time; None for as many as there is room for.
+        gpus: GPUs that are set aside for each trial; a fraction lets trials share one.
+        address: Address of a running cluster, such as `auto`; None starts one on this machine.
+
+    Raises:
+        InputError: Ray is not installed.
+    """
+
+    def __init__(
+        self,
+        sweep: SweepDirectory,
+        *,
+        threads: int,
+        jobs: int | None,
+        gpus: float,
+        address: str | None,
+    ) -> None:
+        if find_spec("ray") is None:
+            raise InputError(
+                "--engine ray: Ray is not installed. In the checkout: pip install -e '.[ray]'"
+            )
+        super().__init__(SweepDirectory(sweep.path.absolute()), threads=threads, jobs=jobs)
+        self._gpus = gpus
+        self._address = address
+
+    def __enter__(self) -> Self:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        import ray
+
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            ray.init(
+                address=self._address,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                include_dashboard=None if self._address else False,
+            )
+        except ConnectionError as error:
+            raise InputError(
+                f"--address {self._address}: no Ray cluster answers there: {error}. Start one with "
+                "`ray start --head`, or leave --address out"
+            ) from error
+        signal.signal(signal.SIGTERM, handler)  # Ray has set its own
+        self._require_room()
+        # Ray itself tries nothing again: the runner does.
+        options = {"num_cpus": self._threads, "num_gpus": self._gpus, "max_retries": 0}
+        self._run = ray.remote(**options)(run_on_node)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        import ray
+
+        ray.shutdown()
+
+    def _require_room(self) -> None:
+        """Refuse trials that fit on no node: Ray would wait for one forever."""
+        import ray
+
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        needed = {"CPU": self._threads, "GPU": self._gpus}
+        if not any(all(node.get(k, 0) >= v for k, v in needed.items()) for node in nodes):
+            ray.shutdown()
+            has = "; ".join(f"{n.get('CPU', 0):g} CPUs, {n.get('GPU', 0):g} GPUs" for n in nodes)
+            raise InputError(
+                f"--engine ray: a trial needs {self._threads} CPUs and {self._gpus:g} GPUs; the "
+                f"nodes have: {has}. More --jobs give each trial fewer threads, if the sweep is new"
+            )
+
+    def start(self, trial: Trial, *, resume: bool) -> None:
+        plan = self._sweep.plan_file.read_text(encoding="utf-8")
+        arguments = (str(self._sweep.path), plan, trial.name, trial.seed, self._threads)
+        self._running[self._run.remote(*arguments, resume=resume)] = trial
+
+    def take_results(self) -> list[TrialResult]:
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+
+        running = list(self._running)
+        ended, _ = ray.wait(running, num_returns=len(running), timeout=0) if running else ([], [])
+        results = []
+        for task in ended:
+            trial = self._running.pop(task)
+            try:
+                results.append(TrialResult.from_exit_code(trial, ray.get(task)))
+            except RayTaskError as error:
+                results.append(TrialResult(trial, f"failed on its node: {error.cause}"))
+            except RayError as error:
+                failure = f"was lost with its node: {type(error).__name__}"
+                results.append(TrialResult(trial, failure))
+        return results
+
+    def stop(self) -> None:
+        import ray
+
+        running = list(self._running)
+        for task in running:
+            ray.cancel(task)
+        if running:
+            ray.wait(running, num_returns=len(running), timeout=_STOP_SECONDS)
+
+
+def run_on_node(
+    directory: str, plan: str, name: str, seed: int, threads: int, *, resume: bool
+) -> int:
+    """Train a trial on the node that Ray has chosen.
+
+    Args:
+        directory: Directory of the sweep.
+        plan: Text of its plan: a directory here with the same text is the same directory.
+        name: Name of the trial.
+        seed: Seed of the trial.
+        threads: Threads of the trial.
+        resume: Whether to continue from a saved state, where there is one.
+
+    Returns:
+        Exit code of the trial's process.
+
+    Raises:
+        RunError: The node does not see the directory.
+    """
+    sweep = SweepDirectory(Path(directory))
+    try:
+        is_shared = sweep.plan_file.read_text(encoding="utf-8") == plan
+    except OSError:
+        is_shared = False
+    if not is_shared:
+        raise RunError(
+            f"{directory}: this node does not see the directory of the sweep; choose one that all "
+            "nodes share with -o DIR"
+        )
+    process = _start_worker(sweep, name, seed, threads, resume=resume)
+    try:
+        while process.poll() is None:
+            time.sleep(_POLL_SECONDS)
+    finally:
+        code = _end(process)  # Ray cancels by an exception in the loop
+    return code
+
+
+def _start_worker(
+    sweep: SweepDirectory, name: str, seed: int, threads: int, *, resume: bool
+) -> subprocess.Popen[bytes]:
+    """Start the process of a trial; its log takes what it prints."""
+    # -P: no module of the working directory is taken for one of ours.
+    command = [sys.executable, "-P", "-m", "rnnbench.sweep.runner", str(sweep.path), name]
+    # By default TensorFlow takes a whole GPU for one process.
+    environment = {THREADS_VARIABLE: str(threads), "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    with sweep.log_file(name, seed).open("ab") as log:
+        return subprocess.Popen(
+            [*command, str(seed), "resume" if resume else "anew"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=os.environ | environment,
+        )
+
+
+def _close_stdin(process: subprocess.Popen[bytes]) -> None:
+    """Make a worker save its state and end."""
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """Make a worker end, and wait for its exit code."""
+    _close_stdin(process)
+    return process.wait()
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """How the trials of a sweep ended.
+
+    Attributes:
+        statuses: Status of each trial, in the order of the plan.
+        failures: What went wrong with those that failed.
+    """
+
+    statuses: dict[Trial, TrialStatus]
+    failures: dict[Trial, str] = field(default_factory=dict)
+
+
+def run_sweep(
+    sweep: SweepDirectory, plan: Plan, executor: Executor, progress: Progress
+) -> SweepResult:
+    """Train every trial that has not finished.
+
+    A trial that fails, or whose process or node is lost, is tried once more, from its last state if
+    it has one. When the runner is told to stop, all trials save their states; running the same
+    sweep again continues from there.
+
+    Args:
+        sweep: Its directory, locked by the caller.
+        plan: Its plan, written there.
+        executor: What trains the trials.
+        progress: Is told of the progress.
+
+    Raises:
+        InterruptedRunError: Ctrl-C.
+        TerminatedRunError: SIGTERM.
+    """
+    queue = _Queue(sweep, plan)
+    with SignalHandler(progress.message) as handler:
+        try:
+            with executor:
+                handler.waits = True
+                try:
+                    while not queue.is_done():
+                        handler.check()
+                        queue.advance(executor, progress)
+                        time.sleep(_POLL_SECONDS)
+                except KeyboardInterrupt:
+                    with contextlib.suppress(KeyboardInterrupt):  # the second one: kill them
+                        executor.stop()
+                    raise
+        except KeyboardInterrupt:
+            handler.ignores = True
+            statuses = [find_trial_status(sweep, t.name, t.seed).status for t in plan.trials]
+            raise handler.error(
+                f"interrupted: {statuses.count('finished')} of {len(statuses)} trials have "
+                "finished. The same command continues from there"
+            ) from None
+        finally:
+            progress.end()
+    return SweepResult(queue.statuses, queue.failures)
+
+
+class _Queue:
+    """Trials that wait or run; the statuses of all, and the last failure of those that failed."""
+
+    def __init__(self, sweep: SweepDirectory, plan: Plan) -> None:
+        self._sweep = sweep
+        self.statuses = {trial: self._status(trial) for trial in plan.trials}
+        self.failures: dict[Trial, str] = {}
+        self._attempts: Counter[Trial] = Counter()
+        self._running: set[Trial] = set()
+        # With whether to continue from a saved state.
+        self._waiting = [(t, True) for t, s in self.statuses.items() if s.status != "finished"]
+
+    def is_done(self) -> bool:
+        return not self._waiting and not self._running
+
+    def advance(self, executor: Executor, progress: Progress) -> None:
+        """Start what there is room for, and take the results of the rest."""
+        while self._waiting and executor.has_room():
+            trial, resume = self._waiting.pop(0)
+            executor.start(trial, resume=resume)
+            self._attempts[trial] += 1
+            self._running.add(trial)
+        changing = list(self._running)
+        for result in executor.take_results():
+            self._take(result, progress)
+        for trial in changing:
+            self.statuses[trial] = self._status(trial)
+        progress.trials(self.statuses)
+
+    def _take(self, result: TrialResult, progress: Progress) -> None:
+        trial, failure = result.trial, result.failure
+        self._running.discard(trial)
+        self.failures.pop(trial, None)
+        if failure is None:
+            return
+        self.failures[trial] = failure
+        if self._attempts[trial] < _ATTEMPTS:
+            progress.message(f"{trial.label} {failure}; trying once more")
+            self._waiting.insert(0, (trial, result.may_resume))
+        else:
+            log = self._sweep.log_file(trial.name, trial.seed)
+            progress.message(f"{trial.label} {failure} again; see {log}")
+
+    def _status(self, trial: Trial) -> TrialStatus:
+        return find_trial_status(self._sweep, trial.name, trial.seed)
+
+
+@dataclass(frozen=True)
+class TrialProgress:
+    """How far a trial is; without an epoch, the last three are None.
+
+    Attributes:
+        epochs: Number of completed epochs.
+        metric: Primary metric, on the validation split where there is one.
+        value: Its value after the last epoch.
+        seconds_per_epoch: Mean time of an epoch, in seconds.
+        seconds_left: Time for the epochs that may still be trained, in seconds.
+    """
+
+    epochs: int
+    metric: str
+    value: float | None = None
+    seconds_per_epoch: float | None = None
+    seconds_left: float | None = None
+
+
+def read_progress(trial: Trial, run: RunDirectory | None) -> TrialProgress:
+    """How far a trial is, from the history of its run."""
+    metric = trial.config.training.primary_metric
+    try:
+        history = run.read_history() if run else {}
+    except RunError:  # its trial writes it anew, or fails; no other may stop for it
+        history = {}
+    column = monitored(history, metric)
+    values, seconds = history.get(column), history.get("seconds")
+    if not values or not seconds:
+        return TrialProgress(0, metric)
+    mean = statistics.mean(seconds)
+    left = (trial.epochs - len(seconds)) * mean
+    return TrialProgress(len(seconds), column, values[-1], mean, left)
+
+
+def main() -> None:
+    """Train one trial, in the process that `_start_worker` starts."""
+    # Ctrl-C reaches every process of the terminal: the runner tells its workers to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    directory, name, seed, mode = sys.argv[1:]
+    threading.Thread(target=_stop_with_stdin, daemon=True).start()
+    sweep = SweepDirectory(Path(directory))
+    while (found := find_trial_status(sweep, name, int(seed))).status == "running":
+        time.sleep(_POLL_SECONDS)  # a process whose runner has died is about to stop
+    if found.status == "finished":
+        return
+    try:
+        _train(sweep, name, int(seed), found.run if mode == "resume" else None)
+    except RnnbenchError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+
+
+def _train(sweep: SweepDirectory, name: str, seed: int, run: RunDirectory | None) -> None:
+    """Continue a run that has a state, else make a new one."""
+    path = sweep.config_file(name)
+    config = load_run_config(path, [Override("seed", seed, f"--seed {seed}")], upgrade=True)
+    load()
+    from rnnbench.training import trainer
+
+    command = ["rnnbench", "train"]
+    if run is not None and run.has_state():
+        command += ["--resume", str(run.path)]
+        trainer.resume(run, config, command=command, progress=Progress())
+    else:
+        command += [str(path), "--seed", str(seed), "-o", str(sweep.path)]
+        trainer.train(config, sweep.path, command=command, progress=Progress())
+
+
+def _stop_with_stdin() -> None:
+    # Not sys.stdin: Python would wait for its lock at the exit.
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""Sweeps: many runs from one command, each in a process of its own, here or on a cluster."""

@@ -1,0 +1,340 @@
+"""Tables for the terminal, Markdown, LaTeX, CSV and HTML, and the numbers in them.
+
+A number has as many digits as its spread supports: two of the spread, and no more.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import rich.table
+
+    from rnnbench.statistics import Estimate
+
+# Smaller numbers are written with a power of ten.
+_SMALLEST = 1e-4
+# A column that wraps is given at least so many characters, or what it needs if that is less.
+_WRAPPED_WIDTH = 20
+_NUMBER = ' class="number"'
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "—": "---",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Cell of a table.
+
+    Attributes:
+        text: What it shows.
+        value: Number that it is sorted by, and that CSV has in full; None for words.
+        marked: Whether it stands out.
+        span: Number of columns that it covers; 0 for a cell that is covered itself.
+    """
+
+    text: str
+    value: float | None = None
+    marked: bool = False
+    span: int = 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """Column of a table.
+
+    Attributes:
+        heading: One line or more.
+        cells: A cell for each row.
+        numeric: Whether the cells are aligned to the right.
+        wrap: Whether the texts may be folded on a terminal.
+    """
+
+    heading: str
+    cells: Sequence[Cell]
+    numeric: bool = False
+    wrap: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Table of columns; the first cell of each row names it.
+
+    Attributes:
+        columns: Columns with the same number of cells.
+        caption: What the table shows.
+        keys: Number of columns that name a row, and that each part of a split table has.
+    """
+
+    columns: Sequence[Column]
+    caption: str = ""
+    keys: int = 1
+
+    @classmethod
+    def from_rows(
+        cls,
+        headings: Sequence[str],
+        rows: Iterable[Sequence[Cell | str]],
+        caption: str = "",
+        *,
+        numeric: Iterable[str] = (),
+        wrap: Iterable[str] = (),
+        keys: int = 1,
+    ) -> Table:
+        """Table of rows.
+
+        Args:
+            headings: Headings of the columns.
+            rows: A text or a cell for each column, or fewer cells that span them.
+            caption: What the table shows.
+            numeric: Headings of the columns of numbers; those with a value in a cell are such, too.
+            wrap: Headings of the columns that may be folded.
+            keys: Number of columns that name a row.
+        """
+        whole = [
+            [part for cell in row for part in (cell, *[Cell("", span=0)] * (cell.span - 1))]
+            for row in ([Cell(c) if isinstance(c, str) else c for c in row] for row in rows)
+        ]
+        columns = []
+        for i, heading in enumerate(headings):
+            cells = [row[i] for row in whole]
+            is_numeric = heading in numeric or any(cell.value is not None for cell in cells)
+            columns.append(Column(heading, cells, is_numeric, heading in wrap))
+        return cls(columns, caption, keys)
+
+    @property
+    def rows(self) -> list[tuple[Cell, ...]]:
+        """The cells of each row."""
+        return list(zip(*(column.cells for column in self.columns), strict=True))
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.rows)
+
+    def split(self, width: int) -> list[Table]:
+        """Tables with some of the columns each, none wider than a terminal.
+
+        What is too wide even alone beside the keys is folded.
+
+        Args:
+            width: Characters in a line.
+        """
+        keys = list(self.columns[: self.keys])
+        parts: list[list[Column]] = []
+        for column in self.columns[self.keys :]:
+            if not parts or _measure([*parts[-1], column]) > width:
+                parts.append(keys[:])
+            parts[-1].append(column)
+        parts = parts or [keys]
+        return [
+            replace(
+                self,
+                columns=[replace(c, wrap=c.wrap or _measure(part) > width) for c in part],
+                caption=self.caption if part is parts[-1] else "",
+            )
+            for part in parts
+        ]
+
+    def to_rich(self) -> rich.table.Table:
+        """The table for a terminal."""
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text  # so that no text is taken for markup
+
+        table = RichTable(box=box.SIMPLE_HEAD, caption=Text(self.caption) if self.caption else None)
+        for column in self.columns:
+            table.add_column(
+                Text(column.heading),
+                justify="right" if column.numeric else "left",
+                no_wrap=not column.wrap,
+                overflow="fold",
+            )
+        for row in self.rows:
+            table.add_row(*(Text(cell.text) for cell in row))
+        return table
+
+    def to_markdown(self) -> str:
+        """The table as GitHub shows it."""
+        rules = ["---:" if column.numeric else "---" for column in self.columns]
+        head, *rows = self._lines()
+        return "\n".join(
+            f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |"
+            for line in (head, rules, *rows)
+        )
+
+    def to_latex(self) -> str:
+        """The table as a `tabular`, for the package booktabs."""
+        head, *rows = [" & ".join(map(_to_latex, line)) + r" \\" for line in self._lines()]
+        alignment = "".join("r" if column.numeric else "l" for column in self.columns)
+        return "\n".join(
+            [
+                rf"\begin{{tabular}}{{{alignment}}}",
+                *(r"\toprule", head, r"\midrule"),
+                *rows,
+                *(r"\bottomrule", r"\end{tabular}"),
+            ]
+        )
+
+    def to_csv(self) -> str:
+        """The table as CSV, with numbers to the last digit."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(column.heading for column in self.columns)
+        for row in self.rows:
+            writer.writerow(cell.text if cell.value is None else cell.value for cell in row)
+        return stream.getvalue().rstrip("\n")
+
+    def to_html(self) -> str:
+        """The table as HTML, every text escaped; one with numbers is of the class `sortable`."""
+        sortable = ' class="sortable"' if any(column.numeric for column in self.columns) else ""
+        label = f' aria-label="{escape(self.caption)}"' if self.caption else ""
+        head = "".join(
+            f'<th scope="col"{_NUMBER if column.numeric else ""}>{escape(column.heading)}</th>\n'
+            for column in self.columns
+        )
+        body = "\n".join(
+            f"<tr>{''.join(_cell_to_html(cell, i == 0) for i, cell in enumerate(row) if cell.span)}"
+            "</tr>"
+            for row in self.rows
+        )
+        return (
+            f"<table{sortable}{label}>\n<thead>\n<tr>{head}</tr>\n</thead>\n"
+            f"<tbody>\n{body}\n</tbody>\n</table>"
+        )
+
+    def _lines(self) -> list[list[str]]:
+        """Headings, then the texts of each row, each on one line."""
+        lines = [[column.heading for column in self.columns]]
+        lines += [[cell.text for cell in row] for row in self.rows]
+        return [[text.replace("\n", " ") for text in line] for line in lines]
+
+
+def _measure(columns: Sequence[Column]) -> int:
+    """Characters that a table takes at least: each column is padded and has a rule beside it."""
+    from rich.cells import cell_len
+
+    total = 1
+    for column in columns:
+        texts = (column.heading, *(cell.text for cell in column.cells))
+        longest = max(cell_len(line) for text in texts for line in text.split("\n"))
+        total += 3 + (min(longest, _WRAPPED_WIDTH) if column.wrap else longest)
+    return total
+
+
+def _cell_to_html(cell: Cell, is_first: bool) -> str:
+    tag, attributes = ("th", ' scope="row"') if is_first else ("td", "")
+    if cell.span > 1:
+        attributes += f' colspan="{cell.span}"'
+    if cell.value is not None:
+        attributes += f'{_NUMBER} data-value="{cell.value}"'
+    text = f"<mark>{escape(cell.text)}</mark>" if cell.marked else escape(cell.text)
+    return f"<{tag}{attributes}>{text}</{tag}>\n"
+
+
+def _to_latex(text: str) -> str:
+    text = "".join(_LATEX.get(character, character) for character in text)
+    return re.sub(r"(?<!\w)-(?=\d)", "$-$", text)
+
+
+def metric_cell(value: float | None, text: str | None = None) -> Cell:
+    """Cell of a loss, a metric or a time; empty for None.
+
+    Args:
+        value: The value.
+        text: What the cell shows. Defaults to four decimals.
+    """
+    if value is None:
+        return Cell("")
+    return Cell(f"{value:.4f}" if text is None else text, value if math.isfinite(value) else None)
+
+
+def metrics_table(metrics: Mapping[str, Mapping[str, float]], caption: str = "") -> Table:
+    """Table of loss and metrics, a row for each split."""
+    names = list(dict.fromkeys(name for values in metrics.values() for name in values))
+    rows = (
+        (Cell(split), *(metric_cell(values.get(name)) for name in names))
+        for split, values in metrics.items()
+    )
+    return Table.from_rows(["split", *names], rows, caption)
+
+
+def count_cell(value: int | None) -> Cell:
+    """Cell of a whole number; empty for None."""
+    return Cell("") if value is None else Cell(f"{value:,}", value)
+
+
+def with_std(estimate: Estimate) -> str:
+    """`0.882 ± 0.016`; the mean alone where there is no standard deviation."""
+    std = estimate.std
+    (mean, error), power = _round([estimate.mean, std or 0.0], std)
+    return mean + power if std is None else _join(mean, error, power)
+
+
+def with_interval(estimate: Estimate, *, signed: bool = False) -> str:
+    """`0.040 ± 0.020 (95%)`; `0.040 [0.015, 0.060]` where the interval is uneven.
+
+    The mean alone where there is no interval.
+
+    Args:
+        estimate: Statistics of a metric or of a difference.
+        signed: Whether positive numbers have a plus, as differences have.
+    """
+    half = estimate.half_width
+    (mean, error), power = _round([estimate.mean, half or 0.0], half, signed=signed)
+    if half and estimate.low is not None and estimate.high is not None:
+        below, above = estimate.mean - estimate.low, estimate.high - estimate.mean
+        if math.isclose(below, above, rel_tol=1e-6):
+            return f"{_join(mean, error.removeprefix('+'), power)} (95%)"
+    return f"{mean}{power} {interval_text(estimate, signed=signed)}".rstrip()
+
+
+def interval_text(estimate: Estimate, *, signed: bool = False) -> str:
+    """`[0.862, 0.902]`; empty where there is no interval."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    values = [estimate.mean, estimate.low, estimate.high]
+    (_, low, high), power = _round(values, estimate.half_width, signed=signed)
+    return f"[{low}{power}, {high}{power}]"
+
+
+def format_p(p: float) -> str:
+    """`p = 0.014`: two digits, or as many as keep it off 5%; `p < 0.001` below that."""
+    if p < 0.001:
+        return "p < 0.001"
+    text = f"{p:.2g}"
+    return f"p = {p:.4g}" if text == "0.05" else f"p = {text}"
+
+
+def _join(mean: str, error: str, power: str) -> str:
+    return f"({mean} ± {error}){power}" if power else f"{mean} ± {error}"
+
+
+def _round(
+    values: Sequence[float], error: float | None, *, signed: bool = False
+) -> tuple[list[str], str]:
+    """Numbers as texts, and the power of ten that they are multiples of if the first is small.
+
+    They have two digits of the error; without one, four of their own, or all before the point.
+    """
+    size = max(abs(values[0]), error or 0.0)
+    exponent = math.floor(math.log10(size)) if 0 < size < _SMALLEST else 0
+    factor, decimals, form = 10.0**-exponent, 12, ".0f" if size >= 1e4 else ".4g"
+    if error:
+        decimals = min(max(1 - math.floor(math.log10(error * factor)), 0), 6)
+        form = f".{decimals}f"
+    sign = "+" if signed else ""
+    # Rounded first, so that what rounds to 0 has no minus.
+    texts = [f"{round(value * factor, decimals) + 0.0:{sign}{form}}" for value in values]
+    return texts, f"e{exponent}" if exponent else ""

@@ -1,0 +1,187 @@
+"""TensorFlow and Keras: loaded late, quietly, and with the threads that the user asks for.
+
+Whoever needs them calls `load()` inside a function, so that commands that only read configs never
+pay the seconds and the half gigabyte of TensorFlow.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import functools
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rnnbench.errors import InputError
+
+THREADS_VARIABLE = "RNNBENCH_THREADS"
+_MAX_THREADS = 1024
+_M_TOP_PAD = -2  # of the GNU C library's malloc.h
+
+
+@functools.cache
+def load() -> Any:
+    """Import TensorFlow and Keras and start the devices, without their log lines.
+
+    Sets the threads that `RNNBENCH_THREADS` names, which TensorFlow allows only before its first
+    operation, and makes every operation deterministic. A second call does nothing.
+
+    Returns:
+        The module `keras`.
+    """
+    threads = requested_threads()
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    keep_read_only_cache()
+    _keep_freed_memory()
+    # Informational lines only; warnings and errors of a running program stay visible.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    with _hold_back_stderr():
+        import keras
+        import tensorflow as tf
+
+        set_threads(threads)
+        # Looking for devices logs too: look now, while nothing is shown.
+        tf.config.list_logical_devices()
+    # Threads add up an embedding's gradient in the order in which they finish, unless told not to:
+    # without this, two runs of one seed differ after a few steps.
+    tf.config.experimental.enable_op_determinism()
+    # A keras.json in the user's home must not change what a config means.
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
+    return keras
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep the memory that a step has freed for the next step."""
+    # A step asks for large arrays and frees them again. In all threads but the first, the GNU C
+    # library gives them back to the system at once, unless so much is to be left, and the system
+    # has to clear them again: a third to a half of the time of an epoch.
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_TOP_PAD, 64 * 2**20)
+
+
+def keras_home() -> Path:
+    """Directory that Keras caches in: `$KERAS_HOME`, else `~/.keras`."""
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+
+
+def keep_read_only_cache() -> None:
+    """Let Keras read a dataset cache that the user may not write."""
+    # Keras leaves such a cache for one of its own in /tmp and downloads everything again; a
+    # directory of ours that links to the cache keeps it there.
+    home = keras_home()
+    if home.is_dir() and not os.access(home, os.W_OK):
+        view = tempfile.mkdtemp(prefix="rnnbench-keras-home-")
+        atexit.register(shutil.rmtree, view, ignore_errors=True)
+        Path(view, "datasets").symlink_to(home.resolve() / "datasets")
+        os.environ["KERAS_HOME"] = view
+
+
+def requested_threads() -> int | None:
+    """Value of `RNNBENCH_THREADS`; None where TensorFlow chooses.
+
+    Raises:
+        InputError: It is not an integer from 1 to 1024.
+    """
+    value = os.environ.get(THREADS_VARIABLE)
+    if value is None:
+        return None
+    if not value.isdecimal() or not 1 <= int(value) <= _MAX_THREADS:
+        raise InputError(
+            f"{THREADS_VARIABLE}: received {value!r}; allowed: an integer from 1 to "
+            f"{_MAX_THREADS}. Unset it to let TensorFlow choose"
+        )
+    return int(value)
+
+
+def set_threads(threads: int | None) -> None:
+    """Set TensorFlow's threads, before its first operation; None leaves them to TensorFlow."""
+    import tensorflow as tf
+
+    if threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def num_threads() -> int:
+    """Operations that can run side by side: TensorFlow's threads, else the usable CPUs."""
+    import tensorflow as tf
+
+    return tf.config.threading.get_inter_op_parallelism_threads() or usable_cpus()
+
+
+def usable_cpus() -> int:
+    """Number of CPUs that the process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _hold_back_stderr() -> Iterator[None]:
+    """Keep file descriptor 2 silent; if the block fails, show what was written to it."""
+    # TensorFlow's C++ parts write to the descriptor itself, before any log level applies.
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held_back.seek(0)
+            os.write(saved, held_back.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def describe_environment() -> dict[str, Any]:
+    """What the metrics of a run may depend on beside its config, as JSON values."""
+    import keras
+    import tensorflow as tf
+
+    import rnnbench
+
+    versions = {module.__name__: module.__version__ for module in (rnnbench, keras, tf)}
+    details = tf.config.experimental.get_device_details
+    devices = tf.config.list_physical_devices("GPU")
+    gpus = [details(gpu).get("device_name", gpu.name) for gpu in devices]
+    return {
+        "versions": versions | {"python": platform.python_version()},
+        "platform": platform.platform(),
+        "device": ", ".join(gpus) if gpus else f"CPU ({platform.machine()})",
+        # 0 leaves the number to TensorFlow: one for each CPU.
+        "threads": {
+            "intra_op": tf.config.threading.get_intra_op_parallelism_threads(),
+            "inter_op": tf.config.threading.get_inter_op_parallelism_threads(),
+            "recurrences": num_threads(),
+        },
+        "git": _git_state(),
+    }
+
+
+def _git_state() -> dict[str, Any] | None:
+    """Commit of the working directory and whether it has changes; None outside a repository."""
+    commit = _git("rev-parse", "HEAD")
+    status = commit and _git("status", "--porcelain")
+    return {"commit": commit, "dirty": None if status is None else bool(status)} if commit else None
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", *arguments]
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,363 @@
+"""Training: from a config to a trained, evaluated and documented run, and its continuation."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from rnnbench.config.schema import RunConfig
+from rnnbench.data.base import LoadedDataset, SplitName
+from rnnbench.data.batches import Batches
+from rnnbench.model import buckets_by_length, build_fast_model, compile_model
+from rnnbench.run import RunDirectory, check_writable, create_run, replacing
+from rnnbench.tasks import best_epoch, in_words
+from rnnbench.tensorflow import describe_environment
+from rnnbench.training import Progress, SignalHandler
+from rnnbench.training.callbacks import CallbackList, Checkpointer, EventWriter, HistoryLogger
+from rnnbench.training.checkpoint import divergence_error, load_state, restore_model
+from rnnbench.training.evaluate import evaluate_split, predict_inputs, save_model
+
+if TYPE_CHECKING:
+    from rnnbench.training.checkpoint import TrainingState
+
+Metrics = dict[SplitName, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """What is ready to be trained.
+
+    Attributes:
+        config: The config.
+        dataset: The loaded dataset.
+        model: The compiled model, its weights drawn from the config's seed.
+        train: Training batches, in the order of the first epoch.
+        validation: Validation batches; None without a validation split.
+    """
+
+    config: RunConfig
+    dataset: LoadedDataset
+    model: keras.Model
+    train: Batches
+    validation: Batches | None
+
+
+def prepare_training(config: RunConfig, dataset: LoadedDataset) -> TrainingSetup:
+    """Build and compile the model of a config, and put its dataset into batches."""
+    keras.utils.set_random_seed(config.seed)
+    model = build_fast_model(config)
+    training, bucket = config.training, buckets_by_length(config)
+    compile_model(model, training)
+    train = Batches(
+        dataset.splits["train"],
+        training.batch_size,
+        seed=config.seed,
+        bucket=bucket,
+        class_weight=training.class_weight,
+    )
+    split = dataset.splits.get("validation")
+    validation = None if split is None else Batches(split, training.batch_size, bucket=bucket)
+    return TrainingSetup(config, dataset, model, train, validation)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """Result of a training.
+
+    Attributes:
+        run: Directory of the run.
+        status: `finished`.
+        epochs: Number of completed epochs; fewer than planned after early stopping.
+        metrics: Loss and metrics of the final model by split.
+    """
+
+    run: RunDirectory
+    status: str
+    epochs: int
+    metrics: Metrics
+
+
+def train(
+    config: RunConfig,
+    output: Path,
+    *,
+    command: Sequence[str],
+    progress: Progress,
+    tensorboard: bool = False,
+) -> TrainingResult:
+    """Train the model of a config and write its run directory.
+
+    The directory is made when data and model are ready, so that an error in either leaves nothing
+    behind. Test data is used once, after training.
+
+    Args:
+        config: Resolved and checked config.
+        output: Directory of all runs.
+        command: What the user typed, for the manifest.
+        progress: Shows what is going on.
+        tensorboard: Whether to write event files as well.
+
+    Raises:
+        DataError: The dataset cannot be loaded.
+        RunError: The output cannot be written.
+        TrainingError: A metric is no longer a finite number, or the disk is full; what was written
+            is kept.
+        InterruptedRunError: Ctrl-C; the state is kept.
+        TerminatedRunError: SIGTERM; the state is kept.
+    """
+    check_writable(output)
+    started = datetime.now(UTC)
+    setup = _prepare(config, progress)
+    run = create_run(output, config.name, config.seed, started)
+    with run.locked():
+        try:
+            manifest = _begin(run, setup, started, command)
+        except BaseException:
+            shutil.rmtree(run.path)  # it holds no work yet
+            raise
+        return _run(setup, run, manifest, None, progress, tensorboard=tensorboard)
+
+
+def resume(
+    run: RunDirectory,
+    config: RunConfig,
+    *,
+    command: Sequence[str],
+    progress: Progress,
+    tensorboard: bool = False,
+) -> TrainingResult:
+    """Continue a run from its last saved state, bit by bit as if it had not stopped.
+
+    Args:
+        run: An interrupted run; or a finished one, to train more epochs.
+        config: Its config, perhaps with more epochs.
+        command: What the user typed, for the manifest.
+        progress: Shows what is going on.
+        tensorboard: Whether to write event files as well.
+
+    Raises:
+        RunError: Another process trains the run, or its states are damaged or of another config.
+        TrainingError: As for `train`; so are InterruptedRunError and TerminatedRunError.
+    """
+    with run.locked():
+        manifest = run.read_manifest()
+        state = load_state(run)
+        if state is not None and config.training.epochs > run.read_config().training.epochs:
+            state = replace(state, stopped=False)  # more epochs are asked for
+        setup = _prepare(config, progress)
+        run.write_config(config)
+        manifest |= {"status": "running", "ended": None}
+        manifest.pop("error", None)
+        manifest.setdefault("resumed", []).append(
+            {"command": list(command), "started": _now(), **describe_environment()}
+        )
+        run.write_manifest(manifest)
+        run.truncate_history(state.epoch if state else 0)
+        where = f"epoch {state.epoch + 1}, step {state.step + 1}" if state else "the beginning"
+        run.append_log(f"resumed from {where}")
+        return _run(setup, run, manifest, state, progress, tensorboard=tensorboard)
+
+
+def _prepare(config: RunConfig, progress: Progress) -> TrainingSetup:
+    progress.message(f"loading {config.dataset.type}")
+    dataset = config.dataset.load()
+    progress.message("building the model")
+    return prepare_training(config, dataset)
+
+
+def _begin(
+    run: RunDirectory, setup: TrainingSetup, started: datetime, command: Sequence[str]
+) -> dict[str, Any]:
+    """Write the first files of a new run; the manifest is returned."""
+    config, dataset, parameters = setup.config, setup.dataset, setup.model.count_params()
+    manifest = {
+        "command": list(command),
+        "status": "running",
+        "started": started.isoformat(timespec="seconds"),
+        "ended": None,
+        "seed": config.seed,
+        "parameters": parameters,
+        "dataset": {
+            "samples": {name: len(split) for name, split in dataset.splits.items()},
+            "files": {str(path): f"sha256:{digest}" for path, digest in dataset.files.items()},
+        },
+        **describe_environment(),
+    }
+    run.write_config(config)
+    run.write_manifest(manifest)
+    if dataset.vocabulary is not None:
+        run.write_vocabulary(dataset.vocabulary)
+    run.append_log(f"{config.name}: {parameters} parameters, {manifest['device']}")
+    return manifest
+
+
+def _run(
+    setup: TrainingSetup,
+    run: RunDirectory,
+    manifest: dict[str, Any],
+    state: TrainingState | None,
+    progress: Progress,
+    *,
+    tensorboard: bool,
+) -> TrainingResult:
+    """Train, save and evaluate; whatever happens, manifest and plots say how it ended."""
+    config, began, status = setup.config, datetime.now(UTC), "failed"
+    with SignalHandler(progress.message) as signals:
+        try:
+            events = EventWriter(run) if tensorboard else None
+            _fit(setup, run, state, progress, signals, events)
+            save_model(setup.model, config, run.model_file)
+            metrics = _evaluate(setup, run, progress)
+            status = "finished"
+        except KeyboardInterrupt:
+            signals.ignores = True
+            status = "interrupted"
+            _write_last_metrics(run, config)
+            raise signals.error(
+                f"interrupted after {_count_epochs(run)} completed epochs of "
+                f"{config.training.epochs}. Continue with: rnnbench train --resume {run.path}"
+            ) from None
+        except Exception as error:
+            manifest["error"] = str(error)
+            raise
+        finally:
+            signals.ignores = True
+            manifest["status"] = status
+            manifest["ended"] = _now()
+            seconds = (datetime.now(UTC) - began).total_seconds()
+            manifest["seconds"] = round(manifest.get("seconds", 0.0) + seconds, 1)
+            # On a full disk the first error is the one to show.
+            with contextlib.nullcontext() if status == "finished" else contextlib.suppress(OSError):
+                run.write_manifest(manifest)
+                run.append_log(status)
+                _draw_history(run, config)
+    return TrainingResult(run, status, _count_epochs(run), metrics)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _count_epochs(run: RunDirectory) -> int:
+    """Number of completed epochs."""
+    return len(run.read_history().get("epoch", ()))
+
+
+def _fit(
+    setup: TrainingSetup,
+    run: RunDirectory,
+    state: TrainingState | None,
+    progress: Progress,
+    signals: SignalHandler,
+    events: EventWriter | None,
+) -> None:
+    """Train from the beginning, or from a state: first the rest of an epoch under way."""
+    training, model, batches = setup.config.training, setup.model, setup.train
+    callbacks = CallbackList(training, validation=setup.validation is not None)
+    logger = HistoryLogger(run, batches, training, progress, state, events)
+    checkpointer = Checkpointer(run, training, logger, callbacks, signals)
+    epoch, step, stopped = 0, 0, False
+    if state is not None:
+        epoch, step, stopped = state.epoch, state.step, state.stopped
+        _restore(setup, run, state)
+    # Keras finalizes the weights, such as those of a moving average, after every call of `fit`: the
+    # rest of an epoch under way is no end.
+    finalize = model.optimizer.finalize_variable_values
+    model.optimizer.finalize_variable_values = lambda _: None
+    callbacks.begin(model, state.callbacks if state else ())
+    checkpointer.set_model(model)
+    progress.begin(training.epochs, batches.steps_per_epoch)
+    try:
+        signals.waits = True
+        while epoch < training.epochs and not stopped:
+            batches.start_epoch(epoch, step)
+            # Keras asks once how many batches an epoch has: the rest of one gets a call of its own.
+            end = epoch + 1 if step else training.epochs
+            model.fit(
+                batches.dataset,
+                validation_data=setup.validation.dataset if setup.validation else None,
+                initial_epoch=epoch,
+                epochs=end,
+                callbacks=[logger, callbacks, checkpointer],
+                shuffle=False,  # the batches have their order
+                verbose=0,
+            )
+            epoch, step, stopped = end, 0, bool(model.stop_training)
+        checkpointer.save(_count_epochs(run), 0, stopped=stopped)  # for more epochs
+    except tf.errors.OpError as error:
+        # A number that is not finite can become an index, such as that of an embedding's gradient.
+        raise divergence_error(
+            run,
+            f"TensorFlow stopped with {type(error).__name__}, as it does when weights are no "
+            "longer finite numbers",
+        ) from error
+    finally:
+        signals.waits = False
+        progress.end()
+    finalize(model.trainable_variables)
+    callbacks.end()
+
+
+def _restore(setup: TrainingSetup, run: RunDirectory, state: TrainingState) -> None:
+    # Keras makes the variables of optimizer and metrics when they are first used.
+    model = setup.model
+    model.optimizer.build(model.trainable_variables)
+    x, y, *_ = next(iter(setup.train))
+    model.compute_metrics(x, y, model(x, training=False))
+    restore_model(run, model, state)
+
+
+def _evaluate(setup: TrainingSetup, run: RunDirectory, progress: Progress) -> Metrics:
+    """Metrics of the final model on every split; predictions of a regression are drawn."""
+    config, model, splits = setup.config, setup.model, setup.dataset.splits
+    metrics: Metrics = {}
+    for name, split in splits.items():
+        progress.message(f"evaluating on {name}")
+        metrics[name] = evaluate_split(model, split, config)
+    run.write_metrics(metrics)
+    if setup.dataset.info.task.plots_predictions:
+        from rnnbench import plots
+
+        size = config.training.batch_size
+        points = {
+            name: (split.y.tolist(), predict_inputs(model, split.x, size)[:, 0].tolist())
+            for name, split in splits.items()
+        }
+        with replacing(run.plot_file("predictions")) as path:
+            plots.draw_predictions(points, f"{config.name}: predictions", path)
+    return metrics
+
+
+def _write_last_metrics(run: RunDirectory, config: RunConfig) -> None:
+    """Write what the last completed epoch of an interrupted run has reported."""
+    history = run.read_history()
+    if not history:
+        return
+    last = {name: values[-1] for name, values in history.items()}
+    names = config.training.metric_names(validation=False)
+    metrics: Metrics = {"train": {name: last[name] for name in names}}
+    if "val_loss" in last:
+        metrics["validation"] = {name: last[f"val_{name}"] for name in names}
+    run.write_metrics(metrics)
+
+
+def _draw_history(run: RunDirectory, config: RunConfig) -> None:
+    """Draw the loss and each metric of the completed epochs."""
+    history = run.read_history()
+    if not history:
+        return
+    from rnnbench import plots  # Matplotlib loads only when there is something to draw
+
+    for metric in config.training.metric_names(validation=False):
+        title = f"{config.name}: {in_words(metric)}"
+        epoch, _ = best_epoch(history, metric) or (None, None)
+        with replacing(run.plot_file(metric)) as path:
+            plots.draw_history(history, metric, title, path, epoch)

@@ -1,0 +1,167 @@
+"""Recurrences in NumPy: by hand, and traced beside Keras."""
+
+from typing import get_args
+
+import keras
+import numpy as np
+import pytest
+
+from rnnbench.activations import ACTIVATIONS
+from rnnbench.config import ModelConfig
+from rnnbench.layers import GRU, LSTM, ActivationName, SimpleRNN
+from rnnbench.model import build_model
+from rnnbench.reference import trace_model, unroll
+
+
+def test_every_activation_of_a_config_has_a_reference():
+    assert set(ACTIVATIONS) == set(get_args(ActivationName))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_equal_keras(name):
+    x = np.array([[-30.0, -3.5, -1.0, -0.1, 0.0, 0.2, 1.0, 2.9, 3.1, 30.0]])
+    expected = np.asarray(keras.activations.get(name)(keras.ops.convert_to_tensor(x, "float64")))
+    np.testing.assert_allclose(ACTIVATIONS[name](x), expected, rtol=1e-6, atol=1e-12)
+
+
+def test_sigmoid_does_not_overflow():
+    with np.errstate(over="raise"):
+        assert ACTIVATIONS["sigmoid"](np.array([-1e4, 1e4])).tolist() == [0.0, 1.0]
+
+
+def _by_hand(layer, inputs, kernel, recurrent_kernel, bias):
+    x = np.array(inputs, np.float64).reshape(1, -1, 1)
+    result = unroll(layer, x, [np.array([kernel]), np.array([recurrent_kernel]), np.array(bias)])
+    return {name: values[0, :, 0] for name, values in result.items()}
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_simple_rnn_by_hand():
+    result = _by_hand(SimpleRNN(units=1), [1.0, 2.0], [0.5], [-1.0], [0.25])
+    h1 = np.tanh(0.5 * 1 + 0.25)
+    h2 = np.tanh(0.5 * 2 - h1 + 0.25)
+    np.testing.assert_allclose(result["h"], [h1, h2], rtol=1e-15)
+    assert result.keys() == {"h"}
+
+
+def test_lstm_by_hand():
+    kernel, recurrent = [0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]
+    result = _by_hand(LSTM(units=1), [1.0, 1.0], kernel, recurrent, [0.0, 1.0, 0.0, -1.0])
+    c1 = _sigmoid(0.1) * np.tanh(0.3)
+    h1 = _sigmoid(0.4 - 1) * np.tanh(c1)
+    i2, f2 = _sigmoid(0.1 + 0.5 * h1), _sigmoid(0.2 + 0.6 * h1 + 1)
+    g2, o2 = np.tanh(0.3 + 0.7 * h1), _sigmoid(0.4 + 0.8 * h1 - 1)
+    c2 = f2 * c1 + i2 * g2
+    np.testing.assert_allclose(result.pop("h"), [h1, o2 * np.tanh(c2)], rtol=1e-14)
+    last = {name: values[1] for name, values in result.items()}
+    assert last == pytest.approx({"i": i2, "f": f2, "g": g2, "o": o2, "c": c2}, rel=1e-14)
+
+
+def test_the_update_gate_of_a_gru_keeps_the_old_state():
+    """Keras and Cho et al. differ from some texts here: z near one means nothing changes."""
+    bias = [[50.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+    result = _by_hand(GRU(units=1), [1.0] * 3, [0.0] * 3, [0.0] * 3, bias)
+    assert result["h"].max() < 1e-20
+    assert result["z"].min() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_gru_by_hand(reset_after):
+    bias = [0.01, 0.02, 0.03]
+    state_bias = [0.04, 0.05, 0.06] if reset_after else [0.0] * 3
+    given = [bias, state_bias] if reset_after else bias
+    layer = GRU(units=1, reset_after=reset_after)
+    result = _by_hand(layer, [1.0, 2.0], [0.1, 0.2, 0.3], [0.4, 0.5, 0.6], given)
+    h = 0.0
+    for t, value in enumerate((1.0, 2.0)):
+        z = _sigmoid(0.1 * value + 0.01 + 0.4 * h + state_bias[0])
+        r = _sigmoid(0.2 * value + 0.02 + 0.5 * h + state_bias[1])
+        inner = r * (0.6 * h + state_bias[2]) if reset_after else 0.6 * (r * h)
+        h = z * h + (1 - z) * np.tanh(0.3 * value + 0.03 + inner)
+        assert result["h"][t] == pytest.approx(h, rel=1e-14)
+
+
+def test_no_steps():
+    weights = [np.zeros((3, 4)), np.zeros((4, 4)), np.zeros(4)]
+    assert unroll(SimpleRNN(units=4), np.zeros((2, 0, 3)), weights)["h"].shape == (2, 0, 4)
+
+
+EMBEDDING = {"type": "embedding", "input_dim": 9, "output_dim": 4, "mask_zero": True}
+TOKENS = {"shape": (None,), "dtype": "int32"}
+
+
+def _model(*layers, given=None):
+    model = {"input": given or TOKENS, "layers": layers}
+    config = ModelConfig.model_validate({"name": "model", "model": model})
+    keras.utils.set_random_seed(3)
+    return config.model.layers, build_model(config)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "gates"),
+    [
+        ({"type": "simple_rnn"}, ""),
+        ({"type": "lstm"}, "ifgoc"),
+        ({"type": "gru"}, "zrg"),
+        ({"type": "gru", "reset_after": False}, "zrg"),
+        ({"type": "lstm", "activation": "relu", "recurrent_activation": "hard_sigmoid"}, "ifgoc"),
+        ({"type": "gru", "use_bias": False}, "zrg"),
+        ({"type": "gru", "use_bias": False, "dropout": 0.5}, "zrg"),
+        ({"type": "lstm", "unroll": False, "dropout": 0.5}, "ifgoc"),
+    ],
+    ids=str,
+)
+def test_each_recurrence_equals_keras(arguments, gates):
+    layers, model = _model(EMBEDDING, {"units": 3, "return_sequences": False} | arguments)
+    tokens = np.array([[0, 0, 3, 8, 2]], np.int32)
+    (trace,) = trace_model(layers, model, tokens)
+    hidden = trace.states["h"]
+    assert hidden.shape == trace.keras_states.shape == (5, 3)
+    assert "".join(trace.gates) == gates
+    assert {values.shape for values in trace.gates.values()} <= {(5, 3)}
+    assert trace.max_difference < 1e-6
+    assert trace.mask.tolist() == [False, False, True, True, True]
+    # Masked steps at the start leave the state at zero; the last state is what the model gives.
+    assert not hidden[:2].any()
+    np.testing.assert_allclose(hidden[-1], np.asarray(model(tokens))[0], atol=1e-6)
+
+
+def test_a_stack_with_both_directions_and_backwards():
+    gru = {"type": "gru", "units": 3, "return_sequences": True}
+    layers, model = _model(
+        EMBEDDING,
+        {"type": "bidirectional", "layer": gru},
+        {"type": "dropout", "rate": 0.5},
+        {"type": "simple_rnn", "units": 2, "go_backwards": True, "return_sequences": False},
+        {"type": "dense", "units": 1},
+    )
+    tokens = np.array([[5, 1, 4, 0, 0]], np.int32)
+    traces = trace_model(layers, model, tokens)
+    names = ["bidirectional/forward", "bidirectional/backward", "simple_rnn"]
+    assert [t.name for t in traces] == names
+    assert all(t.max_difference < 1e-6 for t in traces)
+    assert [t.reads_inputs for t in traces] == [True, False, False]
+    top = keras.Model(model.input, model.get_layer("simple_rnn").output)
+    np.testing.assert_allclose(traces[-1].states["h"][-1], np.asarray(top(tokens))[0], atol=1e-6)
+
+
+def test_a_difference_would_be_seen():
+    lstm = {"type": "lstm", "units": 3, "go_backwards": True, "return_sequences": False}
+    layers, model = _model(lstm, given={"shape": (4, 2), "dtype": "float32"})
+    x = np.random.default_rng(0).standard_normal((1, 4, 2)).astype(np.float32)
+    (trace,) = trace_model(layers, model, x)
+    assert trace.max_difference < 1e-6
+    model.get_layer("lstm").go_backwards = False
+    (forwards,) = trace_model(layers, model, x)
+    assert np.abs(forwards.states["h"] - trace.states["h"]).max() > 1e-3
+
+
+def test_a_fixed_batch_size_is_no_obstacle():
+    rnn = {"type": "simple_rnn", "units": 3, "return_sequences": True}
+    given = {"shape": (2, 10), "batch_size": 8, "dtype": "float32"}
+    layers, model = _model(rnn, given=given)
+    (trace,) = trace_model(layers, model, np.ones((1, 2, 10), np.float32))
+    assert trace.max_difference < 1e-6

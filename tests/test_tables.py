@@ -1,0 +1,183 @@
+import csv
+import io
+
+import pytest
+from rich.console import Console
+
+from rnnbench.statistics import Estimate, estimate
+from rnnbench.tables import (
+    Cell,
+    Column,
+    Table,
+    count_cell,
+    format_p,
+    interval_text,
+    metric_cell,
+    with_interval,
+    with_std,
+)
+from rnnbench.tasks import in_words
+
+
+def _of(mean, std=None, low=None, high=None):
+    return Estimate((mean,), mean, std, low, high)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "text"),
+    [
+        (0.88214, 0.01581, "0.882 ± 0.016"),
+        (0.88214, 0.0996, "0.882 ± 0.100"),
+        (0.88214, 0.31, "0.88 ± 0.31"),
+        (1234.5, 123.4, "1234 ± 123"),
+        (-0.001, 0.5, "0.00 ± 0.50"),
+        (0.0000321, 0.0000015, "(3.21 ± 0.15)e-5"),
+        (0.882144, None, "0.8821"),
+        (0.882144, 0.0, "0.8821 ± 0"),
+        (10, 0.0, "10 ± 0"),
+        (123456.7, None, "123457"),
+        (0.00002, None, "2e-5"),
+        (0.00002, 0.0, "(2 ± 0)e-5"),
+        (0, None, "0"),
+    ],
+)
+def test_a_mean_has_the_digits_that_its_spread_supports(mean, std, text):
+    assert with_std(_of(mean, std)) == text
+
+
+def test_intervals_have_two_digits_of_their_width():
+    found = estimate([0.04, 0.05, 0.03, 0.06, 0.02])
+    assert interval_text(found) == "[0.020, 0.060]"
+    assert with_interval(found) == "0.040 ± 0.020 (95%)"
+    assert with_interval(found, signed=True) == "+0.040 ± 0.020 (95%)"
+    assert with_interval(_of(-0.01, 1.0, -0.03, 0.01)) == "-0.010 ± 0.020 (95%)"
+    assert with_interval(_of(2e-6, 1e-6, 1e-6, 3e-6), signed=True) == "(+2.0 ± 1.0)e-6 (95%)"
+    assert with_interval(_of(0.04, 0.01, 0.01, 0.05), signed=True) == "+0.040 [+0.010, +0.050]"
+    assert with_interval(_of(2e-6, 1e-6, 1e-6, 4e-6)) == "2.0e-6 [1.0e-6, 4.0e-6]"
+
+
+def test_what_has_no_spread_has_four_digits():
+    assert interval_text(_of(0.5)) == ""
+    assert with_interval(_of(0.123456), signed=True) == "+0.1235"
+    assert with_interval(_of(0.1, 0.0, 0.1, 0.1), signed=True) == "+0.1 [+0.1, +0.1]"
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [
+        (0.0048127, "p = 0.0048"),
+        (0.0009, "p < 0.001"),
+        (0.0496, "p = 0.0496"),
+        (0.0504, "p = 0.0504"),
+        (0.31234, "p = 0.31"),
+        (1.0, "p = 1"),
+    ],
+)
+def test_p_values_never_round_across_5_percent(p, text):
+    assert format_p(p) == text
+
+
+def test_cells_of_numbers():
+    assert metric_cell(0.12345) == Cell("0.1235", 0.12345)
+    assert metric_cell(12.0, "12 s") == Cell("12 s", 12.0)
+    assert metric_cell(float("nan")) == Cell("nan")
+    assert count_cell(1234) == Cell("1,234", 1234)
+    assert (metric_cell(None), count_cell(None)) == (Cell(""), Cell(""))
+    assert in_words("test.mean_squared_error") == "test mean squared error"
+
+
+def test_a_table_of_rows():
+    rows = [("a", Cell("1,000", 1000), "x"), (Cell("b", marked=True), Cell("both", span=2))]
+    table = Table.from_rows(["name", "n", "text"], rows, "a caption", numeric=["text"], wrap=["n"])
+    name, n, text = table.columns
+    assert (name.numeric, n.numeric, text.numeric) == (False, True, True)
+    assert (name.wrap, n.wrap, text.wrap) == (False, True, False)
+    assert table.rows == [
+        (Cell("a"), Cell("1,000", 1000), Cell("x")),
+        (Cell("b", marked=True), Cell("both", span=2), Cell("", span=0)),
+    ]
+    assert (table.caption, len(table)) == ("a caption", 2)
+    empty = Table.from_rows(["a", "b"], [])
+    assert (len(empty), len(Table.from_rows([], [])), len(empty.columns)) == (0, 0, 2)
+
+
+def _column(heading, width, **options):
+    return Column(heading, [Cell("x" * width)], **options)
+
+
+def _headings(parts):
+    return ["".join(column.heading for column in part.columns) for part in parts]
+
+
+def test_columns_that_are_too_wide_go_to_a_table_of_their_own():
+    widths = {"a": 5, "b": 20, "c": 20, "d": 90, "e": 5}
+    columns = [_column(heading, width) for heading, width in widths.items()]
+    table = Table(columns, "a caption")
+    parts = table.split(60)
+    assert _headings(parts) == ["abc", "ad", "ae"]
+    assert [part.caption for part in parts] == ["", "", "a caption"]
+    assert _headings(table.split(200)) == ["abcde"]
+    assert _headings(Table(columns[:1]).split(3)) == ["a"]
+    assert _headings(Table(columns, keys=2).split(60)) == ["abc", "abd", "abe"]
+
+
+def test_columns_that_wrap_take_what_is_left():
+    columns = [_column("a", 5), _column("b", 90, wrap=True), _column("c", 20)]
+    assert _headings(Table(columns).split(60)) == ["abc"]
+    assert _headings(Table(columns).split(50)) == ["ab", "ac"]
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 200])
+def test_no_digit_is_lost_however_narrow_the_terminal(width):
+    texts = ["3" * 90, "1" * 25, "2" * 12]
+    columns = [
+        Column("name", [Cell("[red]a[/red]")]),
+        Column("wide\nnumber", [Cell(texts[0])], numeric=True),
+        Column("words", [Cell(texts[1])], wrap=True),
+        Column("number", [Cell(texts[2])], numeric=True),
+        Column("日本", [Cell("語語")]),
+    ]
+    console = Console(file=io.StringIO(), width=width)
+    parts = Table(columns, "in [brackets]").split(width)
+    for part in parts:
+        console.print(part.to_rich())
+    shown = console.file.getvalue()
+    assert max(map(len, shown.splitlines())) <= width
+    for character, text in zip("312", texts, strict=True):
+        assert shown.count(character) == len(text)
+    assert shown.count("[red]a[/red]") == len(parts)
+    assert "in [brackets]" in shown
+    assert "語語" in shown
+    assert "…" not in shown
+
+
+def test_markdown_latex_and_csv():
+    table = Table.from_rows(
+        ["group\nname", "a & b"],
+        [("x_1 | y", Cell("-1.5e-3 ± 2", -0.0015)), ("~{50%}", Cell("[-2, 3]")), ("$5^\\", "—")],
+    )
+    assert table.to_markdown().splitlines() == [
+        "| group name | a & b |",
+        "| --- | ---: |",
+        "| x_1 \\| y | -1.5e-3 ± 2 |",
+        "| ~{50%} | [-2, 3] |",
+        "| $5^\\ | — |",
+    ]
+    assert table.to_latex().splitlines() == [
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r"group name & a \& b \\",
+        r"\midrule",
+        r"x\_1 | y & $-$1.5e-3 $\pm$ 2 \\",
+        r"\textasciitilde{}\{50\%\} & [$-$2, 3] \\",
+        r"\$5\textasciicircum{}\textbackslash{} & --- \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    rows = list(csv.reader(io.StringIO(table.to_csv())))
+    assert rows == [
+        ["group\nname", "a & b"],
+        ["x_1 | y", "-0.0015"],
+        ["~{50%}", "[-2, 3]"],
+        ["$5^\\", "—"],
+    ]

@@ -1,0 +1,145 @@
+"""Loading TensorFlow: quiet, deterministic, and with the threads that the user asks for."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import rnnbench
+from rnnbench import tensorflow
+from rnnbench.errors import InputError
+
+
+def test_training_is_the_same_to_the_last_bit():
+    """Many threads add up an embedding's gradient; the order they come in must not matter."""
+    keras = tensorflow.load()
+    random = np.random.default_rng(0)
+    # A few words are very frequent, as in any text: their gradients have many terms.
+    x = random.zipf(1.3, size=(1024, 120)) % 9999 + 1
+    y = random.integers(0, 2, size=1024)
+
+    def weights():
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [
+                keras.Input((None,), dtype="int32"),
+                keras.layers.Embedding(10000, 32, mask_zero=True),
+                keras.layers.SimpleRNN(32),
+                keras.layers.Dense(1, activation="sigmoid"),
+            ]
+        )
+        model.compile("rmsprop", "binary_crossentropy")
+        for start in range(0, len(x), 128):
+            model.train_on_batch(x[start : start + 128], y[start : start + 128])
+        return b"".join(weight.tobytes() for weight in model.get_weights())
+
+    assert len({weights() for _ in range(5)}) == 1
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "", "1025"])
+def test_threads_must_be_an_integer(monkeypatch, value):
+    monkeypatch.setenv(tensorflow.THREADS_VARIABLE, value)
+    with pytest.raises(InputError, match=f"RNNBENCH_THREADS: received '{value}'; allowed: an int"):
+        tensorflow.requested_threads()
+
+
+def test_threads_are_left_to_tensorflow_where_nothing_is_said(monkeypatch):
+    monkeypatch.delenv("RNNBENCH_THREADS", raising=False)
+    assert tensorflow.requested_threads() is None
+    monkeypatch.setenv("RNNBENCH_THREADS", "3")
+    assert tensorflow.requested_threads() == 3
+
+
+def test_cpus_are_those_that_the_process_may_use(monkeypatch):
+    usable = tensorflow.usable_cpus()
+    assert 1 <= usable <= os.cpu_count()
+    assert tensorflow.num_threads() in (usable, tensorflow.requested_threads())
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 5, 7}, raising=False)
+    assert tensorflow.usable_cpus() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert tensorflow.usable_cpus() == os.cpu_count()
+
+
+def _python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", f"from rnnbench import tensorflow\n{code}"],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_loading_is_silent_and_what_the_user_sets_for_keras_does_not_count(tmp_path):
+    (tmp_path / "keras.json").write_text(
+        '{"floatx": "float16", "backend": "jax", "epsilon": 0.1,'
+        ' "image_data_format": "channels_first"}'
+    )
+    code = (
+        "k = tensorflow.load(); c = k.config\n"
+        "print(k.backend.backend(), c.floatx(), c.epsilon(), c.image_data_format())\n"
+        "print(tensorflow.describe_environment()['threads'])"
+    )
+    environment = {"KERAS_BACKEND": "jax", "KERAS_HOME": str(tmp_path), "RNNBENCH_THREADS": "1"}
+    done = _python(code, **environment)
+    assert done.stderr == ""
+    assert done.stdout == (
+        "tensorflow float32 1e-07 channels_last\n{'intra_op': 1, 'inter_op': 1, 'recurrences': 1}\n"
+    )
+
+
+def test_importing_the_module_loads_nothing():
+    code = "import sys; print({'keras', 'numpy', 'tensorflow'} & set(sys.modules))"
+    assert _python(code).stdout == "set()\n"
+
+
+def test_what_fails_while_loading_is_shown():
+    code = (
+        "import os\n"
+        "with tensorflow._hold_back_stderr():\n"
+        "    os.write(2, b'the reason\\n')\n"
+        "    raise ImportError('no tensorflow')\n"
+    )
+    assert "the reason\n" in _python(code).stderr
+    quiet = code.replace("    raise ImportError('no tensorflow')\n", "")
+    assert _python(quiet).stderr == ""
+
+
+def test_a_cache_that_is_read_only_is_read(tmp_path, monkeypatch):
+    """Keras goes to /tmp where it may not write; ours stays with the files that are there."""
+    home = tmp_path / "home"
+    (home / "datasets").mkdir(parents=True)
+    (home / "datasets" / "file").write_text("x")
+    monkeypatch.setenv("KERAS_HOME", str(home))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    tensorflow.keep_read_only_cache()
+    view = tensorflow.keras_home()
+    assert view != home
+    assert (view / "datasets" / "file").resolve() == home / "datasets" / "file"
+
+
+def _git(*arguments):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", *identity, *arguments], check=True, capture_output=True)
+
+
+def test_the_environment_of_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    found = tensorflow.describe_environment()
+    assert list(found) == ["versions", "platform", "device", "threads", "git"]
+    assert list(found["versions"]) == ["rnnbench", "keras", "tensorflow", "python"]
+    assert found["versions"]["rnnbench"] == rnnbench.__version__
+    assert found["versions"]["python"] == platform.python_version()
+    assert found["threads"]["recurrences"] == tensorflow.num_threads()
+    assert found["git"] is None
+    _git("init")
+    assert tensorflow.describe_environment()["git"] is None  # no commit yet
+    _git("commit", "--allow-empty", "-m", "m")
+    state = tensorflow.describe_environment()["git"]
+    assert (len(state["commit"]), state["dirty"]) == (40, False)
+    (tmp_path / "new").write_text("x")
+    assert tensorflow.describe_environment()["git"] == state | {"dirty": True}
