@@ -18,7 +18,10 @@ from rnnbench.layers import Layer
 from rnnbench.run import RunDirectory
 
 README = (REPOSITORY / "README.md").read_text()
-SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+OF_CONFIGS = (REPOSITORY / "configs" / "README.md").read_text()
+OF_RUNS = (REPOSITORY / "runs" / "README.md").read_text()
+OF_CODE = (REPOSITORY / "rnnbench" / "README.md").read_text()
+SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README + OF_CONFIGS + OF_RUNS, re.DOTALL))
 COMMANDS = [line for line in SHELL.splitlines() if line.startswith("rnnbench ")]
 
 
@@ -62,6 +65,21 @@ def test_the_two_commands_for_a_fresh_machine_are_what_ci_runs():
     assert "grep '^python3 -m venv' README.md" in (REPOSITORY / ".ci" / "run").read_text()
 
 
+def test_the_pages_are_short_enough_to_be_read():
+    assert len(README.encode()) <= 9_000
+    assert len(OF_CODE.splitlines()) < 150
+
+
+def test_the_links_lead_somewhere():
+    pages = {"": README, "configs": OF_CONFIGS, "runs": OF_RUNS, "rnnbench": OF_CODE}
+    for folder, page in pages.items():
+        for path, anchor in re.findall(r"\]\(([\w./]*)(?:#([\w-]+))?\)", page):
+            target = REPOSITORY / folder / path if path else REPOSITORY / folder / "README.md"
+            assert target.exists(), path
+            titles = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if anchor else []
+            assert not anchor or anchor in {t.lower().replace(" ", "-") for t in titles}, anchor
+
+
 def test_every_command_is_in_the_table():
     named = set(re.findall(r"^\| `rnnbench ((?:data )?\w+)", README, re.MULTILINE))
     commands = [command.callback.__name__ for command in app.registered_commands]
@@ -86,13 +104,13 @@ def test_the_errors_shown_are_what_validate_says(rnnbench, in_tmp):
 
 
 def test_the_schema_line_names_the_file_that_the_command_writes():
-    command = re.search(r"`rnnbench schema > (\S+)`", README)
-    line = re.search(r"```yaml\n# yaml-language-server: \$schema=(\S+)\n```", README)
+    command = re.search(r"`rnnbench schema > (\S+)`", OF_CONFIGS)
+    line = re.search(r"```yaml\n# yaml-language-server: \$schema=(\S+)\n```", OF_CONFIGS)
     assert command[1] == line[1]
 
 
 def test_the_config_is_one_that_works(tmp_path):
-    (config,) = re.findall(r"```yaml\n(name:.*?)```", README, re.DOTALL)
+    (config,) = re.findall(r"```yaml\n(name:.*?)```", OF_CONFIGS, re.DOTALL)
     path = tmp_path / "readme.yaml"
     path.write_text(config)
     loaded = load_config(path)
@@ -101,8 +119,8 @@ def test_the_config_is_one_that_works(tmp_path):
 
 
 def test_the_sweep_is_one_of_that_config(rnnbench, tmp_path):
-    (config,) = re.findall(r"```yaml\n(name:.*?)```", README, re.DOTALL)
-    (sweep,) = re.findall(r"```yaml\n(sweep:.*?)```", README, re.DOTALL)
+    (config,) = re.findall(r"```yaml\n(name:.*?)```", OF_CONFIGS, re.DOTALL)
+    (sweep,) = re.findall(r"```yaml\n(sweep:.*?)```", OF_CONFIGS, re.DOTALL)
     path = tmp_path / "readme.yaml"
     path.write_text(config + sweep)
     assert len(assignments(load_config(path).sweep)) == 3 + 10 + 1
@@ -110,7 +128,9 @@ def test_the_sweep_is_one_of_that_config(rnnbench, tmp_path):
 
 
 def test_the_matched_units_shown_are_what_summary_says(rnnbench):
-    shown = re.search(r"```\n\$ rnnbench (summary .*) \| grep matched\n(.*?)```", README, re.DOTALL)
+    shown = re.search(
+        r"```\n\$ rnnbench (summary .*) \| grep matched\n(.*?)```", OF_CONFIGS, re.DOTALL
+    )
     lines = rnnbench(*shown[1].split()).out.splitlines(keepends=True)
     assert shown[2] == "".join(line for line in lines if line.startswith("matched"))
 
@@ -129,7 +149,7 @@ def test_every_file_of_a_run_is_in_the_table(tmp_path):
     assert len(paths) == 11
     for name, path in zip(names, paths, strict=False):
         relative = path.relative_to(tmp_path)
-        assert f"`{relative.parts[0]}" in README, name
+        assert f"`{relative.parts[0]}" in OF_RUNS, name
 
 
 def test_the_plots_are_there():
