@@ -17,7 +17,7 @@ def make_run(
     changes=None,
     *,
     seed=0,
-    figures=None,
+    metrics=None,
     history=None,
     epochs=None,
     status="finished",
@@ -31,7 +31,7 @@ def make_run(
         config: Name of a shipped config.
         changes: Other values for it, by key; it has 3 epochs unless this says other.
         seed: Seed of the run.
-        figures: Loss and metrics of the final model on every split. Default to 0.5.
+        metrics: Loss and metrics of the final model on every split. Default to 0.5.
         history: A row for each epoch. By default each epoch is better than the one before and
             takes 2 seconds, the first one 3.
         epochs: Number of the config's epochs that were trained. Defaults to all.
@@ -65,7 +65,7 @@ def make_run(
             **manifest,
         }
     )
-    final = dict.fromkeys(config.training.metric_names(validation=False), 0.5) | (figures or {})
+    final = dict.fromkeys(config.training.metric_names(validation=False), 0.5) | (metrics or {})
     for row in _rows(config, final)[:epochs] if history is None else history:
         run.append_history(row)
     if status == "finished":
@@ -88,10 +88,10 @@ def _rows(config, final):
     return rows
 
 
-def make_seeds(output, values, config="imdb_lstm", changes=None, *, figure="accuracy", **options):
+def make_seeds(output, values, config="imdb_lstm", changes=None, *, metric="accuracy", **options):
     """A run for each value of a metric of the final model, with seeds from 0 on."""
     return [
-        make_run(output, config, changes, seed=seed, figures={figure: value}, **options)
+        make_run(output, config, changes, seed=seed, metrics={metric: value}, **options)
         for seed, value in enumerate(values)
     ]
 

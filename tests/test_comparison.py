@@ -62,8 +62,8 @@ def _change(path, **changes):
 
 def test_a_run_as_a_comparison_reads_it(output):
     history = [_row(1, 0.7, 9.0), _row(2, 0.8, 2.0), _row(3, 0.8, 4.0)]
-    figures = {"accuracy": 0.88, "loss": 0.3}
-    run = make_run(output, seed=4, figures=figures, history=history, parameters=77)
+    metrics = {"accuracy": 0.88, "loss": 0.3}
+    run = make_run(output, seed=4, metrics=metrics, history=history, parameters=77)
     (found,), left_out = read_finished([run])
     assert (found.config.seed, found.manifest["parameters"], left_out) == (4, 77, [])
     assert found.metrics == {
@@ -76,7 +76,7 @@ def test_a_run_as_a_comparison_reads_it(output):
 
 
 def test_training_metrics_count_where_there_is_no_test_split(output):
-    (found,), _ = read_finished([make_run(output, "toy_gru", figures={"loss": 0.1})])
+    (found,), _ = read_finished([make_run(output, "toy_gru", metrics={"loss": 0.1})])
     assert found.metrics["train.loss"] == 0.1
     one_epoch = make_run(output, "toy_gru", {"training.epochs": 1}, seed=1)
     (found,), _ = read_finished([one_epoch])
@@ -346,7 +346,7 @@ def _widths(output, values, **options):
     runs = []
     for units, of in values.items():
         changes = {"name": f"toy-units-{units}", "model.layers.0.units": units}
-        runs += make_seeds(output, of, "toy_gru", changes, figure="loss")
+        runs += make_seeds(output, of, "toy_gru", changes, metric="loss")
     return compare(runs, **options)
 
 
@@ -538,9 +538,9 @@ def test_all_of_it_as_json(three_cells):
 @pytest.fixture
 def odd(output):
     """A comparison with small and negative numbers, and labels that LaTeX cannot take as is."""
-    small = make_seeds(output, [1e-5, 2e-5], "toy_gru", figure="loss")
+    small = make_seeds(output, [1e-5, 2e-5], "toy_gru", metric="loss")
     changes = {"training.early_stopping": {"monitor": "loss"}}
-    return compare([*small, make_run(output, "toy_gru", changes, figures={"loss": 3e-5})])
+    return compare([*small, make_run(output, "toy_gru", changes, metrics={"loss": 3e-5})])
 
 
 def _texts(table):
@@ -588,10 +588,10 @@ def test_the_heading_says_what_was_done(three_cells, output):
         run
         for units in range(1, 8)
         for run in make_seeds(
-            output, [units, units + 1.5], "toy_gru", {"model.layers.0.units": units}, figure="loss"
+            output, [units, units + 1.5], "toy_gru", {"model.layers.0.units": units}, metric="loss"
         )
     ]
-    many += make_seeds(output, [0.1, 0.3], "toy_lstm", figure="loss")
+    many += make_seeds(output, [0.1, 0.3], "toy_lstm", metric="loss")
     of, how, *_ = compare(many).sentences()
     assert of == "differences in train.loss from the best group, paired over common seeds"
     assert re.search(r"Holm for \d+ comparisons", how)
@@ -670,7 +670,7 @@ def runs(tmp_path):
             tmp_path,
             changes={"training.epochs": 5},
             seed=seed,
-            figures={"accuracy": 0.8 + 0.01 * seed, "loss": 0.2 - 0.01 * seed},
+            metrics={"accuracy": 0.8 + 0.01 * seed, "loss": 0.2 - 0.01 * seed},
             epochs=epochs,
             parameters=2441,
         )
@@ -680,7 +680,7 @@ def runs(tmp_path):
         tmp_path,
         "imdb_gru",
         {"training.epochs": 4},
-        figures={"accuracy": 0.75, "loss": 0.25},
+        metrics={"accuracy": 0.75, "loss": 0.25},
         parameters=2000,
     )
     return [*lstm, gru]
@@ -809,7 +809,7 @@ def test_what_differs_in_a_repetition(output):
     second = make_run(
         output,
         history=rows,
-        figures={"accuracy": 0.75},
+        metrics={"accuracy": 0.75},
         device="H100",
         versions={"keras": "3.15.2", "tensorflow": "2.21.0"},
     )

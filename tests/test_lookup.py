@@ -90,9 +90,9 @@ def test_find_runs_takes_a_run_a_name_or_a_directory(output):
 
 
 def test_find_runs_takes_patterns(output):
-    gru = make_seeds(output, [0.5, 0.6], "toy_gru", figure="loss")
-    lstm = make_seeds(output, [0.5], "toy_lstm", figure="loss")
-    rnn = make_seeds(output, [0.5], "toy_simple_rnn", figure="loss")
+    gru = make_seeds(output, [0.5, 0.6], "toy_gru", metric="loss")
+    lstm = make_seeds(output, [0.5], "toy_lstm", metric="loss")
+    rnn = make_seeds(output, [0.5], "toy_simple_rnn", metric="loss")
     assert lookup.find_runs("toy_*", output) == [*gru, *lstm, *rnn]
     assert lookup.find_runs("toy_[gl]*/*-s0", output) == [gru[0], *lstm]
     assert lookup.find_runs(f"{output}/*rnn", output) == rnn
@@ -101,7 +101,7 @@ def test_find_runs_takes_patterns(output):
 
 
 def test_the_working_directory_goes_before_the_directory_of_runs(output, tmp_path):
-    (below,) = make_seeds(output, [0.5], "toy_gru", figure="loss")
+    (below,) = make_seeds(output, [0.5], "toy_gru", metric="loss")
     assert lookup.find_runs("toy_gru", output) == [below]
     (tmp_path / "elsewhere" / "toy_gru").mkdir()
     assert lookup.find_runs("toy_gru", output) == [below]  # nothing is in there
@@ -172,7 +172,7 @@ def test_names_are_those_of_configs_or_of_sweeps(output, sweep):
 
 
 def test_a_run_in_an_overview(output):
-    run = make_run(output, seed=3, figures={"accuracy": 0.8}, parameters=2441)
+    run = make_run(output, seed=3, metrics={"accuracy": 0.8}, parameters=2441)
     overview = lookup.read_overview(run)
     document = overview.to_json()
     assert document.pop("age") > 0

@@ -3,6 +3,8 @@
 import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import config_reference
@@ -163,3 +165,24 @@ def test_every_shipped_config_opens_with_its_command_and_what_it_measured():
         relative = path.relative_to(REPOSITORY)
         assert re.fullmatch(rf"# rnnbench (train|summary|trace) {relative}( .*)?", first), path
         assert re.match(r"# measured: .*\d", second), path
+
+
+def test_the_dataset_of_the_page_about_the_code_is_one():
+    """In a process of its own, as it would be among the datasets of all other tests."""
+    (code,) = re.findall(r"```python\n(class Ramp.*?)```", OF_CODE, re.DOTALL)
+    imports = (
+        "from typing import Annotated, Literal\n"
+        "from pydantic import Field\n"
+        "from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName\n"
+        "from rnnbench.tasks import Regression\n"
+    )
+    use = (
+        "splits = Ramp(type='ramp', length=5, validation_split=0.4).load().splits\n"
+        "assert splits['train'].x.shape == (3, 4, 1)\n"
+        "assert splits['validation'].x[0].ravel().tolist() == [3, 4, 5, 6]\n"
+        "assert splits['validation'].y.tolist() == [7, 8]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", imports + code + use], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -85,8 +85,8 @@ def _read(source):
 
 
 def test_a_finished_run(tmp_path):
-    figures = {"accuracy": 0.8, "loss": 0.2}
-    run = make_run(tmp_path, seed=3, figures=figures, parameters=2441)
+    metrics = {"accuracy": 0.8, "loss": 0.2}
+    run = make_run(tmp_path, seed=3, metrics=metrics, parameters=2441)
     page = _read(run)
     assert page.headings == OF_RUN
     for said in (
@@ -202,7 +202,7 @@ def _train(sweep, trials=TRIALS, **options):
             "imdb_gru" if is_gru else "imdb_lstm",
             {"name": name},
             seed=seed,
-            figures={"accuracy": accuracy, "loss": 1 - accuracy},
+            metrics={"accuracy": accuracy, "loss": 1 - accuracy},
             **options,
         )
 

@@ -55,7 +55,7 @@ def page(tmp_path):
     trials = [("s-lstm", 0), ("s-lstm", 1), ("s-lstm", 2), ("s-gru", 0)]
     sweep = make_sweep(tmp_path, "s", trials)
     for (name, seed), accuracy in zip(trials[:3], (0.8, 0.9, 0.095), strict=True):
-        make_run(sweep.path, changes={"name": name}, seed=seed, figures={"accuracy": accuracy})
+        make_run(sweep.path, changes={"name": name}, seed=seed, metrics={"accuracy": accuracy})
     return render_report(sweep)
 
 

@@ -46,7 +46,7 @@ def test_a_sweep_is_compared_whole(rnnbench, in_tmp):
     sweep = make_sweep(in_tmp / "runs", "widths", trials)
     for units in (16, 8):
         changes = {"name": f"toy-units-{units}", "model.layers.0.units": units}
-        make_seeds(sweep.path, [1 / units, 1.2 / units], "toy_gru", changes, figure="loss")
+        make_seeds(sweep.path, [1 / units, 1.2 / units], "toy_gru", changes, metric="loss")
     document = json.loads(rnnbench("compare", "widths", "--json").out)
     assert [group["label"] for group in document["groups"]] == ["units-8", "units-16"]
     assert document["metric"] == "train.loss"

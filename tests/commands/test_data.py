@@ -109,14 +109,14 @@ def test_many_classes_are_cut_to_the_frequent_ones(rnnbench, in_tmp, standin_dat
 
 
 def test_the_histogram_is_drawn_where_nothing_is(rnnbench, in_tmp, standin_data):
-    picture = in_tmp / "lengths.png"
-    assert rnnbench("data", "inspect", IMDB, "--histogram", picture).code == 0
-    assert imread(picture).std() > 0.01
-    before = picture.read_bytes()
-    again = rnnbench("data", "inspect", IMDB, "--histogram", picture)
+    plot = in_tmp / "lengths.png"
+    assert rnnbench("data", "inspect", IMDB, "--histogram", plot).code == 0
+    assert imread(plot).std() > 0.01
+    before = plot.read_bytes()
+    again = rnnbench("data", "inspect", IMDB, "--histogram", plot)
     assert again.code == 2
     assert "already exists" in again.err
-    assert picture.read_bytes() == before
+    assert plot.read_bytes() == before
 
 
 @pytest.mark.parametrize(

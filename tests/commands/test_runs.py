@@ -57,7 +57,7 @@ def with_sweep(in_tmp):
     """A run of toy_gru; and a sweep with two runs, which it returns."""
     make_run(in_tmp / "runs", "toy_gru")
     sweep = make_sweep(in_tmp / "runs", "widths", [("toy-units-8", 0), ("toy-units-8", 1)])
-    make_seeds(sweep.path, [0.5, 0.6], "toy_gru", {"name": "toy-units-8"}, figure="loss")
+    make_seeds(sweep.path, [0.5, 0.6], "toy_gru", {"name": "toy-units-8"}, metric="loss")
     return sweep
 
 

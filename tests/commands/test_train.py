@@ -185,14 +185,14 @@ def test_a_dry_run_shows_the_plan_and_does_nothing(rnnbench, in_tmp):
 
 
 def test_warnings_are_given_before_training_and_stops_the_strict(rnnbench, in_tmp):
-    unwise = ("train", "toy_gru", "--set", "training.batch_size=7", "--smoke", "-q")
-    strict = rnnbench(*unwise, "--strict")
+    discouraged = ("train", "toy_gru", "--set", "training.batch_size=7", "--smoke", "-q")
+    strict = rnnbench(*discouraged, "--strict")
     assert strict.code == 2
     assert strict.err.startswith(
         "error: --set training.batch_size=7: warning: training.batch_size: received 7; there are 6"
     )
     assert list(in_tmp.iterdir()) == []
-    trained = rnnbench(*unwise)
+    trained = rnnbench(*discouraged)
     assert trained.code == 0
     assert trained.err.startswith("--set training.batch_size=7: warning: training.batch_size: ")
 
