@@ -20,15 +20,7 @@ from rnnbench.errors import InputError, RunError
 from rnnbench.lookup import RunOverview, read_overview
 from rnnbench.run import RunDirectory, SweepDirectory
 from rnnbench.statistics import INTERVAL_NAMES
-from rnnbench.tables import (
-    Cell,
-    Column,
-    Table,
-    count_cell,
-    metric_cell,
-    metrics_table,
-    with_interval,
-)
+from rnnbench.tables import Cell, Table, count_cell, metric_cell, metrics_table, with_interval
 from rnnbench.tasks import History, best_epoch, in_words, is_maximized, monitored
 
 _REPRODUCE = "Run it again, and compare to the last bit"
@@ -100,11 +92,13 @@ def _describe_run(run: RunDirectory) -> tuple[str, list[str], Sections]:
         config = run.config_file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{run.config_file}: cannot be read: {error}") from error
+    is_final = overview.status == "finished"
+    of = "of the final model" if is_final else "after the last completed epoch"
     return (
         f"{overview.name}, seed {overview.seed}",
         _summarize(overview, manifest, metrics, history),
         {
-            "Metrics": [_metrics(overview, metrics)],
+            "Metrics": [Block("table", metrics_table(metrics, f"Loss and metrics {of}"))],
             "Curves": _curves(overview, history),
             "Epochs": [_epochs(history)],
             "Config": [Block("code", config, "Every value, defaults included")],
@@ -140,25 +134,16 @@ def _summarize(
     return said
 
 
-def _metrics(overview: RunOverview, metrics: Mapping[str, Mapping[str, float]]) -> Block:
-    is_final = overview.status == "finished"
-    of = "of the final model" if is_final else "after the last completed epoch"
-    return Block("table", metrics_table(metrics, f"Loss and metrics {of}"))
-
-
 def _curves(overview: RunOverview, history: History) -> list[Block]:
     """A plot of each metric of the history; predictions only as the run has drawn them."""
     blocks = []
     for name in history:
         best = None if name in _NOT_DRAWN else best_epoch(history, name)
         if best is not None and not name.startswith("val_"):
-            words = in_words(name)
-            draw = partial(
-                plots.draw_history,
-                *(history, name, f"{overview.name}: {words}"),
-                best_epoch=best[0],
-            )
-            blocks.append(Block("svg", plots.to_svg(draw, name, f"{words} against the epoch")))
+            title = f"{overview.name}: {in_words(name)}"
+            draw = partial(plots.draw_history, history, name, title, best_epoch=best[0])
+            description = f"{in_words(name)} against the epoch"
+            blocks.append(Block("svg", plots.to_svg(draw, name, description)))
     predictions = overview.run.plot_file("predictions")
     if predictions.exists():
         image = base64.b64encode(predictions.read_bytes()).decode("ascii")
@@ -303,13 +288,10 @@ def _compare(
 
 def _groups(comparison: Comparison) -> list[Block]:
     """The statistics of each group with its settings, and the differences in each metric."""
-    table = comparison.tables()[0]
-    keys = dict.fromkeys(key for group in comparison.groups for key in group.settings)
-    settings = []
-    for key in keys:
-        cells = [_setting(group.settings, key) for group in comparison.groups]
-        settings.append(Column(key, cells, numeric=any(c.value is not None for c in cells)))
-    first, *rest = table.columns
+    keys = comparison.setting_keys
+    rows = [[_setting(group.settings, key) for key in keys] for group in comparison.groups]
+    settings = Table.from_rows(keys, rows).columns
+    first, *rest = comparison.tables()[0].columns
     caption = (
         f"Statistics over seeds, intervals of the mean by {INTERVAL_NAMES[comparison.interval]}"
     )
@@ -368,7 +350,7 @@ def _run_cells(trial: _Trial) -> list[Cell]:
 def _config(comparison: Comparison) -> Block:
     """The config of each group: the keys that tell groups apart first, and marked."""
     configs = [flatten(group.runs[0].config) for group in comparison.groups]
-    told = dict.fromkeys(key for group in comparison.groups for key in group.settings)
+    told = comparison.setting_keys
     rows = []
     for key in dict.fromkeys([*told, *(key for config in configs for key in config)]):
         if key != "seed":
