@@ -27,8 +27,8 @@ from rnnbench.tasks import History, best_epoch, in_words, is_maximized
 if TYPE_CHECKING:
     import pandas as pd
 
-# Keys that change nothing about what a model learns.
-_WITHOUT_EFFECT = ("name", "seed", "ignore", "sweep", "training.checkpoint_every")
+# Keys and sections that change nothing about what a model learns.
+_WITHOUT_EFFECT = ("name.", "seed.", "ignore.", "sweep.", "training.checkpoint_every.")
 # Keys of a dataset that only say how many samples each split has, which is compared itself.
 _ONLY_SIZES = {"type", "validation_split", "limit"}
 # So much of a file's hash tells it from others.
@@ -69,7 +69,7 @@ class FinishedRun:
         return {
             key: value
             for key, value in flatten(self.config).items()
-            if not any(f"{key}.".startswith(f"{without}.") for without in _WITHOUT_EFFECT)
+            if not f"{key}.".startswith(_WITHOUT_EFFECT)
         }
 
     @cached_property
@@ -322,9 +322,8 @@ class Difference:
         if self.estimate is None:
             return f"{what}no common seeds, so nothing to compare"
         n = len(self.seeds)
-        what += (
-            f"{tables.with_interval(self.estimate, signed=True)}, {n} seed{'s' if n > 1 else ''}"
-        )
+        interval = tables.with_interval(self.estimate, signed=True)
+        what += f"{interval}, {n} seed{'s' if n > 1 else ''}"
         if n == 1:
             return f"{what}: one seed has no spread to test"
         if self.adjusted_p_value is None:
@@ -606,6 +605,7 @@ def _compare_pairs(
     pairs = list(combinations(ordered, 2))
     by_seed = [stats.pair(a.metrics[metric], b.metrics[metric]) for a, b in pairs]
     found = [stats.p_value(list(values.values()), interval) for values in by_seed]
+    tests = zip(pairs, by_seed, found, stats.adjust_holm(found), strict=True)
     best = ordered[0 if is_maximized(metric) else -1]
     differences = tuple(
         Difference(
@@ -617,9 +617,7 @@ def _compare_pairs(
             p_value=p,
             adjusted_p_value=adjusted,
         )
-        for (a, b), values, p, adjusted in zip(
-            pairs, by_seed, found, stats.adjust_holm(found), strict=True
-        )
+        for (a, b), values, p, adjusted in tests
         if len(ordered) <= _MOST_FOR_ALL_PAIRS or best in (a, b)
     )
     return differences, sum(p is not None for p in found)
@@ -741,7 +739,7 @@ def compare_repetition(first: RunDirectory, second: RunDirectory) -> Reproductio
         RunError: A file of one of them is damaged.
     """
     a, b = (_without_times(run.read_history()) for run in (first, second))
-    different = [int(x[0]) for x, y in zip(a, b, strict=False) if x != y]
+    different = (int(x[0]) for x, y in zip(a, b, strict=False) if x != y)
     again = second.read_metrics()
     metrics = {
         f"{split} {name}": (value, again[split][name])
@@ -758,7 +756,7 @@ def compare_repetition(first: RunDirectory, second: RunDirectory) -> Reproductio
     then, now = environments
     names = [name for name in then | now if then.get(name) != now.get(name)]
     environment = {name: (then.get(name), now.get(name)) for name in names}
-    return Reproduction(different[0] if different else None, metrics, environment)
+    return Reproduction(next(different, None), metrics, environment)
 
 
 def _without_times(history: History) -> Iterator[tuple[float, ...]]:

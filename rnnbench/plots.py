@@ -442,14 +442,12 @@ def to_svg(draw: Callable[[Path], None], name: str, description: str) -> str:
         name: Name of the plot, which no other on the page has.
         description: Read out in its place where it cannot be seen.
     """
-    style = mpl.rc_context(
-        {
-            "svg.fonttype": "none",  # text stays text
-            "svg.hashsalt": "rnnbench",  # the same plot is the same text
-            "font.sans-serif": ["DejaVu Sans"],
-        }
-    )
-    with tempfile.TemporaryDirectory() as directory, style:
+    style: dict[Any, Any] = {
+        "svg.fonttype": "none",  # text stays text
+        "svg.hashsalt": "rnnbench",  # the same plot is the same text
+        "font.sans-serif": ["DejaVu Sans"],
+    }
+    with tempfile.TemporaryDirectory() as directory, mpl.rc_context(style):
         path = Path(directory) / "plot.svg"
         draw(path)
         drawn = ET.parse(path).getroot()  # noqa: S314 - Matplotlib's

@@ -72,13 +72,14 @@ def estimate(values: Sequence[float], interval: Interval = "t") -> Estimate:
     if interval == "t":
         error = std / math.sqrt(len(values))
         half = error * float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2))
-        return Estimate(tuple(values), mean, std, mean - half, mean + half)
-    from scipy import stats
+        low, high = mean - half, mean + half
+    else:
+        from scipy import stats
 
-    found = stats.bootstrap(
-        (values,), np.mean, confidence_level=CONFIDENCE, n_resamples=_RESAMPLES, rng=0
-    ).confidence_interval
-    return Estimate(tuple(values), mean, std, float(found.low), float(found.high))
+        low, high = stats.bootstrap(
+            (values,), np.mean, confidence_level=CONFIDENCE, n_resamples=_RESAMPLES, rng=0
+        ).confidence_interval
+    return Estimate(tuple(values), mean, std, float(low), float(high))
 
 
 def pair(a: Mapping[int, float], b: Mapping[int, float]) -> dict[int, float]:
