@@ -16,22 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench import statistics as stats
 from rnnbench import tables
+from rnnbench.config import RunConfig
 from rnnbench.config.load import flatten, format_value
 from rnnbench.errors import ConfigError, InputError, RunError
-from rnnbench.run import replacing
+from rnnbench.run import RunDirectory, replacing
 from rnnbench.statistics import INTERVAL_NAMES, TEST_NAMES, Estimate, Interval
 from rnnbench.tables import Cell, Column, Table, count_cell
-from rnnbench.tasks import best_epoch, in_words, is_maximized
+from rnnbench.tasks import History, best_epoch, in_words, is_maximized
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rnnbench.config import RunConfig
-    from rnnbench.run import RunDirectory
-    from rnnbench.tasks import History
-
-# Keys that change nothing about what a model learns.
-_WITHOUT_EFFECT = ("name", "seed", "ignore", "sweep", "training.checkpoint_every")
+# Keys and sections that change nothing about what a model learns.
+_WITHOUT_EFFECT = ("name.", "seed.", "ignore.", "sweep.", "training.checkpoint_every.")
 # Keys of a dataset that only say how many samples each split has, which is compared itself.
 _ONLY_SIZES = {"type", "validation_split", "limit"}
 # So much of a file's hash tells it from others.
@@ -72,7 +69,7 @@ class FinishedRun:
         return {
             key: value
             for key, value in flatten(self.config).items()
-            if not any(f"{key}.".startswith(f"{without}.") for without in _WITHOUT_EFFECT)
+            if not f"{key}.".startswith(_WITHOUT_EFFECT)
         }
 
     @cached_property
@@ -159,7 +156,7 @@ def require_same_data(runs: Sequence[FinishedRun]) -> None:
     for run in runs[1:]:
         a, b = first.data, run.data
         # Of another dataset all is different.
-        keys = ["dataset"] if a["dataset"] != b["dataset"] else dict.fromkeys([*a, *b])
+        keys = ["dataset"] if a["dataset"] != b["dataset"] else a | b
         found = [
             f"{key} {_shorten_data(a.get(key))} and {_shorten_data(b.get(key))}"
             for key in keys
@@ -238,34 +235,32 @@ def _differing(configs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     others agree on it, and is left out.
     """
     keys = dict.fromkeys(key for config in configs for key in config)
-    values = {key: {repr(config[key]) for config in configs if key in config} for key in keys}
-    lacked = {key for key in keys if any(key not in config for config in configs)}
-    differing = {key for key in keys if key in lacked or len(values[key]) > 1}
+    values = {key: {repr(of[key]) if key in of else None for of in configs} for key in keys}
+    differing = [key for key in keys if len(values[key]) > 1]
 
     def follows(key: str) -> bool:
         section, _, last = key.rpartition(".")
         is_told = last != "type" and f"{section}.type" in differing
-        return key in lacked and len(values[key]) == 1 and is_told
+        return is_told and None in values[key] and len(values[key]) == 2
 
-    shown = [key for key in keys if key in differing and not follows(key)]
+    shown = [key for key in differing if not follows(key)]
     return [{key: config[key] for key in shown if key in config} for config in configs]
 
 
 def _label(names: Sequence[str], configs: Sequence[dict[str, Any]]) -> list[str]:
     """A label for each group: its name; and its settings, where others have its name."""
-    labels = list(names)
     short = _shorten(list(dict.fromkeys(names)))
+    labels = {}
     for name, text in short.items():
-        same = [i for i, other in enumerate(names) if other == name]
         found = [text]
+        same = [config for other, config in zip(names, configs, strict=True) if other == name]
         if len(same) > 1:
             start = f"{text} " if len(short) > 1 else ""
-            found = [start + of for of in _describe(_differing([configs[i] for i in same]))]
+            found = [start + settings for settings in _describe(_differing(same))]
             if max(map(len, found)) > _LONGEST_LABEL:
                 found = [f"{text} #{number}" for number in range(1, len(same) + 1)]
-        for i, label in zip(same, found, strict=True):
-            labels[i] = label
-    return labels
+        labels[name] = iter(found)
+    return [next(labels[name]) for name in names]
 
 
 def _describe(settings: Sequence[dict[str, Any]]) -> list[str]:
@@ -327,9 +322,8 @@ class Difference:
         if self.estimate is None:
             return f"{what}no common seeds, so nothing to compare"
         n = len(self.seeds)
-        what += (
-            f"{tables.with_interval(self.estimate, signed=True)}, {n} seed{'s' if n > 1 else ''}"
-        )
+        interval = tables.with_interval(self.estimate, signed=True)
+        what += f"{interval}, {n} seed{'s' if n > 1 else ''}"
         if n == 1:
             return f"{what}: one seed has no spread to test"
         if self.adjusted_p_value is None:
@@ -381,6 +375,11 @@ class Comparison:
     def metrics(self) -> list[str]:
         """The metrics that all groups have, the primary one first."""
         return list(self.differences)
+
+    @property
+    def setting_keys(self) -> list[str]:
+        """The keys of the config in which the groups differ."""
+        return list(dict.fromkeys(key for group in self.groups for key in group.settings))
 
     @property
     def notes(self) -> list[str]:
@@ -435,15 +434,14 @@ class Comparison:
 
     def _settings_table(self) -> Table:
         """The settings that differ, a row for each."""
-        named = dict.fromkeys(key for group in self.groups for key in group.settings)
-        # That a whole section is null is told by its keys, which are absent.
-        keys = [key for key in named if not any(k.startswith(f"{key}.") for k in named)]
-        columns = [Column("key", list(map(Cell, keys)))]
-        for group in self.groups:
-            of = group.settings
-            cells = [Cell(format_value(of[key]) if key in of else "—") for key in keys]
-            columns.append(Column(group.label, cells))
-        return Table(columns)
+        settings = [group.settings for group in self.groups]
+        rows = [
+            [key, *(format_value(of[key]) if key in of else "—" for of in settings)]
+            for key in self.setting_keys
+            # That a whole section is null is told by its keys, which are absent.
+            if not any(other.startswith(f"{key}.") for other in self.setting_keys)
+        ]
+        return Table.from_rows(["key", *(group.label for group in self.groups)], rows)
 
     def sentences(self) -> list[str]:
         """The differences in the primary metric and the notes, in words."""
@@ -565,18 +563,19 @@ def compare(
         {name: stats.estimate(list(group.metrics[name].values()), interval) for name in names}
         for group in groups
     )
-    found = {}
+    differences, tests = {}, {}
     for name in metrics:
         # Larger means first.
         order = sorted(range(len(groups)), key=lambda i: -estimates[i][name].mean)
-        found[name] = _compare_pairs([groups[i] for i in order], name, interval)
+        ordered = [groups[i] for i in order]
+        differences[name], tests[name] = _compare_pairs(ordered, name, interval)
     return Comparison(
         groups=tuple(groups),
         metric=primary,
         interval=interval,
         estimates=estimates,
-        differences={name: differences for name, (differences, _) in found.items()},
-        tests={name: tests for name, (_, tests) in found.items()},
+        differences=differences,
+        tests=tests,
         left_out=tuple(left_out),
     )
 
@@ -606,6 +605,7 @@ def _compare_pairs(
     pairs = list(combinations(ordered, 2))
     by_seed = [stats.pair(a.metrics[metric], b.metrics[metric]) for a, b in pairs]
     found = [stats.p_value(list(values.values()), interval) for values in by_seed]
+    tests = zip(pairs, by_seed, found, stats.adjust_holm(found), strict=True)
     best = ordered[0 if is_maximized(metric) else -1]
     differences = tuple(
         Difference(
@@ -617,9 +617,7 @@ def _compare_pairs(
             p_value=p,
             adjusted_p_value=adjusted,
         )
-        for (a, b), values, p, adjusted in zip(
-            pairs, by_seed, found, stats.adjust_holm(found), strict=True
-        )
+        for (a, b), values, p, adjusted in tests
         if len(ordered) <= _MOST_FOR_ALL_PAIRS or best in (a, b)
     )
     return differences, sum(p is not None for p in found)
@@ -741,7 +739,7 @@ def compare_repetition(first: RunDirectory, second: RunDirectory) -> Reproductio
         RunError: A file of one of them is damaged.
     """
     a, b = (_without_times(run.read_history()) for run in (first, second))
-    different = [int(x[0]) for x, y in zip(a, b, strict=False) if x != y]
+    different = (int(x[0]) for x, y in zip(a, b, strict=False) if x != y)
     again = second.read_metrics()
     metrics = {
         f"{split} {name}": (value, again[split][name])
@@ -756,9 +754,9 @@ def compare_repetition(first: RunDirectory, second: RunDirectory) -> Reproductio
         hashes = {f"dataset.{PurePath(path).name}": digest for path, digest in files}
         environments.append(dict(describe_environment(manifest)) | hashes)
     then, now = environments
-    names = [name for name in dict.fromkeys([*then, *now]) if then.get(name) != now.get(name)]
+    names = [name for name in then | now if then.get(name) != now.get(name)]
     environment = {name: (then.get(name), now.get(name)) for name in names}
-    return Reproduction(different[0] if different else None, metrics, environment)
+    return Reproduction(next(different, None), metrics, environment)
 
 
 def _without_times(history: History) -> Iterator[tuple[float, ...]]:

@@ -17,22 +17,18 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from rnnbench.data.base import SplitName
+from rnnbench.statistics import Estimate
 from rnnbench.tables import with_interval
-from rnnbench.tasks import in_words, monitored
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from rnnbench.data.base import SplitName
-    from rnnbench.statistics import Estimate
-    from rnnbench.tasks import History
+from rnnbench.tasks import History, in_words, monitored
 
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000")
 _LINES = ("-", "--", "-.", ":")
@@ -43,7 +39,6 @@ _SPLITS: Mapping[SplitName, tuple[str, str, str]] = {
     "validation": ("validation", "#D55E00", "s"),
     "test": ("test", "#009E73", "^"),
 }
-_HEIGHT = 4.4  # in inches
 # Values that span more than this show nothing of the smaller ones on a linear scale.
 _LOG_RANGE = 100.0
 # More epochs than this have no markers.
@@ -55,7 +50,6 @@ _MOST_TOGETHER = 4
 _MOST_BESIDE = 0.5
 _LABEL_WIDTH, _LEGEND_WIDTH = 34, 84  # in characters
 _BAR = 0.38  # of the space that a group of bars has
-_BINS = 50
 # References to other elements of an SVG: their names must be unique on a whole page.
 _REFERENCE = re.compile(r"(?:url\(#|^#)([^)]+)")
 
@@ -98,10 +92,9 @@ def draw_history(
     if best_epoch is not None:
         best = history[column][epochs.index(best_epoch)]
         axes.plot(
-            [best_epoch],
-            [best],
-            linestyle="none",
-            marker="*",
+            best_epoch,
+            best,
+            "*",
             markersize=16,
             color=curves[-1][3],
             markeredgecolor="black",
@@ -147,8 +140,8 @@ def draw_lengths(
         path: File to write.
     """
     axes = _new_axes()
-    longest = max(max(values) for values in lengths.values())
-    bins = [longest * i / _BINS for i in range(_BINS + 1)]
+    longest = max(map(max, lengths.values()))
+    bins = [longest * i / 50 for i in range(51)]
     for split, values in lengths.items():
         label, color, _ = _SPLITS[split]
         weights = [1 / len(values)] * len(values)
@@ -170,8 +163,16 @@ def draw_curves(
         title: Title of the plot.
         path: File to write.
     """
+    labels = list(map(_wrap, labels))
     together = len(curves) <= _MOST_TOGETHER
-    axes = (_draw_together if together else _draw_panels)(list(map(_wrap, labels)), curves)
+    if together:
+        axes = _new_axes()
+        styles = zip(labels, curves, _COLORS, _LINES, _MARKERS, strict=False)
+        for label, curve, color, line, marker in styles:
+            _draw_curve(axes, curve, color=color, linestyle=line, marker=marker, label=label)
+        _add_legend(axes)
+    else:
+        axes = _draw_panels(labels, curves)
     values = [e.mean for curve in curves for e in curve]
     metric = _choose_scale(axes.set_yscale, values, metric)
     axes.set_ylim(_limits(curves, is_log=axes.get_yscale() == "log"))
@@ -186,15 +187,6 @@ def draw_curves(
         figure.savefig(path)
 
 
-def _draw_together(labels: Sequence[str], curves: Sequence[Sequence[Estimate]]) -> Axes:
-    axes = _new_axes()
-    styles = zip(labels, curves, _COLORS, _LINES, _MARKERS, strict=False)
-    for label, curve, color, line, marker in styles:
-        _draw_curve(axes, curve, color=color, linestyle=line, marker=marker, label=label)
-    _add_legend(axes)
-    return axes
-
-
 def _draw_panels(labels: Sequence[str], curves: Sequence[Sequence[Estimate]]) -> Axes:
     """Axes for each group, with the curves of the others behind its own; returns the first."""
     panels = _new_panels(len(curves), 2, 1.0 + 1.9 * math.ceil(len(curves) / 2))
@@ -204,7 +196,6 @@ def _draw_panels(labels: Sequence[str], curves: Sequence[Sequence[Estimate]]) ->
             axes.plot(range(1, len(other) + 1), means, color="#b0b0b0", linewidth=0.8)
         _draw_curve(axes, curve, color=_COLORS[0], linewidth=2)
         axes.set_title(label, fontsize="small")
-        axes.label_outer()
     for axes in panels[-2:]:  # the last row may be shorter
         axes.tick_params(labelbottom=True)
     return panels[0]
@@ -383,7 +374,7 @@ def _whiskers(spreads: Sequence[Spread]) -> list[list[float]]:
     return [[s.median - s.low for s in spreads], [s.high - s.median for s in spreads]]
 
 
-def _new_axes(height: float = _HEIGHT) -> Axes:
+def _new_axes(height: float = 4.4) -> Axes:
     """A pair of axes in a new figure, whose height is in inches."""
     return _new_panels(1, 1, height)[0]
 
@@ -392,14 +383,14 @@ def _new_panels(count: int, columns: int, height: float) -> list[Axes]:
     """Several pairs of axes with common scales in a new figure, row by row."""
     figure = Figure(figsize=(7.0, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    panels: list[Axes] = []
-    for i in range(count):
-        first = panels[0] if panels else None
-        axes = figure.add_subplot(-(-count // columns), columns, i + 1, sharex=first, sharey=first)
+    rows = math.ceil(count / columns)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    for axes in grid:
         axes.grid(visible=True, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-        panels.append(axes)
-    return panels
+    for axes in grid[count:]:
+        axes.remove()
+    return list(grid[:count])
 
 
 def _name_rows(axes: Axes, labels: Sequence[str], **style: Any) -> None:
@@ -451,14 +442,12 @@ def to_svg(draw: Callable[[Path], None], name: str, description: str) -> str:
         name: Name of the plot, which no other on the page has.
         description: Read out in its place where it cannot be seen.
     """
-    style = mpl.rc_context(
-        {
-            "svg.fonttype": "none",  # text stays text
-            "svg.hashsalt": "rnnbench",  # the same plot is the same text
-            "font.sans-serif": ["DejaVu Sans"],
-        }
-    )
-    with tempfile.TemporaryDirectory() as directory, style:
+    style: dict[Any, Any] = {
+        "svg.fonttype": "none",  # text stays text
+        "svg.hashsalt": "rnnbench",  # the same plot is the same text
+        "font.sans-serif": ["DejaVu Sans"],
+    }
+    with tempfile.TemporaryDirectory() as directory, mpl.rc_context(style):
         path = Path(directory) / "plot.svg"
         draw(path)
         drawn = ET.parse(path).getroot()  # noqa: S314 - Matplotlib's
@@ -466,9 +455,8 @@ def to_svg(draw: Callable[[Path], None], name: str, description: str) -> str:
     svg.attrib |= {"aria-label": description, "stroke-linejoin": "round"}
     svg.extend(drawn)
     for parent in list(svg.iter()):
-        for child in list(parent):
-            if _plain(child.tag) in ("metadata", "style"):  # a style would be the whole page's
-                parent.remove(child)
+        for child in [*parent.findall("{*}metadata"), *parent.findall("{*}style")]:
+            parent.remove(child)  # a style would be the whole page's
     values = (value for e in svg.iter() for key, value in e.attrib.items() if key != "id")
     referred = {found for value in values for found in _REFERENCE.findall(value)}
     for element in svg.iter():

@@ -20,18 +20,9 @@ from rnnbench.errors import InputError, RunError
 from rnnbench.lookup import RunOverview, read_overview
 from rnnbench.run import RunDirectory, SweepDirectory
 from rnnbench.statistics import INTERVAL_NAMES
-from rnnbench.tables import (
-    Cell,
-    Column,
-    Table,
-    count_cell,
-    metric_cell,
-    metrics_table,
-    with_interval,
-)
+from rnnbench.tables import Cell, Table, count_cell, metric_cell, metrics_table, with_interval
 from rnnbench.tasks import History, best_epoch, in_words, is_maximized, monitored
 
-_REPRODUCE = "Run it again, and compare to the last bit"
 _NOT_DRAWN = ("epoch", "learning_rate", "seconds")
 
 
@@ -97,19 +88,27 @@ def _describe_run(run: RunDirectory) -> tuple[str, list[str], Sections]:
     overview, manifest = read_overview(run), run.read_manifest()
     metrics, history = run.read_metrics(), run.read_history()
     try:
-        config = run.config_file.read_text(encoding="utf-8").splitlines()
+        lines = run.config_file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{run.config_file}: cannot be read: {error}") from error
+    path, config = (shlex.quote(str(p)) for p in (run.path, run.config_file))
+    is_stopped = overview.status in ("interrupted", "failed")
+    resume = [f"rnnbench train --resume {path}"] * is_stopped
+    is_final = overview.status == "finished"
+    of = "of the final model" if is_final else "after the last completed epoch"
     return (
         f"{overview.name}, seed {overview.seed}",
         _summarize(overview, manifest, metrics, history),
         {
-            "Metrics": [_metrics(overview, metrics)],
+            "Metrics": [Block("table", metrics_table(metrics, f"Loss and metrics {of}"))],
             "Curves": _curves(overview, history),
             "Epochs": [_epochs(history)],
-            "Config": [Block("code", config, "Every value, defaults included")],
+            "Config": [Block("code", lines, "Every value, defaults included")],
             "Environment": _environment([manifest]),
-            "How to repeat": _run_commands(overview, manifest),
+            "How to repeat": [
+                Block("code", resume, "Continue where it stopped"),
+                *_commands(manifest, [overview], [f"rnnbench train {config}"], "its config"),
+            ],
         },
     )
 
@@ -140,29 +139,19 @@ def _summarize(
     return said
 
 
-def _metrics(overview: RunOverview, metrics: Mapping[str, Mapping[str, float]]) -> Block:
-    is_final = overview.status == "finished"
-    of = "of the final model" if is_final else "after the last completed epoch"
-    return Block("table", metrics_table(metrics, f"Loss and metrics {of}"))
-
-
 def _curves(overview: RunOverview, history: History) -> list[Block]:
     """A plot of each metric of the history; predictions only as the run has drawn them."""
     blocks = []
     for name in history:
         best = None if name in _NOT_DRAWN else best_epoch(history, name)
         if best is not None and not name.startswith("val_"):
-            words = in_words(name)
-            draw = partial(
-                plots.draw_history,
-                *(history, name, f"{overview.name}: {words}"),
-                best_epoch=best[0],
-            )
-            blocks.append(Block("svg", plots.to_svg(draw, name, f"{words} against the epoch")))
+            title = f"{overview.name}: {in_words(name)}"
+            draw = partial(plots.draw_history, history, name, title, best_epoch=best[0])
+            description = f"{in_words(name)} against the epoch"
+            blocks.append(Block("svg", plots.to_svg(draw, name, description)))
     predictions = overview.run.plot_file("predictions")
     if predictions.exists():
-        image = base64.b64encode(predictions.read_bytes()).decode("ascii")
-        address = f"data:image/png;base64,{image}"
+        address = f"data:image/png;base64,{base64.b64encode(predictions.read_bytes()).decode()}"
         blocks.append(Block("image", address, "predictions against targets"))
     return blocks
 
@@ -176,20 +165,21 @@ def _epochs(history: History) -> Block:
     return Block("table", Table.from_rows(list(history), rows, "The history, epoch by epoch"))
 
 
-def _run_commands(overview: RunOverview, manifest: Mapping[str, Any]) -> list[Block]:
-    path, config = (shlex.quote(str(p)) for p in (overview.run.path, overview.run.config_file))
-    stopped, finished = overview.status in ("interrupted", "failed"), overview.status == "finished"
-    return [
-        Block("code", [f"rnnbench train --resume {path}"] * stopped, "Continue where it stopped"),
-        Block("code", _command(manifest), "As it was called"),
-        Block("code", [f"rnnbench reproduce {path}"] * finished, _REPRODUCE),
-        Block("code", [f"rnnbench train {config}"], "Train its config, every default written out"),
+def _commands(
+    document: Mapping[str, Any], runs: Sequence[RunOverview], train: Sequence[str], what: str
+) -> list[Block]:
+    """How runs were called, how to reproduce what has finished, and how to train the configs."""
+    called = [shlex.join(document["command"])] if document.get("command") else []
+    reproduce = [
+        f"rnnbench reproduce {shlex.quote(str(run.run.path))}"
+        for run in runs
+        if run.status == "finished"
     ]
-
-
-def _command(document: Mapping[str, Any]) -> list[str]:
-    """The command that a manifest or a plan has, if any."""
-    return [shlex.join(document["command"])] if document.get("command") else []
+    return [
+        Block("code", called, "As it was called"),
+        Block("code", reproduce, "Run it again, and compare to the last bit"),
+        Block("code", train, f"Train {what}, every default written out"),
+    ]
 
 
 def _environment(manifests: Sequence[Mapping[str, Any]]) -> list[Block]:
@@ -198,8 +188,11 @@ def _environment(manifests: Sequence[Mapping[str, Any]]) -> list[Block]:
     places = [place for m in manifests for place in (m, *(m.get("resumed") or ()))]
     found: dict[str, dict[str, None]] = {}
     for name, value in (item for place in places for item in library.describe_environment(place)):
-        if value is not None:
-            found.setdefault(name, {})[_describe_value(name, value)] = None
+        if name.endswith("_op") and value == 0:  # TensorFlow's own word for as many as it likes
+            found.setdefault(name, {})["TensorFlow's choice"] = None
+        elif value is not None:
+            text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+            found.setdefault(name, {})[text] = None
     where = [(name, Cell("; ".join(of), marked=len(of) > 1)) for name, of in found.items()]
     data = [m.get("dataset") or {} for m in manifests]
     files = dict.fromkeys(item for of in data for item in of.get("files", {}).items())
@@ -210,12 +203,6 @@ def _environment(manifests: Sequence[Mapping[str, Any]]) -> list[Block]:
         Block("table", Table.from_rows(["split", "samples"], samples, "Data")),
         Block("table", Table.from_rows(["file", "hash"], files, "Files of the data")),
     ]
-
-
-def _describe_value(name: str, value: Any) -> str:
-    if name.endswith("_op") and value == 0:  # TensorFlow's own word for as many as it likes
-        return "TensorFlow's choice"
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 class _Trial(NamedTuple):
@@ -238,6 +225,11 @@ class _Trial(NamedTuple):
 def _describe_sweep(sweep: SweepDirectory) -> tuple[str, list[str], Sections]:
     trials = [_read_trial(sweep, name, seed) for name, seed in sweep.trials()]
     comparison, said = _compare(sweep, trials)
+    runs = [trial.run for trial in trials if trial.run]
+    train = [
+        f"rnnbench train {shlex.quote(str(sweep.config_file(trial.name)))} --seed {trial.seed}"
+        for trial in trials
+    ]
     return (
         sweep.path.absolute().name,
         [*_progress(trials), *said],
@@ -247,7 +239,7 @@ def _describe_sweep(sweep: SweepDirectory) -> tuple[str, list[str], Sections]:
             "Runs": _runs(trials, comparison),
             "Config": [_config(comparison)] if comparison else [],
             "Environment": _environment([trial.manifest for trial in trials]),
-            "How to repeat": _sweep_commands(sweep, trials),
+            "How to repeat": _commands(sweep.read_plan(), runs, train, "the config of a trial"),
         },
     )
 
@@ -303,16 +295,12 @@ def _compare(
 
 def _groups(comparison: Comparison) -> list[Block]:
     """The statistics of each group with its settings, and the differences in each metric."""
-    table = comparison.tables()[0]
-    keys = dict.fromkeys(key for group in comparison.groups for key in group.settings)
-    settings = []
-    for key in keys:
-        cells = [_setting(group.settings, key) for group in comparison.groups]
-        settings.append(Column(key, cells, numeric=any(c.value is not None for c in cells)))
-    first, *rest = table.columns
-    caption = (
-        f"Statistics over seeds, intervals of the mean by {INTERVAL_NAMES[comparison.interval]}"
-    )
+    keys = comparison.setting_keys
+    rows = [[_setting(group.settings, key) for key in keys] for group in comparison.groups]
+    settings = Table.from_rows(keys, rows).columns
+    first, *rest = comparison.tables()[0].columns
+    interval = INTERVAL_NAMES[comparison.interval]
+    caption = f"Statistics over seeds, intervals of the mean by {interval}"
     blocks = [Block("table", Table([first, *settings, *rest], caption))]
     for metric, differences in comparison.differences.items():
         heading = f"Differences in {in_words(metric)}, seed by seed"
@@ -368,7 +356,7 @@ def _run_cells(trial: _Trial) -> list[Cell]:
 def _config(comparison: Comparison) -> Block:
     """The config of each group: the keys that tell groups apart first, and marked."""
     configs = [flatten(group.runs[0].config) for group in comparison.groups]
-    told = dict.fromkeys(key for group in comparison.groups for key in group.settings)
+    told = comparison.setting_keys
     rows = []
     for key in dict.fromkeys([*told, *(key for config in configs for key in config)]):
         if key != "seed":
@@ -390,23 +378,6 @@ def _setting(settings: Mapping[str, Any], key: str) -> Cell:
     value = settings[key]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return Cell(format_value(value), value if is_number else None)
-
-
-def _sweep_commands(sweep: SweepDirectory, trials: Sequence[_Trial]) -> list[Block]:
-    reproduce = [
-        f"rnnbench reproduce {shlex.quote(str(trial.run.run.path))}"
-        for trial in trials
-        if trial.run and trial.status == "finished"
-    ]
-    train = [
-        f"rnnbench train {shlex.quote(str(sweep.config_file(trial.name)))} --seed {trial.seed}"
-        for trial in trials
-    ]
-    return [
-        Block("code", _command(sweep.read_plan()), "As it was called"),
-        Block("code", reproduce, _REPRODUCE),
-        Block("code", train, "Train the config of a trial, every default written out"),
-    ]
 
 
 def _count(n: int, what: str) -> str:

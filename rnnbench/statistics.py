@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
+from scipy.special import stdtr, stdtrit
 
 Interval = Literal["t", "bootstrap"]
 INTERVAL_NAMES: Mapping[Interval, str] = {"t": "Student's t", "bootstrap": "bootstrap"}
@@ -69,17 +70,16 @@ def estimate(values: Sequence[float], interval: Interval = "t") -> Estimate:
         return Estimate(tuple(values), mean, 0.0, mean, mean)
     std = float(np.std(values, ddof=1))
     if interval == "t":
-        from scipy.special import stdtrit
-
         error = std / math.sqrt(len(values))
         half = error * float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2))
-        return Estimate(tuple(values), mean, std, mean - half, mean + half)
-    from scipy import stats
+        low, high = mean - half, mean + half
+    else:
+        from scipy import stats
 
-    found = stats.bootstrap(
-        (values,), np.mean, confidence_level=CONFIDENCE, n_resamples=_RESAMPLES, rng=0
-    ).confidence_interval
-    return Estimate(tuple(values), mean, std, float(found.low), float(found.high))
+        low, high = stats.bootstrap(
+            (values,), np.mean, confidence_level=CONFIDENCE, n_resamples=_RESAMPLES, rng=0
+        ).confidence_interval
+    return Estimate(tuple(values), mean, std, float(low), float(high))
 
 
 def pair(a: Mapping[int, float], b: Mapping[int, float]) -> dict[int, float]:
@@ -128,8 +128,6 @@ def p_value(differences: Sequence[float], interval: Interval = "t") -> float | N
         return float(swapped.pvalue)
     if not _spread(differences):
         return None
-    from scipy.special import stdtr
-
     error = float(np.std(differences, ddof=1)) / math.sqrt(len(differences))
     return 2 * float(stdtr(len(differences) - 1, -abs(float(np.mean(differences))) / error))
 
@@ -154,10 +152,10 @@ def adjust_holm(p_values: Sequence[float | None]) -> list[float | None]:
     Args:
         p_values: The p-value of each test; None is no test, and stays None.
     """
-    tests = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
+    adjusted = list(p_values)
+    ordered = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
     largest = 0.0
-    for rank, (p, i) in enumerate(tests):
-        largest = max(largest, min(1.0, (len(tests) - rank) * p))
+    for rank, (p, i) in enumerate(ordered):
+        largest = max(largest, min(1.0, (len(ordered) - rank) * p))
         adjusted[i] = largest
     return adjusted

@@ -178,14 +178,8 @@ class Table:
         """The table as a `tabular`, for the package booktabs."""
         head, *rows = [" & ".join(map(_to_latex, line)) + r" \\" for line in self._lines()]
         alignment = "".join("r" if column.numeric else "l" for column in self.columns)
-        return "\n".join(
-            [
-                rf"\begin{{tabular}}{{{alignment}}}",
-                *(r"\toprule", head, r"\midrule"),
-                *rows,
-                *(r"\bottomrule", r"\end{tabular}"),
-            ]
-        )
+        start = [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule", head, r"\midrule"]
+        return "\n".join([*start, *rows, r"\bottomrule", r"\end{tabular}"])
 
     def to_csv(self) -> str:
         """The table as CSV, with numbers to the last digit."""
@@ -216,9 +210,8 @@ class Table:
 
     def _lines(self) -> list[list[str]]:
         """Headings, then the texts of each row, each on one line."""
-        lines = [[column.heading for column in self.columns]]
-        lines += [[cell.text for cell in row] for row in self.rows]
-        return [[text.replace("\n", " ") for text in line] for line in lines]
+        columns = [[column.heading, *(c.text for c in column.cells)] for column in self.columns]
+        return [[text.replace("\n", " ") for text in line] for line in zip(*columns, strict=True)]
 
 
 def _measure(columns: Sequence[Column]) -> int:

@@ -36,34 +36,36 @@ class _Threshold:
 
     name: str  # SPLIT.METRIC, the metric by its canonical name
     operator: str
-    value: float
-    text: str  # all of it, the value as the user wrote it
-    group: str | None = None  # label of the group whose mean it is for; None for all, or for a run
+    value: str  # as the user wrote it
+    group: str | None  # label of the group whose mean it is for; None for all, or for a run
     received: float | None = None
 
     @classmethod
     def parse(cls, text: str) -> _Threshold:
         match = _FORM.fullmatch(text)
-        value = float(match["value"]) if match else math.inf
-        if match is None or not math.isfinite(value):
+        if match is None or not math.isfinite(float(match["value"])):
             raise InputError(
                 f'--expect: received {text!r}; allowed: "SPLIT.METRIC OPERATOR NUMBER", such as '
                 f'"test.accuracy>=0.85", with one of {", ".join(_OPERATORS)} and a finite number. '
                 "Quote it: the shell takes > and < for itself"
             )
-        name, operator = f"{match['split']}.{canonical_name(match['metric'])}", match["operator"]
-        threshold = cls(name, operator, value, f"{name} {operator} {match['value']}")
-        return threshold.of_group(match["group"]) if match["group"] else threshold
+        name = f"{match['split']}.{canonical_name(match['metric'])}"
+        return cls(name, match["operator"], match["value"], match["group"])
 
-    def of_group(self, group: str) -> _Threshold:
-        """The threshold for a group, which it names if it named none."""
-        if self.group is not None:
-            return self
-        return replace(self, group=group, text=f"{group}: {self.text}")
+    @property
+    def text(self) -> str:
+        """The threshold as messages have it."""
+        text = f"{self.name} {self.operator} {self.value}"
+        return text if self.group is None else f"{self.group}: {text}"
+
+    def unknown(self, name: str, allowed: str, meant: str | None = None) -> InputError:
+        """The error for a name in it that does not exist."""
+        hint = f"\n  did you mean {meant}?" if meant else ""
+        return InputError(f"--expect {self.text!r}: received the {name}; {allowed}{hint}")
 
     def holds(self, value: float) -> bool:
         """Whether a value is as expected; NaN never is."""
-        return bool(_OPERATORS[self.operator](value, self.value))
+        return bool(_OPERATORS[self.operator](value, float(self.value)))
 
     @property
     def passed(self) -> bool:
@@ -105,30 +107,25 @@ class Thresholds:
         Raises:
             InputError: It does not compute some; the message names all of them.
         """
-        for threshold in self._thresholds:
-            if threshold.group is not None:
-                raise InputError(
-                    f"--expect {threshold.text!r}: received the group {threshold.group}; groups "
-                    "are what `rnnbench compare` compares"
-                )
+        for t in self._thresholds:
+            if t.group is not None:
+                raise t.unknown(f"group {t.group}", "groups are what `rnnbench compare` compares")
         self._require_names(splits, metrics)
 
     def _require_names(self, splits: Collection[str], metrics: Collection[str]) -> None:
-        messages = []
-        for threshold in self._thresholds:
-            split, metric = threshold.name.split(".")
+        errors = []
+        for t in self._thresholds:
+            split, metric = t.name.split(".")
             kind, received, computed = "split", split, splits
             if split in splits:
                 kind, received, computed = "metric", metric, metrics
-            meant = closest(split, splits), closest(metric, metrics)
-            hint = f"\n  did you mean {meant[0]}.{meant[1]}?" if all(meant) else ""
             if received not in computed:
-                messages.append(
-                    f"--expect {threshold.text!r}: received the {kind} {received}; computed here: "
-                    f"{', '.join(computed)}{hint}"
-                )
-        if messages:
-            raise InputError("\n".join(messages))
+                allowed = f"computed here: {', '.join(computed)}"
+                meant = closest(split, splits), closest(metric, metrics)
+                hint = f"{meant[0]}.{meant[1]}" if all(meant) else None
+                errors.append(str(t.unknown(f"{kind} {received}", allowed, hint)))
+        if errors:
+            raise InputError("\n".join(errors))
 
     @contextmanager
     def reporting(self, command: str, config: str) -> Iterator[None]:
@@ -180,14 +177,10 @@ class Thresholds:
         self._require_names(*(sorted({name[i] for name in names}) for i in (0, 1)))
         for t in self._thresholds:
             if t.group not in (None, *metrics):
-                meant = closest(t.group, metrics)
-                hint = f"\n  did you mean {meant}?" if meant else ""
-                raise InputError(
-                    f"--expect {t.text!r}: received the group {t.group}; compared here: "
-                    f"{', '.join(metrics)}{hint}"
-                )
+                allowed = f"compared here: {', '.join(metrics)}"
+                raise t.unknown(f"group {t.group}", allowed, closest(t.group, metrics))
         self._thresholds = [
-            replace(t.of_group(label), received=values[t.name])
+            replace(t, group=label, received=values[t.name])
             for t in self._thresholds
             for label, values in metrics.items()
             if t.group in (None, label)
@@ -219,15 +212,12 @@ class Thresholds:
         seconds = (datetime.now(UTC) - started).total_seconds()
         suites = ET.Element("testsuites")
         suite = ET.SubElement(suites, "testsuite", name=f"rnnbench {command}")
-        counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
 
         def add_case(name: str, seconds: float, outcome: str = "", **attributes: str) -> None:
             case = ET.SubElement(suite, "testcase", classname=_printable(config))
             case.attrib |= {"name": _printable(name), "time": f"{seconds:.3f}"}
-            counts["tests"] += 1
             if outcome:
                 ET.SubElement(case, outcome, {k: _printable(v) for k, v in attributes.items()})
-                counts[outcome if outcome in counts else f"{outcome}s"] += 1
 
         if error is None:
             add_case(command, seconds)
@@ -242,7 +232,9 @@ class Thresholds:
                 add_case(t.text, 0.0)
             else:
                 add_case(t.text, 0.0, "failure", type=ThresholdError.__name__, message=t.message)
-        suite.attrib |= {name: str(count) for name, count in counts.items()}
+        suite.set("tests", str(len(suite)))
+        for key, outcome in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            suite.set(key, str(len(suite.findall(f"*/{outcome}"))))
         suite.attrib |= {"time": f"{seconds:.3f}", "timestamp": f"{started:%Y-%m-%dT%H:%M:%S}"}
         ET.indent(suites)
         xml: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
