@@ -70,6 +70,8 @@ def estimate(values: Sequence[float], interval: Interval = "t") -> Estimate:
         return Estimate(tuple(values), mean, 0.0, mean, mean)
     std = float(np.std(values, ddof=1))
     if interval == "t":
+        from scipy.special import stdtrit
+
         error = std / math.sqrt(len(values))
         half = error * float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2))
         low, high = mean - half, mean + half
@@ -128,6 +130,8 @@ def p_value(differences: Sequence[float], interval: Interval = "t") -> float | N
         return float(swapped.pvalue)
     if not _spread(differences):
         return None
+    from scipy.special import stdtr
+
     error = float(np.std(differences, ddof=1)) / math.sqrt(len(differences))
     return 2 * float(stdtr(len(differences) - 1, -abs(float(np.mean(differences))) / error))
 
