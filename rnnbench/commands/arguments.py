@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -50,26 +51,11 @@ def _completer(
 
     def complete(incomplete: str) -> list[str]:
         names = [name for source in sources for name in source() if name.startswith(incomplete)]
-        paths = _paths(incomplete) if suffixes else []
+        found = sorted(glob.glob(f"{glob.escape(incomplete)}*")) if suffixes else []
+        paths = (f"{path}/" if os.path.isdir(path) else path for path in found)
         return list(dict.fromkeys(names + [path for path in paths if path.endswith(suffixes)]))
 
     return complete
-
-
-def _paths(incomplete: str) -> list[str]:
-    """Paths that start with a text; a directory has a slash at its end."""
-    folder, _, start = incomplete.rpartition("/")
-    directory = Path(folder + "/" if incomplete.startswith("/") else folder or ".")
-    try:
-        found = sorted(directory.iterdir())
-    except OSError:
-        return []
-    prefix = incomplete[: len(incomplete) - len(start)]
-    return [
-        prefix + path.name + ("/" if os.path.isdir(path) else "")
-        for path in found
-        if path.name.startswith(start) and (start or not path.name.startswith("."))
-    ]
 
 
 def _default_output() -> Path:
@@ -159,7 +145,6 @@ def find_config_or_run(config_or_run: str, output: Path) -> Path:
         ConfigError: There is none of them.
     """
     from rnnbench import lookup
-    from rnnbench.config.diagnostics import closest
     from rnnbench.config.load import find_config, shipped_configs
 
     path = Path(config_or_run)
@@ -171,12 +156,18 @@ def find_config_or_run(config_or_run: str, output: Path) -> Path:
         shipped = find_config(config_or_run)
         if shipped != path:
             return shipped
-        suggestion = closest(config_or_run, shipped_configs())
-        hint = f"\n  did you mean {suggestion}?" if suggestion else ""
         raise ConfigError(
             f"{config_or_run!r} is neither a config file nor a run nor a shipped config. "
-            f"{error}{hint}"
+            f"{error}{did_you_mean(config_or_run, shipped_configs())}"
         ) from None
+
+
+def did_you_mean(received: str, allowed: Iterable[str]) -> str:
+    """Line of a message with the word that was probably meant; empty where there is none."""
+    from rnnbench.config.diagnostics import closest
+
+    suggestion = closest(received, allowed)
+    return f"\n  did you mean {suggestion}?" if suggestion else ""
 
 
 def load_config_or_run(path: Path) -> ModelConfig:
@@ -211,21 +202,8 @@ def resolve_target(target: str, output: Path, option: str = "--match-params") ->
     return count
 
 
-def find_trained_run(run: str, output: Path) -> RunDirectory:
-    """Run of a name, with a model; a note says where its training has not finished.
-
-    Raises:
-        RunError: There is no such run, or it has saved nothing.
-    """
-    from rnnbench import lookup
-
-    found = lookup.find_run(run, output)
-    note_unfinished(found)
-    return found
-
-
-def note_unfinished(run: RunDirectory) -> None:
-    """Print a note where a run's model is only that of its last saved state.
+def require_trained(run: RunDirectory) -> RunDirectory:
+    """The run; a note says where its model is only that of its last saved state.
 
     Raises:
         RunError: The run has saved nothing.
@@ -234,6 +212,7 @@ def note_unfinished(run: RunDirectory) -> None:
     if not run.model_file.exists():
         file, state = run.model_file, run.state_file
         console.note(f"{file} does not exist; using the last saved state, {state}")
+    return run
 
 
 def show_warnings(warnings: Sequence[Diagnostic], *, strict: bool = False) -> None:

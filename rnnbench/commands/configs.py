@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Exit
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import ConfigError, InputError
+from rnnbench.tables import count_cell
 
 if TYPE_CHECKING:
     from rnnbench.config.diagnostics import Diagnostic
@@ -19,41 +20,33 @@ if TYPE_CHECKING:
 
 def configs(json: arguments.Json = False) -> None:
     """List the shipped configs: dataset, recurrent layers, parameters, and measured results."""
-    from rnnbench.config.load import shipped_configs
-
-    documents = [_describe(name, path) for name, path in shipped_configs().items()]
-    if json:
-        console.print_json(documents)
-        return
-    rows = [
-        (
-            d["name"],
-            d["dataset"] or "",
-            ", ".join(d["cells"]),
-            f"{d['total_params']:,}",
-            d["measured"],
-        )
-        for d in documents
-    ]
-    headings = ["name", "dataset", "layers", "parameters", "measured"]
-    console.print_rows(headings, rows, numeric=("parameters",), wrap=("measured",))
-
-
-def _describe(name: str, path: Path) -> dict[str, Any]:
     from rnnbench.config import RunConfig, load_config
-    from rnnbench.config.load import read_header
+    from rnnbench.config.load import read_header, shipped_configs
     from rnnbench.model import count_params
 
-    config = load_config(path)
-    recurrent = [layer.recurrent_layer() for layer in config.model.layers]
-    return {
-        "name": name,
-        "file": str(path),
-        "dataset": config.dataset.type if isinstance(config, RunConfig) else None,
-        "cells": [f"{layer.type} {layer.units}" for layer in recurrent if layer is not None],
-        "total_params": count_params(config.model),
-        "measured": read_header(path)[1],
-    }
+    documents, rows = [], []
+    for name, path in shipped_configs().items():
+        config, (_, measured) = load_config(path), read_header(path)
+        dataset = config.dataset.type if isinstance(config, RunConfig) else None
+        recurrent = [layer.recurrent_layer() for layer in config.model.layers]
+        cells = [f"{layer.type} {layer.units}" for layer in recurrent if layer is not None]
+        params = count_params(config.model)
+        rows.append((name, dataset or "", ", ".join(cells), count_cell(params), measured))
+        documents.append(
+            {
+                "name": name,
+                "file": str(path),
+                "dataset": dataset,
+                "cells": cells,
+                "total_params": params,
+                "measured": measured,
+            }
+        )
+    if json:
+        console.print_json(documents)
+    else:
+        headings = ["name", "dataset", "layers", "parameters", "measured"]
+        console.print_rows(headings, rows, wrap=("measured",))
 
 
 def init(
@@ -71,14 +64,12 @@ def init(
     ] = None,
 ) -> None:
     """Write a shipped config to a file, comments included, as the start of your own."""
-    from rnnbench.config.diagnostics import closest
     from rnnbench.config.load import find_shipped, read_header, shipped_configs
 
     path = find_shipped(name)
     if path is None:
-        names = list(shipped_configs())
-        suggestion = closest(name, names)
-        hint = f"\n  did you mean {suggestion}?" if suggestion else ""
+        names = shipped_configs()
+        hint = arguments.did_you_mean(name, names)
         raise ConfigError(f"{name!r} is no shipped config; those are {', '.join(names)}{hint}")
     target = file or Path(path.name)
     try:
@@ -148,16 +139,20 @@ def diff(
 
     paths = [arguments.find_config_or_run(name, output) for name in (a, b)]
     found = diff_configs(*map(arguments.load_config_or_run, paths))
-    sides = [({"a": d.a} if d.in_a else {}) | ({"b": d.b} if d.in_b else {}) for d in found]
     if json:
-        console.print_json([{"key": d.key} | side for d, side in zip(found, sides, strict=True)])
+        console.print_json(
+            [
+                {"key": d.key} | ({"a": d.a} if d.in_a else {}) | ({"b": d.b} if d.in_b else {})
+                for d in found
+            ]
+        )
     elif not found:
         print(f"{paths[0]} and {paths[1]} say the same")
     else:
         headings = ["key", *map(str, paths)]
         rows = [
-            (d.key, *(format_value(side[name]) if name in side else "—" for name in "ab"))
-            for d, side in zip(found, sides, strict=True)
+            (d.key, format_value(d.a) if d.in_a else "—", format_value(d.b) if d.in_b else "—")
+            for d in found
         ]
         console.print_rows(headings, rows, wrap=headings[1:])
 

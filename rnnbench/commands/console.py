@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.tables import Table
+from rnnbench import tensorflow
+from rnnbench.tables import Cell, Table
 from rnnbench.training import Progress, epoch_line
 
 if TYPE_CHECKING:
@@ -57,13 +58,13 @@ def print_table(table: Table) -> None:
 
 def print_rows(
     headings: Sequence[str],
-    rows: Iterable[Sequence[str]],
+    rows: Iterable[Sequence[Cell | str]],
     *,
     numeric: Iterable[str] = (),
     wrap: Iterable[str] = (),
     keys: int = 1,
 ) -> None:
-    """Print rows of texts as a table; the arguments are those of `Table.from_rows`."""
+    """Print rows as a table; the arguments are those of `Table.from_rows`."""
     print_table(Table.from_rows(headings, rows, numeric=numeric, wrap=wrap, keys=keys))
 
 
@@ -92,8 +93,6 @@ def typed_command() -> list[str]:
 
 def load_tensorflow(progress: Progress) -> None:
     """Load TensorFlow, which takes seconds."""
-    from rnnbench import tensorflow
-
     progress.message("loading TensorFlow")
     tensorflow.load()
 

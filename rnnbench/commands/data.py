@@ -32,21 +32,18 @@ def list_files(json: arguments.Json = False) -> None:
     from rnnbench.data import DATASETS
     from rnnbench.data.cache import arrays_directory
 
-    rows = [_describe(name, file) for name, kind in DATASETS.items() for file in kind.files()]
+    files = [_describe(name, file) for name, kind in DATASETS.items() for file in kind.files()]
     if json:
-        console.print_json(rows)
+        console.print_json(files)
         return
-    table = [
-        (
-            *(row["dataset"], row["file"], row["status"]),
-            "" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f}",
-            *((row["sha256"] or "")[:12], row["path"]),
-        )
-        for row in rows
-    ]
+    rows = []
+    for file in files:
+        size = "" if file["bytes"] is None else f"{file['bytes'] / 1e6:.1f}"
+        digest = (file["sha256"] or "")[:12]
+        rows.append((file["dataset"], file["file"], file["status"], size, digest, file["path"]))
     headings = ["dataset", "file", "status", "MB", "sha256", "path"]
-    console.print_rows(headings, table, numeric=("MB",), wrap=("path",))
-    encoded = sum(row["encoded_bytes"] or 0 for row in rows)
+    console.print_rows(headings, rows, numeric=("MB",), wrap=("path",))
+    encoded = sum(file["encoded_bytes"] or 0 for file in files)
     print(f"encoded: {encoded / 1e6:.1f} MB in {arrays_directory()}")
 
 
@@ -105,8 +102,7 @@ def inspect(
         int, Option(min=0, metavar="N", help="Number of training samples to show.")
     ] = 3,
     histogram: Annotated[
-        Path | None,
-        Option(metavar="FILE", help="Draw the lengths to a PNG, SVG or PDF."),
+        Path | None, Option(metavar="FILE", help="Draw the lengths to a PNG, SVG or PDF.")
     ] = None,
     output: arguments.Output,
     json: arguments.Json = False,

@@ -251,8 +251,7 @@ def report(
         ),
     ],
     output: Annotated[
-        Path,
-        Option("-o", "--output", metavar="FILE", help="The file to write."),
+        Path, Option("-o", "--output", metavar="FILE", help="The file to write.")
     ] = Path("report.html"),
 ) -> None:
     """Write one HTML file about a run or a sweep: summary, plots, tables, how to repeat it."""
