@@ -25,7 +25,6 @@ COMMANDS = (
 
 app = typer.Typer(
     name="rnnbench",
-    help="A bench for recurrent networks: YAML in, trained and evaluated Keras models out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -51,7 +50,7 @@ def _options(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    pass
+    """A bench for recurrent networks: YAML in, trained and evaluated Keras models out."""
 
 
 def main() -> None:

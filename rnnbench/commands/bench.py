@@ -10,6 +10,7 @@ from typer import Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError
+from rnnbench.tables import Table
 
 if TYPE_CHECKING:
     from rnnbench.bench import Measured, Measurement
@@ -161,7 +162,9 @@ def _print(measured: Sequence[Measured]) -> None:
             for side, metrics in m.metrics.items()
         ]
         named, headings = ["config", *keys, *sides], [heading for heading, *_ in shown]
-        console.print_rows([*named, *headings], rows, numeric=[*keys, *headings], keys=len(named))
+        numeric = [*keys, *headings]
+        table = Table.from_rows([*named, *headings], rows, numeric=numeric, keys=len(named))
+        console.print_table(table)
     if first.ratios():
         print("times that plain Keras takes, as multiples of rnnbench's:")
         for m in measured:

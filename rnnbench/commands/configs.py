@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from typer import Argument, Exit
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import ConfigError, InputError
-from rnnbench.tables import count_cell
-
-if TYPE_CHECKING:
-    from rnnbench.config.diagnostics import Diagnostic
-    from rnnbench.config.load import Override
+from rnnbench.tables import Table, count_cell
 
 
 def configs(json: arguments.Json = False) -> None:
@@ -42,11 +37,9 @@ def configs(json: arguments.Json = False) -> None:
                 "measured": measured,
             }
         )
-    if json:
-        console.print_json(documents)
-    else:
-        headings = ["name", "dataset", "layers", "parameters", "measured"]
-        console.print_rows(headings, rows, wrap=("measured",))
+    headings = ["name", "dataset", "layers", "parameters", "measured"]
+    table = Table.from_rows(headings, rows, wrap=("measured",))
+    console.print_result(documents, table, as_json=json)
 
 
 def init(
@@ -95,36 +88,32 @@ def validate(
     json: arguments.Json = False,
 ) -> None:
     """Show all errors and warnings of configs, without TensorFlow."""
-    from rnnbench.config.diagnostics import printable, render
+    from rnnbench.config import RunConfig, check_config
+    from rnnbench.config.candidates import assignments
+    from rnnbench.config.diagnostics import in_order, printable, render
     from rnnbench.config.load import find_config
 
     overrides = arguments.make_overrides(set_)
-    checked = {path: _check(path, overrides) for path in map(find_config, configs)}
-    if json:
-        console.print_json([d.to_json() for pair in checked.values() for ds in pair for d in ds])
-    else:
-        for path, (errors, warnings) in checked.items():
+    documents, is_refused = [], False
+    for path in map(find_config, configs):
+        checked = [check_config(path, overrides)]
+        config = checked[0].config
+        if isinstance(config, RunConfig) and config.sweep is not None:
+            checked += [check_config(path, [*overrides, *a]) for a in assignments(config.sweep)]
+        errors = in_order(error for each in checked for error in each.errors)
+        warnings = in_order(warning for each in checked for warning in each.warnings)
+        documents += [diagnostic.to_json() for diagnostic in (*errors, *warnings)]
+        is_refused |= bool(errors or (strict and warnings))
+        if not json:
             for diagnostic in (*errors, *warnings):
                 print(render([diagnostic]))
             counts = [console.count(len(errors), "error") if errors else "valid"]
             counts += [console.count(len(warnings), "warning")] if warnings else []
             print(f"{printable(str(path))}: {', '.join(counts)}")
-    if any(errors or (strict and warnings) for errors, warnings in checked.values()):
+    if json:
+        console.print_json(documents)
+    if is_refused:
         raise Exit(ConfigError.exit_code)
-
-
-def _check(path: Path, overrides: Sequence[Override]) -> tuple[list[Diagnostic], list[Diagnostic]]:
-    """Errors and warnings of a config and of each assignment of its sweep."""
-    from rnnbench.config import RunConfig, check_config
-    from rnnbench.config.candidates import assignments
-    from rnnbench.config.diagnostics import in_order
-
-    checked = [check_config(path, overrides)]
-    config = checked[0].config
-    if isinstance(config, RunConfig) and config.sweep is not None:
-        checked += [check_config(path, [*overrides, *a]) for a in assignments(config.sweep)]
-    errors = in_order(error for each in checked for error in each.errors)
-    return errors, in_order(warning for each in checked for warning in each.warnings)
 
 
 def diff(
@@ -139,22 +128,17 @@ def diff(
 
     paths = [arguments.find_config_or_run(name, output) for name in (a, b)]
     found = diff_configs(*map(arguments.load_config_or_run, paths))
-    if json:
-        console.print_json(
-            [
-                {"key": d.key} | ({"a": d.a} if d.in_a else {}) | ({"b": d.b} if d.in_b else {})
-                for d in found
-            ]
-        )
-    elif not found:
+    if not found and not json:
         print(f"{paths[0]} and {paths[1]} say the same")
-    else:
-        headings = ["key", *map(str, paths)]
-        rows = [
-            (d.key, format_value(d.a) if d.in_a else "—", format_value(d.b) if d.in_b else "—")
-            for d in found
-        ]
-        console.print_rows(headings, rows, wrap=headings[1:])
+        return
+    documents, rows = [], []
+    for d in found:
+        sides = ({"a": d.a} if d.in_a else {}) | ({"b": d.b} if d.in_b else {})
+        documents.append({"key": d.key} | sides)
+        rows.append([d.key, *(format_value(sides[s]) if s in sides else "—" for s in "ab")])
+    headings = ["key", *map(str, paths)]
+    table = Table.from_rows(headings, rows, wrap=headings[1:])
+    console.print_result(documents, table, as_json=json)
 
 
 def schema() -> None:

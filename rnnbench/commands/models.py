@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError
-from rnnbench.tables import count_cell
+from rnnbench.tables import Table, count_cell
 
 if TYPE_CHECKING:
     from rnnbench.config import ModelConfig
@@ -76,7 +76,7 @@ def summary(
             layers = ", ".join(layer["type"] for layer in document["layers"])
             rows.append((document["config"], dataset, layers, count_cell(document["total_params"])))
         headings = ["config", "dataset", "layers", "parameters"]
-        console.print_rows(headings, rows, wrap=("config", "layers"))
+        console.print_table(Table.from_rows(headings, rows, wrap=("config", "layers")))
 
 
 def describe_layers(config: ModelConfig, *, explain: bool = False) -> dict[str, Any]:
@@ -108,7 +108,8 @@ def print_layers(description: Mapping[str, Any]) -> None:
     for layer in description["layers"]:
         row = [layer["name"], layer["type"], str(layer["output_shape"]), f"{layer['params']:,}"]
         rows.append([*row, _explain(layer)] if weights else row)
-    console.print_rows(headings, rows, numeric=("parameters",), wrap=("weights",))
+    table = Table.from_rows(headings, rows, numeric=("parameters",), wrap=("weights",))
+    console.print_table(table)
     total, trainable = description["total_params"], description["trainable_params"]
     share = "all trainable" if trainable == total else f"{trainable:,} trainable"
     print(f"total parameters: {total:,}, {share}")
@@ -190,5 +191,6 @@ def _print_trace(trace: LayerTrace, labels: Sequence[str], steps: int | None) ->
     hidden = f", {shown} of {units} shown" if shown < units else ""
     print(f"{trace.name}: {timesteps} steps, {units} units{hidden}")
     numeric = ["step", *(f"unit {unit}" for unit in range(shown))]
-    console.print_rows(["step", "input", "", *numeric[1:]], rows, numeric=numeric, keys=3)
+    headings = ["step", "input", "", *numeric[1:]]
+    console.print_table(Table.from_rows(headings, rows, numeric=numeric, keys=3))
     print(f"largest difference between h and h of Keras: {trace.max_difference:.1e}\n")

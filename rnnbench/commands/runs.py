@@ -11,6 +11,7 @@ from typer import Argument, Exit, Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError, RnnbenchError
+from rnnbench.tables import Table, count_cell
 
 if TYPE_CHECKING:
     from rnnbench.comparison import Comparison
@@ -51,10 +52,7 @@ def runs(
     ]
     chosen = [run for run in found if status is None or run.status == status]
     chosen.sort(key=lambda run: _sort_key(run, sort), reverse=reverse)
-    if json:
-        console.print_json([run.to_json() for run in chosen])
-        return
-    if not chosen:
+    if not chosen and not json:
         print(f"no such runs in {output}/")
         return
     numeric = ["seed", "epochs", "best", "test", "parameters", "seconds", "age"]
@@ -66,13 +64,14 @@ def runs(
             _epochs(run),
             _metric(run, run.best),
             _metric(run, run.test),
-            "" if run.parameters is None else f"{run.parameters:,}",
+            count_cell(run.parameters),
             "" if run.seconds is None else f"{run.seconds:.0f}",
             _format_age(run.age),
         )
         for run in chosen
     ]
-    console.print_rows(["run", "status", *numeric], rows, numeric=numeric)
+    table = Table.from_rows(["run", "status", *numeric], rows, numeric=numeric)
+    console.print_result([run.to_json() for run in chosen], table, as_json=json)
 
 
 def _sort_key(run: RunOverview, column: Column) -> tuple[bool, float | str]:

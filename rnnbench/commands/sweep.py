@@ -14,7 +14,7 @@ from rnnbench import tensorflow
 from rnnbench.commands import arguments, console
 from rnnbench.commands.runs import print_comparison
 from rnnbench.errors import InputError, RnnbenchError
-from rnnbench.tables import count_cell
+from rnnbench.tables import Table, count_cell
 
 if TYPE_CHECKING:
     from rnnbench.config.candidates import Assignment, Candidate
@@ -102,11 +102,10 @@ def sweep(
         require_memory(largest.config, copies=min(jobs or 1, len(trials)))
     if dry_run:
         counts = [(trial, count_params(trial.config.model)) for trial in trials]
-        if json:
-            console.print_json([_to_json(t) | {"total_params": number} for t, number in counts])
-        else:
-            rows = [(t.name, str(t.seed), count_cell(number)) for t, number in counts]
-            console.print_rows(["trial", "seed", "parameters"], rows, numeric=["seed"])
+        documents = [_to_json(trial) | {"total_params": number} for trial, number in counts]
+        rows = [(trial.name, str(trial.seed), count_cell(number)) for trial, number in counts]
+        table = Table.from_rows(["trial", "seed", "parameters"], rows, numeric=["seed"])
+        console.print_result(documents, table, as_json=json)
         return
     names = dict.fromkeys(c.config.name for candidates, _ in chosen for c in candidates)
     directory = SweepDirectory(output / (name or f"{'-'.join(names)}-sweep"))
@@ -120,9 +119,8 @@ def sweep(
             usable = tensorflow.requested_threads() or tensorflow.usable_cpus()
             threads = max(1, usable // (jobs or 1))
         plan = create_plan(directory, trials, threads, console.typed_command())
-        executor: Executor
         if engine == "ray":
-            executor = RayExecutor(
+            executor: Executor = RayExecutor(
                 directory, threads=plan.threads, gpus=gpus, jobs=jobs, address=address
             )
         else:

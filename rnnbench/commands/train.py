@@ -13,6 +13,7 @@ from typer import Argument, Option
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console, models
 from rnnbench.errors import DataError, InputError, RunError
+from rnnbench.training import require_tensorboard
 
 if TYPE_CHECKING:
     from rnnbench.config import RunConfig
@@ -64,8 +65,6 @@ def train(
 
     thresholds = Thresholds(expect, junit)
     if tensorboard:
-        from rnnbench.training import require_tensorboard
-
         require_tensorboard()
     run = None
     if resume is not None:
