@@ -15,7 +15,6 @@ from rnnbench.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from rnnbench.config import ModelConfig
-    from rnnbench.config.diagnostics import Diagnostic
     from rnnbench.config.load import Override
     from rnnbench.run import RunDirectory
 
@@ -88,7 +87,6 @@ Run = Annotated[str, Argument(metavar="RUN", help=_RUN_HELP, autocompletion=comp
 _CONFIG = Argument(
     metavar="CONFIG…",
     help="YAML files, or names of shipped configs.",
-    show_default=False,
     autocompletion=complete_config,
 )
 Configs = Annotated[list[str], _CONFIG]
@@ -110,7 +108,6 @@ MatchParams = Annotated[
         metavar="TARGET",
         help="Choose the units of recurrent layers so that each model has about that many "
         "parameters: a whole number, or the CONFIG or RUN that has them.",
-        show_default=False,
         autocompletion=complete_config_or_run,
     ),
 ]
@@ -119,7 +116,7 @@ _EXPECT_HELP = (
 )
 Expect = Annotated[list[str] | None, Option(metavar="EXPECTATION", help=_EXPECT_HELP)]
 _JUNIT_HELP = "Write the result of the command, and of each --expect, as JUnit XML."
-Junit = Annotated[Path | None, Option(metavar="FILE", help=_JUNIT_HELP, show_default=False)]
+Junit = Annotated[Path | None, Option(metavar="FILE", help=_JUNIT_HELP)]
 Epochs = Annotated[int | None, Option(help="Passes over the training samples.")]
 Limit = Annotated[int | None, Option(help="Keep at most that many samples of each split.")]
 Quiet = Annotated[bool, Option("-q", "--quiet", help="No progress.")]
@@ -213,17 +210,3 @@ def require_trained(run: RunDirectory) -> RunDirectory:
         file, state = run.model_file, run.state_file
         console.note(f"{file} does not exist; using the last saved state, {state}")
     return run
-
-
-def show_warnings(warnings: Sequence[Diagnostic], *, strict: bool = False) -> None:
-    """Print warnings on stderr.
-
-    Raises:
-        ConfigError: If strict, there are some.
-    """
-    from rnnbench.config.diagnostics import render
-
-    if warnings and strict:
-        raise ConfigError(render(warnings))
-    for warning in warnings:
-        console.note(render([warning]))

@@ -53,7 +53,7 @@ def init(
     ],
     file: Annotated[
         Path | None,
-        Argument(metavar="[FILE]", help="Where to. Default: NAME.yaml here.", show_default=False),
+        Argument(metavar="[FILE]", help="Where to. Default: NAME.yaml here."),
     ] = None,
 ) -> None:
     """Write a shipped config to a file, comments included, as the start of your own."""

@@ -26,7 +26,6 @@ def summary(
         Argument(
             metavar="[CONFIG|RUN]…",
             help="YAML files, runs or names of shipped configs. Default: every shipped config.",
-            show_default=False,
             autocompletion=arguments.complete_config_or_run,
         ),
     ] = None,

@@ -44,7 +44,7 @@ def sweep(
     limit: arguments.Limit = None,
     name: Annotated[
         str | None,
-        Option(help="Name of the sweep's directory. Default: CONFIG-sweep.", show_default=False),
+        Option(help="Name of the sweep's directory. Default: CONFIG-sweep."),
     ] = None,
     jobs: Annotated[
         int | None,

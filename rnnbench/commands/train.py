@@ -12,7 +12,7 @@ from typer import Argument, Option
 
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console, models
-from rnnbench.errors import DataError, InputError, RunError
+from rnnbench.errors import ConfigError, DataError, InputError, RunError
 from rnnbench.training import require_tensorboard
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ def train(
             metavar="CONFIG",
             help="A YAML file, or the name of a shipped config.",
             autocompletion=arguments.complete_config,
-            show_default=False,
         ),
     ] = None,
     *,
@@ -128,6 +127,7 @@ def train(
 def _load(name: str, overrides: list[Override], *, smoke: bool, strict: bool) -> RunConfig:
     """Config to train; its warnings go to stderr."""
     from rnnbench.config import check_config, load_run_config
+    from rnnbench.config.diagnostics import render
     from rnnbench.config.load import SMOKE, find_config
 
     if smoke:
@@ -135,7 +135,11 @@ def _load(name: str, overrides: list[Override], *, smoke: bool, strict: bool) ->
         overrides = overrides + [override for override in SMOKE if override.key not in given]
     path = find_config(name)
     config = load_run_config(path, overrides)
-    arguments.show_warnings(check_config(path, overrides).warnings, strict=strict)
+    warnings = check_config(path, overrides).warnings
+    if warnings and strict:
+        raise ConfigError(render(warnings))
+    for warning in warnings:
+        console.note(render([warning]))
     if config.sweep is None:
         return config
     console.note(f"sweep: is for `rnnbench sweep`; this trains {config.name} itself")
@@ -254,13 +258,15 @@ def predict(
     """Predict with a trained run: a class for each text, the next value for each sequence."""
     from rnnbench import lookup
     from rnnbench.config import check_config
+    from rnnbench.config.diagnostics import render
     from rnnbench.data.text import TextDataset
     from rnnbench.training import evaluate as library
 
     found = arguments.require_trained(lookup.find_run(run, output))
     dataset = found.read_config().dataset
-    warnings = check_config(found.config_file, upgrade=True).warnings
-    arguments.show_warnings([w for w in warnings if w.name == "vocabulary_cut"])
+    for warning in check_config(found.config_file, upgrade=True).warnings:
+        if warning.name == "vocabulary_cut":
+            console.note(render([warning]))
     is_text = isinstance(dataset, TextDataset)
     if is_text and values:
         raise DataError(f"--values: {run} was trained on text; give --text or --file")
