@@ -58,10 +58,8 @@ def bench(
     from rnnbench.config.load import find_config
     from rnnbench.run import PLOT_SUFFIXES, reserve
 
-    variations, overrides = (
-        parse_variations(vary or ()),
-        arguments.make_overrides(set_, limit=limit),
-    )
+    variations = parse_variations(vary or ())
+    overrides = arguments.make_overrides(set_, limit=limit)
     candidates = read_candidates(list(map(find_config, configs)), overrides, combine(variations))
     with reserve("--plot", plot, suffixes=PLOT_SUFFIXES):
         measured = measure(
@@ -201,9 +199,10 @@ def _spreads(measured: Sequence[Measured]) -> dict[str, list[Spread]]:
     from rnnbench.bench import SIDES
     from rnnbench.plots import Spread
 
-    times = {
-        side: [m.metrics[side]["epoch_seconds"] for m in measured] for side in measured[0].metrics
-    }
-    return {
-        SIDES[side]: [Spread(e.low, e.median, e.high) for e in each] for side, each in times.items()
-    }
+    spreads: dict[str, list[Spread]] = {}
+    for m in measured:
+        for side, metrics in m.metrics.items():
+            epoch = metrics["epoch_seconds"]
+            spread = Spread(epoch.low, epoch.median, epoch.high)
+            spreads.setdefault(SIDES[side], []).append(spread)
+    return spreads

@@ -52,8 +52,7 @@ def init(
         ),
     ],
     file: Annotated[
-        Path | None,
-        Argument(metavar="[FILE]", help="Where to. Default: NAME.yaml here."),
+        Path | None, Argument(metavar="[FILE]", help="Where to. Default: NAME.yaml here.")
     ] = None,
 ) -> None:
     """Write a shipped config to a file, comments included, as the start of your own."""

@@ -90,7 +90,7 @@ def fetch(
     for file in (file for name in datasets for file in known[name]):
         if not cached_path(file).exists():
             console.note(f"downloading {file.name}")
-        print(str(locate(file)))
+        print(locate(file))
 
 
 @app.command()

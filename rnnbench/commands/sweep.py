@@ -43,8 +43,7 @@ def sweep(
     epochs: arguments.Epochs = None,
     limit: arguments.Limit = None,
     name: Annotated[
-        str | None,
-        Option(help="Name of the sweep's directory. Default: CONFIG-sweep."),
+        str | None, Option(help="Name of the sweep's directory. Default: CONFIG-sweep.")
     ] = None,
     jobs: Annotated[
         int | None,
