@@ -12,34 +12,26 @@ from typing import Annotated
 import typer
 
 import rnnbench
-from rnnbench.commands.bench import bench
-from rnnbench.commands.configs import configs, diff, init, schema, validate
-from rnnbench.commands.data import app as data
-from rnnbench.commands.models import summary, trace
-from rnnbench.commands.runs import compare, report, reproduce, runs, show
-from rnnbench.commands.sweep import sweep
-from rnnbench.commands.train import evaluate, predict, train
+from rnnbench.commands import bench, configs, data, models, runs, sweep, train
 from rnnbench.errors import RnnbenchError, ThresholdError
 
-# In the order of the help; a group of commands is a Typer app of its own.
+# In the order of the help.
 COMMANDS = (
-    *(train, evaluate, predict),
-    *(runs, show, compare, report, reproduce, sweep, bench),
-    *(configs, init, validate, diff, schema, summary, trace, data),
+    *(train.train, train.evaluate, train.predict),
+    *(runs.runs, runs.show, runs.compare, runs.report, runs.reproduce, sweep.sweep, bench.bench),
+    *(configs.configs, configs.init, configs.validate, configs.diff, configs.schema),
+    *(models.summary, models.trace),
 )
 
 app = typer.Typer(
     name="rnnbench",
-    help="A bench for recurrent networks: YAML in, trained and evaluated Keras models out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in COMMANDS:
-    if isinstance(command, typer.Typer):
-        app.add_typer(command)
-    else:
-        app.command()(command)
+    app.command()(command)
+app.add_typer(data.app)
 
 
 def _print_version(given: bool) -> None:
@@ -58,7 +50,7 @@ def _options(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    pass
+    """A bench for recurrent networks: YAML in, trained and evaluated Keras models out."""
 
 
 def main() -> None:
@@ -72,23 +64,18 @@ def main() -> None:
             app(arguments, prog_name="rnnbench")
         finally:
             sys.stdout.flush()  # output that cannot be written is an error, not a line at the exit
-    except RnnbenchError as error:
+    except (RnnbenchError, OSError) as error:
+        if isinstance(error, OSError):
+            # A full disk, a closed pipe, a directory that went away. Python tries to write the
+            # rest at its exit, and must not fail again.
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if debug:
+            traceback.print_exc()
         # Each line of a ThresholdError says what was expected.
         prefix = "" if isinstance(error, ThresholdError) else "error: "
-        _fail(f"{prefix}{error}", error.exit_code, debug=debug)
-    except OSError as error:
-        # A full disk, a closed pipe, a directory that went away. Python tries to write the rest
-        # at its exit, and must not fail again.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _fail(f"error: {error}", RnnbenchError.exit_code, debug=debug)
-
-
-def _fail(message: str, exit_code: int, *, debug: bool) -> None:
-    if debug:
-        traceback.print_exc()
-    print(message, file=sys.stderr)
-    sys.exit(exit_code)
+        print(f"{prefix}{error}", file=sys.stderr)
+        sys.exit(getattr(error, "exit_code", RnnbenchError.exit_code))
 
 
 def _prepare_streams() -> None:

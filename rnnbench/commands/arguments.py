@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,7 +15,6 @@ from rnnbench.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from rnnbench.config import ModelConfig
-    from rnnbench.config.diagnostics import Diagnostic
     from rnnbench.config.load import Override
     from rnnbench.run import RunDirectory
 
@@ -50,26 +50,11 @@ def _completer(
 
     def complete(incomplete: str) -> list[str]:
         names = [name for source in sources for name in source() if name.startswith(incomplete)]
-        paths = _paths(incomplete) if suffixes else []
+        found = sorted(glob.glob(f"{glob.escape(incomplete)}*")) if suffixes else []
+        paths = (f"{path}/" if os.path.isdir(path) else path for path in found)
         return list(dict.fromkeys(names + [path for path in paths if path.endswith(suffixes)]))
 
     return complete
-
-
-def _paths(incomplete: str) -> list[str]:
-    """Paths that start with a text; a directory has a slash at its end."""
-    folder, _, start = incomplete.rpartition("/")
-    directory = Path(folder + "/" if incomplete.startswith("/") else folder or ".")
-    try:
-        found = sorted(directory.iterdir())
-    except OSError:
-        return []
-    prefix = incomplete[: len(incomplete) - len(start)]
-    return [
-        prefix + path.name + ("/" if os.path.isdir(path) else "")
-        for path in found
-        if path.name.startswith(start) and (start or not path.name.startswith("."))
-    ]
 
 
 def _default_output() -> Path:
@@ -102,7 +87,6 @@ Run = Annotated[str, Argument(metavar="RUN", help=_RUN_HELP, autocompletion=comp
 _CONFIG = Argument(
     metavar="CONFIG…",
     help="YAML files, or names of shipped configs.",
-    show_default=False,
     autocompletion=complete_config,
 )
 Configs = Annotated[list[str], _CONFIG]
@@ -124,7 +108,6 @@ MatchParams = Annotated[
         metavar="TARGET",
         help="Choose the units of recurrent layers so that each model has about that many "
         "parameters: a whole number, or the CONFIG or RUN that has them.",
-        show_default=False,
         autocompletion=complete_config_or_run,
     ),
 ]
@@ -133,7 +116,7 @@ _EXPECT_HELP = (
 )
 Expect = Annotated[list[str] | None, Option(metavar="EXPECTATION", help=_EXPECT_HELP)]
 _JUNIT_HELP = "Write the result of the command, and of each --expect, as JUnit XML."
-Junit = Annotated[Path | None, Option(metavar="FILE", help=_JUNIT_HELP, show_default=False)]
+Junit = Annotated[Path | None, Option(metavar="FILE", help=_JUNIT_HELP)]
 Epochs = Annotated[int | None, Option(help="Passes over the training samples.")]
 Limit = Annotated[int | None, Option(help="Keep at most that many samples of each split.")]
 Quiet = Annotated[bool, Option("-q", "--quiet", help="No progress.")]
@@ -159,7 +142,6 @@ def find_config_or_run(config_or_run: str, output: Path) -> Path:
         ConfigError: There is none of them.
     """
     from rnnbench import lookup
-    from rnnbench.config.diagnostics import closest
     from rnnbench.config.load import find_config, shipped_configs
 
     path = Path(config_or_run)
@@ -171,12 +153,18 @@ def find_config_or_run(config_or_run: str, output: Path) -> Path:
         shipped = find_config(config_or_run)
         if shipped != path:
             return shipped
-        suggestion = closest(config_or_run, shipped_configs())
-        hint = f"\n  did you mean {suggestion}?" if suggestion else ""
         raise ConfigError(
             f"{config_or_run!r} is neither a config file nor a run nor a shipped config. "
-            f"{error}{hint}"
+            f"{error}{did_you_mean(config_or_run, shipped_configs())}"
         ) from None
+
+
+def did_you_mean(received: str, allowed: Iterable[str]) -> str:
+    """Line of a message with the word that was probably meant; empty where there is none."""
+    from rnnbench.config.diagnostics import closest
+
+    suggestion = closest(received, allowed)
+    return f"\n  did you mean {suggestion}?" if suggestion else ""
 
 
 def load_config_or_run(path: Path) -> ModelConfig:
@@ -211,21 +199,8 @@ def resolve_target(target: str, output: Path, option: str = "--match-params") ->
     return count
 
 
-def find_trained_run(run: str, output: Path) -> RunDirectory:
-    """Run of a name, with a model; a note says where its training has not finished.
-
-    Raises:
-        RunError: There is no such run, or it has saved nothing.
-    """
-    from rnnbench import lookup
-
-    found = lookup.find_run(run, output)
-    note_unfinished(found)
-    return found
-
-
-def note_unfinished(run: RunDirectory) -> None:
-    """Print a note where a run's model is only that of its last saved state.
+def require_trained(run: RunDirectory) -> RunDirectory:
+    """The run; a note says where its model is only that of its last saved state.
 
     Raises:
         RunError: The run has saved nothing.
@@ -234,17 +209,4 @@ def note_unfinished(run: RunDirectory) -> None:
     if not run.model_file.exists():
         file, state = run.model_file, run.state_file
         console.note(f"{file} does not exist; using the last saved state, {state}")
-
-
-def show_warnings(warnings: Sequence[Diagnostic], *, strict: bool = False) -> None:
-    """Print warnings on stderr.
-
-    Raises:
-        ConfigError: If strict, there are some.
-    """
-    from rnnbench.config.diagnostics import render
-
-    if warnings and strict:
-        raise ConfigError(render(warnings))
-    for warning in warnings:
-        console.note(render([warning]))
+    return run

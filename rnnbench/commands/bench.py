@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +10,7 @@ from typer import Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError
+from rnnbench.tables import Table
 
 if TYPE_CHECKING:
     from rnnbench.bench import Measured, Measurement
@@ -22,8 +23,7 @@ _FEWEST_FOR_A_LINE = 3
 def bench(
     configs: arguments.OptionalConfigs = None,
     against: Annotated[
-        Literal["keras"] | None,
-        Option(help="Measure a script of plain Keras beside each config."),
+        Literal["keras"] | None, Option(help="Measure a script of plain Keras beside each config.")
     ] = None,
     vary: Annotated[
         list[str] | None,
@@ -42,8 +42,7 @@ def bench(
         bool, Option("--evaluate", help="Also time the evaluation of the test split.")
     ] = False,
     plot: Annotated[
-        Path | None,
-        Option(metavar="FILE", help="Draw the times to a PNG, SVG or PDF."),
+        Path | None, Option(metavar="FILE", help="Draw the times to a PNG, SVG or PDF.")
     ] = None,
     json: arguments.Json = False,
     quiet: arguments.Quiet = False,
@@ -60,10 +59,8 @@ def bench(
     from rnnbench.run import PLOT_SUFFIXES, reserve
 
     variations = parse_variations(vary or ())
-    paths = list(map(find_config, configs))
-    candidates = read_candidates(
-        paths, arguments.make_overrides(set_, limit=limit), combine(variations)
-    )
+    overrides = arguments.make_overrides(set_, limit=limit)
+    candidates = read_candidates(list(map(find_config, configs)), overrides, combine(variations))
     with reserve("--plot", plot, suffixes=PLOT_SUFFIXES):
         measured = measure(
             candidates,
@@ -75,35 +72,37 @@ def bench(
         if plot is not None:
             _draw(measured, variations, plot)
     if json:
-        console.print_json(_to_json(measured, epochs))
+        console.print_json(
+            {
+                "environment": measured[0].environment,
+                "epochs": epochs,
+                "candidates": [
+                    {
+                        "config": m.candidate.config.name,
+                        "backend": side,
+                        "settings": m.candidate.settings,
+                        "metrics": _to_json(metrics),
+                    }
+                    for m in measured
+                    for side, metrics in m.metrics.items()
+                ],
+                "ratios": [
+                    {
+                        "config": m.candidate.config.name,
+                        "settings": m.candidate.settings,
+                        **_to_json(m.ratios()),
+                    }
+                    for m in measured
+                    if m.ratios()
+                ],
+            }
+        )
     else:
         _print(measured)
 
 
-def _to_json(measured: Sequence[Measured], epochs: int) -> dict[str, Any]:
-    return {
-        "environment": measured[0].environment,
-        "epochs": epochs,
-        "candidates": [
-            {
-                "config": m.candidate.config.name,
-                "backend": side,
-                "settings": m.candidate.settings,
-                "metrics": {name: metric.to_json() for name, metric in metrics.items()},
-            }
-            for m in measured
-            for side, metrics in m.metrics.items()
-        ],
-        "ratios": [
-            {
-                "config": m.candidate.config.name,
-                "settings": m.candidate.settings,
-                **{name: ratio.to_json() for name, ratio in m.ratios().items()},
-            }
-            for m in measured
-            if m.ratios()
-        ],
-    }
+def _to_json(metrics: Mapping[str, Measurement]) -> dict[str, Any]:
+    return {name: metric.to_json() for name, metric in metrics.items()}
 
 
 def _number(value: float) -> str:
@@ -161,48 +160,38 @@ def _print(measured: Sequence[Measured]) -> None:
             for side, metrics in m.metrics.items()
         ]
         named, headings = ["config", *keys, *sides], [heading for heading, *_ in shown]
-        console.print_rows([*named, *headings], rows, numeric=[*keys, *headings], keys=len(named))
+        numeric = [*keys, *headings]
+        table = Table.from_rows([*named, *headings], rows, numeric=numeric, keys=len(named))
+        console.print_table(table)
     if first.ratios():
         print("times that plain Keras takes, as multiples of rnnbench's:")
-    for m in measured:
-        if m.ratios():
-            print(f"{m.candidate.label}: {_format_ratios(m.ratios())}")
-
-
-def _format_ratios(ratios: dict[str, Measurement]) -> str:
-    epoch = ratios["epoch_seconds"]
-    pairs = f"{len(epoch.values)} pair{'' if len(epoch.values) == 1 else 's'}"
-    line = f"{epoch.median:.2f}× per epoch ({epoch.low:.2f} to {epoch.high:.2f}, {pairs})"
-    if "evaluate_seconds" in ratios:
-        line += f", {ratios['evaluate_seconds'].median:.2f}× in evaluation"
-    return line
+        for m in measured:
+            ratios = m.ratios()
+            epoch, evaluate = ratios["epoch_seconds"], ratios.get("evaluate_seconds")
+            pairs = console.count(len(epoch.values), "pair")
+            line = f"{epoch.median:.2f}× per epoch ({epoch.low:.2f} to {epoch.high:.2f}, {pairs})"
+            line += f", {evaluate.median:.2f}× in evaluation" if evaluate else ""
+            print(f"{m.candidate.label}: {line}")
 
 
 def _draw(measured: Sequence[Measured], variations: Sequence[Variation], path: Path) -> None:
     """Draw the times of an epoch: lines where one key takes three numbers or more, else bars."""
     from rnnbench import plots
 
-    numbers = _numbers(variations)
-    if numbers is None:
+    values = [override.value for variation in variations for override in variation.overrides]
+    # Those that suit a logarithmic axis.
+    numbers = [float(v) for v in values if isinstance(v, int | float) and v is not True and v > 0]
+    n = len(numbers)
+    if len(variations) == 1 and n == len(values) >= _FEWEST_FOR_A_LINE:
+        configs = [measured[i : i + n] for i in range(0, len(measured), n)]
+        lines = [(group[0].candidate.config.name, _spreads(group)) for group in configs]
+        plots.draw_scaling(variations[0].key, numbers, lines, "time of an epoch", path)
+    else:
         labels = ["\n".join(m.candidate.words) for m in measured]
         ratios = [m.ratios().get("epoch_seconds") for m in measured]
         notes = ["" if ratio is None else f"{ratio.median:.2f}×" for ratio in ratios]
         title = "time of an epoch" + ("; ×: plain Keras / rnnbench" if any(ratios) else "")
         plots.draw_times(labels, _spreads(measured), notes, title, path)
-        return
-    n = len(numbers)
-    configs = [measured[i : i + n] for i in range(0, len(measured), n)]
-    lines = [(group[0].candidate.config.name, _spreads(group)) for group in configs]
-    plots.draw_scaling(variations[0].key, numbers, lines, "time of an epoch", path)
-
-
-def _numbers(variations: Sequence[Variation]) -> list[float] | None:
-    """Values of the one key that varies, where they suit a logarithmic axis."""
-    if len(variations) != 1:
-        return None
-    values = [override.value for override in variations[0].overrides]
-    numbers = [float(v) for v in values if isinstance(v, int | float) and v is not True and v > 0]
-    return numbers if len(numbers) == len(values) >= _FEWEST_FOR_A_LINE else None
 
 
 def _spreads(measured: Sequence[Measured]) -> dict[str, list[Spread]]:
@@ -210,10 +199,10 @@ def _spreads(measured: Sequence[Measured]) -> dict[str, list[Spread]]:
     from rnnbench.bench import SIDES
     from rnnbench.plots import Spread
 
-    return {
-        SIDES[side]: [
-            Spread(e.low, e.median, e.high)
-            for e in (m.metrics[side]["epoch_seconds"] for m in measured)
-        ]
-        for side in measured[0].metrics
-    }
+    spreads: dict[str, list[Spread]] = {}
+    for m in measured:
+        for side, metrics in m.metrics.items():
+            epoch = metrics["epoch_seconds"]
+            spread = Spread(epoch.low, epoch.median, epoch.high)
+            spreads.setdefault(SIDES[side], []).append(spread)
+    return spreads

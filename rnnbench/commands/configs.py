@@ -3,57 +3,43 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from typer import Argument, Exit
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import ConfigError, InputError
-
-if TYPE_CHECKING:
-    from rnnbench.config.diagnostics import Diagnostic
-    from rnnbench.config.load import Override
+from rnnbench.tables import Table, count_cell
 
 
 def configs(json: arguments.Json = False) -> None:
     """List the shipped configs: dataset, recurrent layers, parameters, and measured results."""
-    from rnnbench.config.load import shipped_configs
-
-    documents = [_describe(name, path) for name, path in shipped_configs().items()]
-    if json:
-        console.print_json(documents)
-        return
-    rows = [
-        (
-            d["name"],
-            d["dataset"] or "",
-            ", ".join(d["cells"]),
-            f"{d['total_params']:,}",
-            d["measured"],
-        )
-        for d in documents
-    ]
-    headings = ["name", "dataset", "layers", "parameters", "measured"]
-    console.print_rows(headings, rows, numeric=("parameters",), wrap=("measured",))
-
-
-def _describe(name: str, path: Path) -> dict[str, Any]:
     from rnnbench.config import RunConfig, load_config
-    from rnnbench.config.load import read_header
+    from rnnbench.config.load import read_header, shipped_configs
     from rnnbench.model import count_params
 
-    config = load_config(path)
-    recurrent = [layer.recurrent_layer() for layer in config.model.layers]
-    return {
-        "name": name,
-        "file": str(path),
-        "dataset": config.dataset.type if isinstance(config, RunConfig) else None,
-        "cells": [f"{layer.type} {layer.units}" for layer in recurrent if layer is not None],
-        "total_params": count_params(config.model),
-        "measured": read_header(path)[1],
-    }
+    documents, rows = [], []
+    for name, path in shipped_configs().items():
+        config, (_, measured) = load_config(path), read_header(path)
+        dataset = config.dataset.type if isinstance(config, RunConfig) else None
+        recurrent = [layer.recurrent_layer() for layer in config.model.layers]
+        cells = [f"{layer.type} {layer.units}" for layer in recurrent if layer is not None]
+        params = count_params(config.model)
+        rows.append((name, dataset or "", ", ".join(cells), count_cell(params), measured))
+        documents.append(
+            {
+                "name": name,
+                "file": str(path),
+                "dataset": dataset,
+                "cells": cells,
+                "total_params": params,
+                "measured": measured,
+            }
+        )
+    headings = ["name", "dataset", "layers", "parameters", "measured"]
+    table = Table.from_rows(headings, rows, wrap=("measured",))
+    console.print_result(documents, table, as_json=json)
 
 
 def init(
@@ -66,19 +52,16 @@ def init(
         ),
     ],
     file: Annotated[
-        Path | None,
-        Argument(metavar="[FILE]", help="Where to. Default: NAME.yaml here.", show_default=False),
+        Path | None, Argument(metavar="[FILE]", help="Where to. Default: NAME.yaml here.")
     ] = None,
 ) -> None:
     """Write a shipped config to a file, comments included, as the start of your own."""
-    from rnnbench.config.diagnostics import closest
     from rnnbench.config.load import find_shipped, read_header, shipped_configs
 
     path = find_shipped(name)
     if path is None:
-        names = list(shipped_configs())
-        suggestion = closest(name, names)
-        hint = f"\n  did you mean {suggestion}?" if suggestion else ""
+        names = shipped_configs()
+        hint = arguments.did_you_mean(name, names)
         raise ConfigError(f"{name!r} is no shipped config; those are {', '.join(names)}{hint}")
     target = file or Path(path.name)
     try:
@@ -104,36 +87,32 @@ def validate(
     json: arguments.Json = False,
 ) -> None:
     """Show all errors and warnings of configs, without TensorFlow."""
-    from rnnbench.config.diagnostics import printable, render
+    from rnnbench.config import RunConfig, check_config
+    from rnnbench.config.candidates import assignments
+    from rnnbench.config.diagnostics import in_order, printable, render
     from rnnbench.config.load import find_config
 
     overrides = arguments.make_overrides(set_)
-    checked = {path: _check(path, overrides) for path in map(find_config, configs)}
-    if json:
-        console.print_json([d.to_json() for pair in checked.values() for ds in pair for d in ds])
-    else:
-        for path, (errors, warnings) in checked.items():
+    documents, is_refused = [], False
+    for path in map(find_config, configs):
+        checked = [check_config(path, overrides)]
+        config = checked[0].config
+        if isinstance(config, RunConfig) and config.sweep is not None:
+            checked += [check_config(path, [*overrides, *a]) for a in assignments(config.sweep)]
+        errors = in_order(error for each in checked for error in each.errors)
+        warnings = in_order(warning for each in checked for warning in each.warnings)
+        documents += [diagnostic.to_json() for diagnostic in (*errors, *warnings)]
+        is_refused |= bool(errors or (strict and warnings))
+        if not json:
             for diagnostic in (*errors, *warnings):
                 print(render([diagnostic]))
             counts = [console.count(len(errors), "error") if errors else "valid"]
             counts += [console.count(len(warnings), "warning")] if warnings else []
             print(f"{printable(str(path))}: {', '.join(counts)}")
-    if any(errors or (strict and warnings) for errors, warnings in checked.values()):
+    if json:
+        console.print_json(documents)
+    if is_refused:
         raise Exit(ConfigError.exit_code)
-
-
-def _check(path: Path, overrides: Sequence[Override]) -> tuple[list[Diagnostic], list[Diagnostic]]:
-    """Errors and warnings of a config and of each assignment of its sweep."""
-    from rnnbench.config import RunConfig, check_config
-    from rnnbench.config.candidates import assignments
-    from rnnbench.config.diagnostics import in_order
-
-    checked = [check_config(path, overrides)]
-    config = checked[0].config
-    if isinstance(config, RunConfig) and config.sweep is not None:
-        checked += [check_config(path, [*overrides, *a]) for a in assignments(config.sweep)]
-    errors = in_order(error for each in checked for error in each.errors)
-    return errors, in_order(warning for each in checked for warning in each.warnings)
 
 
 def diff(
@@ -148,18 +127,17 @@ def diff(
 
     paths = [arguments.find_config_or_run(name, output) for name in (a, b)]
     found = diff_configs(*map(arguments.load_config_or_run, paths))
-    sides = [({"a": d.a} if d.in_a else {}) | ({"b": d.b} if d.in_b else {}) for d in found]
-    if json:
-        console.print_json([{"key": d.key} | side for d, side in zip(found, sides, strict=True)])
-    elif not found:
+    if not found and not json:
         print(f"{paths[0]} and {paths[1]} say the same")
-    else:
-        headings = ["key", *map(str, paths)]
-        rows = [
-            (d.key, *(format_value(side[name]) if name in side else "—" for name in "ab"))
-            for d, side in zip(found, sides, strict=True)
-        ]
-        console.print_rows(headings, rows, wrap=headings[1:])
+        return
+    documents, rows = [], []
+    for d in found:
+        sides = ({"a": d.a} if d.in_a else {}) | ({"b": d.b} if d.in_b else {})
+        documents.append({"key": d.key} | sides)
+        rows.append([d.key, *(format_value(sides[s]) if s in sides else "—" for s in "ab")])
+    headings = ["key", *map(str, paths)]
+    table = Table.from_rows(headings, rows, wrap=headings[1:])
+    console.print_result(documents, table, as_json=json)
 
 
 def schema() -> None:

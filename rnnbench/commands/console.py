@@ -6,10 +6,11 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
+from rnnbench import tensorflow
 from rnnbench.tables import Table
 from rnnbench.training import Progress, epoch_line
 
@@ -55,16 +56,12 @@ def print_table(table: Table) -> None:
         Console(width=width).print(part.to_rich())
 
 
-def print_rows(
-    headings: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    numeric: Iterable[str] = (),
-    wrap: Iterable[str] = (),
-    keys: int = 1,
-) -> None:
-    """Print rows of texts as a table; the arguments are those of `Table.from_rows`."""
-    print_table(Table.from_rows(headings, rows, numeric=numeric, wrap=wrap, keys=keys))
+def print_result(document: object, table: Table, *, as_json: bool) -> None:
+    """Print a result: as JSON if asked for, else as a table."""
+    if as_json:
+        print_json(document)
+    else:
+        print_table(table)
 
 
 def format_metrics(metrics: Mapping[str, float]) -> str:
@@ -92,8 +89,6 @@ def typed_command() -> list[str]:
 
 def load_tensorflow(progress: Progress) -> None:
     """Load TensorFlow, which takes seconds."""
-    from rnnbench import tensorflow
-
     progress.message("loading TensorFlow")
     tensorflow.load()
 

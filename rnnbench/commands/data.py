@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Argument, Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import ConfigError, DataError
+from rnnbench.tables import Table
 
 if TYPE_CHECKING:
-    from rnnbench.data.cache import CachedFile
     from rnnbench.data.stats import Inspection, SplitInspection
 
 _SHOWN_CLASSES = 10
@@ -30,43 +30,39 @@ def list_files(json: arguments.Json = False) -> None:
     The last line is about the arrays that later starts map into memory instead of reading files.
     """
     from rnnbench.data import DATASETS
-    from rnnbench.data.cache import arrays_directory
+    from rnnbench.data.cache import arrays_directory, arrays_path, cached_path, read_sha256
 
-    rows = [_describe(name, file) for name, kind in DATASETS.items() for file in kind.files()]
-    if json:
-        console.print_json(rows)
-        return
-    table = [
-        (
-            *(row["dataset"], row["file"], row["status"]),
-            "" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f}",
-            *((row["sha256"] or "")[:12], row["path"]),
+    documents, rows, encoded_bytes = [], [], 0
+    for dataset, file in ((name, file) for name, kind in DATASETS.items() for file in kind.files()):
+        path, encoded = cached_path(file), arrays_path(file)
+        digest = read_sha256(path) if os.path.isfile(path) else None
+        size, encoded_size = _size(path), _size(encoded)
+        status = "missing" if size is None else "cached" if digest == file.sha256 else "damaged"
+        documents.append(
+            {
+                "dataset": dataset,
+                "file": file.name,
+                "status": status,
+                "path": str(path),
+                "bytes": size,
+                "sha256": digest,
+                "url": file.url,
+                "encoded_path": str(encoded),
+                "encoded_bytes": encoded_size,
+            }
         )
-        for row in rows
-    ]
+        megabytes = "" if size is None else f"{size / 1e6:.1f}"
+        rows.append((dataset, file.name, status, megabytes, (digest or "")[:12], str(path)))
+        encoded_bytes += encoded_size or 0
     headings = ["dataset", "file", "status", "MB", "sha256", "path"]
-    console.print_rows(headings, table, numeric=("MB",), wrap=("path",))
-    encoded = sum(row["encoded_bytes"] or 0 for row in rows)
-    print(f"encoded: {encoded / 1e6:.1f} MB in {arrays_directory()}")
+    table = Table.from_rows(headings, rows, numeric=("MB",), wrap=("path",))
+    console.print_result(documents, table, as_json=json)
+    if not json:
+        print(f"encoded: {encoded_bytes / 1e6:.1f} MB in {arrays_directory()}")
 
 
-def _describe(dataset: str, file: CachedFile) -> dict[str, Any]:
-    from rnnbench.data.cache import arrays_path, cached_path, read_sha256
-
-    path, encoded = cached_path(file), arrays_path(file)
-    exists = os.path.isfile(path)
-    digest = read_sha256(path) if exists else None
-    return {
-        "dataset": dataset,
-        "file": file.name,
-        "status": "missing" if not exists else "cached" if digest == file.sha256 else "damaged",
-        "path": str(path),
-        "bytes": path.stat().st_size if exists else None,
-        "sha256": digest,
-        "url": file.url,
-        "encoded_path": str(encoded),
-        "encoded_bytes": encoded.stat().st_size if os.path.isfile(encoded) else None,
-    }
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if os.path.isfile(path) else None
 
 
 @app.command()
@@ -94,7 +90,7 @@ def fetch(
     for file in (file for name in datasets for file in known[name]):
         if not cached_path(file).exists():
             console.note(f"downloading {file.name}")
-        print(str(locate(file)))
+        print(locate(file))
 
 
 @app.command()
@@ -105,8 +101,7 @@ def inspect(
         int, Option(min=0, metavar="N", help="Number of training samples to show.")
     ] = 3,
     histogram: Annotated[
-        Path | None,
-        Option(metavar="FILE", help="Draw the lengths to a PNG, SVG or PDF."),
+        Path | None, Option(metavar="FILE", help="Draw the lengths to a PNG, SVG or PDF.")
     ] = None,
     output: arguments.Output,
     json: arguments.Json = False,
@@ -139,7 +134,7 @@ def inspect(
 
 def _print(found: Inspection) -> None:
     rows = [(name, *texts) for name, texts in _rows(list(found.splits.values())) if any(texts)]
-    console.print_rows(["", *found.splits], rows, numeric=found.splits)
+    console.print_table(Table.from_rows(["", *found.splits], rows, numeric=found.splits))
     hidden = len(found.splits["train"].classes or ()) - _SHOWN_CLASSES
     if hidden > 0:
         print(f"and {hidden} smaller classes; --json has them all")

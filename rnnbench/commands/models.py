@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError
+from rnnbench.tables import Table, count_cell
 
 if TYPE_CHECKING:
     from rnnbench.config import ModelConfig
-    from rnnbench.layers import NamedLayer, Shape
     from rnnbench.reference import LayerTrace
 
 _STEPS = 10  # of a drawn input where neither the config nor --steps says
@@ -26,7 +26,6 @@ def summary(
         Argument(
             metavar="[CONFIG|RUN]…",
             help="YAML files, runs or names of shipped configs. Default: every shipped config.",
-            show_default=False,
             autocompletion=arguments.complete_config_or_run,
         ),
     ] = None,
@@ -39,7 +38,7 @@ def summary(
     """Show the layers of models with their output shapes and parameters, without TensorFlow."""
     from rnnbench.config import RunConfig
     from rnnbench.config.load import shipped_configs
-    from rnnbench.model import match_parameters, summarize
+    from rnnbench.model import match_parameters
 
     if match_params is not None and not configs:
         raise InputError(
@@ -54,43 +53,40 @@ def summary(
         target = arguments.resolve_target(match_params, output)
         matchings = [match_parameters(config, target) for config in loaded]
         loaded = [matching.config for matching in matchings]
-    summaries = [summarize(config) for config in loaded]
+    documents = [
+        {"config": str(path)} | describe_layers(config, explain=explain)
+        for path, config in zip(paths, loaded, strict=True)
+    ]
     if json:
-        documents = [
-            {"config": str(path)} | layers_to_json(config, layers, explain=explain)
-            for path, config, layers in zip(paths, loaded, summaries, strict=True)
-        ]
         for document, m in zip(documents, matchings, strict=False):
             matched = {"target": m.target, "units": m.units, "difference": m.difference}
             document["matched"] = matched
         console.print_json(documents)
     elif configs or explain:
-        for i, (path, config) in enumerate(zip(paths, loaded, strict=True)):
-            print(*([] if i == 0 else [""]), f"{path}: {config.name}", sep="\n")
-            print_layers(config, summaries[i], explain=explain)
+        for i, (config, document) in enumerate(zip(loaded, documents, strict=True)):
+            print(*([] if i == 0 else [""]), f"{document['config']}: {config.name}", sep="\n")
+            print_layers(document)
             if matchings:
                 print(f"matched: {matchings[i]}")
     else:
-        rows = [
-            (
-                str(path),
-                config.dataset.type if isinstance(config, RunConfig) else "",
-                ", ".join(layer.layer.type for layer in layers),
-                f"{sum(layer.params for layer in layers):,}",
-            )
-            for path, config, layers in zip(paths, loaded, summaries, strict=True)
-        ]
+        rows = []
+        for config, document in zip(loaded, documents, strict=True):
+            dataset = config.dataset.type if isinstance(config, RunConfig) else ""
+            layers = ", ".join(layer["type"] for layer in document["layers"])
+            rows.append((document["config"], dataset, layers, count_cell(document["total_params"])))
         headings = ["config", "dataset", "layers", "parameters"]
-        console.print_rows(headings, rows, numeric=headings[3:], wrap=("config", "layers"))
+        console.print_table(Table.from_rows(headings, rows, wrap=("config", "layers")))
 
 
-def layers_to_json(
-    config: ModelConfig, layers: Sequence[NamedLayer], *, explain: bool = False
-) -> dict[str, Any]:
+def describe_layers(config: ModelConfig, *, explain: bool = False) -> dict[str, Any]:
     """Total parameters of a model, and its layers; with weights and formulas if asked for."""
+    from rnnbench.model import summarize
+
+    layers = summarize(config)
+    batch_size = config.model.input.batch_size if config.model.input else None
     rows: list[dict[str, Any]] = []
     for named in layers:
-        shape = _batch_shape(config, named.output_shape)
+        shape = (batch_size, *named.output_shape)
         row = {"name": named.name, "type": named.layer.type, "output_shape": shape}
         rows.append(row | {"params": named.params})
         if explain:
@@ -103,33 +99,26 @@ def layers_to_json(
     }
 
 
-def print_layers(
-    config: ModelConfig, layers: Sequence[NamedLayer], *, explain: bool = False
-) -> None:
-    """Print a table of layers and the total; with weights and formulas if asked for."""
-    headings = ["layer", "type", "output shape", "parameters", *(["weights"] if explain else [])]
+def print_layers(description: Mapping[str, Any]) -> None:
+    """Print what `describe_layers` gives: a table of layers, and the total."""
+    weights = ["weights"] if "weights" in description["layers"][0] else []
+    headings = ["layer", "type", "output shape", "parameters", *weights]
     rows = []
-    for named in layers:
-        shape = str(_batch_shape(config, named.output_shape))
-        row = [named.name, named.layer.type, shape, f"{named.params:,}"]
-        rows.append([*row, _explain(named)] if explain else row)
-    console.print_rows(headings, rows, numeric=("parameters",), wrap=("weights",))
-    total = sum(layer.params for layer in layers)
-    trainable = sum(layer.trainable_params for layer in layers)
+    for layer in description["layers"]:
+        row = [layer["name"], layer["type"], str(layer["output_shape"]), f"{layer['params']:,}"]
+        rows.append([*row, _explain(layer)] if weights else row)
+    table = Table.from_rows(headings, rows, numeric=("parameters",), wrap=("weights",))
+    console.print_table(table)
+    total, trainable = description["total_params"], description["trainable_params"]
     share = "all trainable" if trainable == total else f"{trainable:,} trainable"
     print(f"total parameters: {total:,}, {share}")
 
 
-def _explain(named: NamedLayer) -> str:
+def _explain(layer: Mapping[str, Any]) -> str:
     """Weights of a layer with their shapes, and how their number is counted."""
-    weights = [f"{name} {'×'.join(map(str, shape))}" for name, shape in named.weights.items()]
-    formula, numbers = named.layer.formula(named.input_shape)
-    return f"{' + '.join(weights)}\n{formula}\n= {numbers}" if weights else ""
-
-
-def _batch_shape(config: ModelConfig, shape: Shape) -> Shape:
-    """A shape with the batch axis in front."""
-    return (config.model.input.batch_size if config.model.input else None, *shape)
+    shapes = layer["weights"].items()
+    weights = " + ".join(f"{name} {'×'.join(map(str, shape))}" for name, shape in shapes)
+    return f"{weights}\n{layer['formula']}\n= {layer['numbers']}" if weights else ""
 
 
 def trace(
@@ -157,7 +146,7 @@ def trace(
     loaded = arguments.load_config_or_run(path)
     run = RunDirectory(path.parent) if is_run(path.parent) else None
     if run is not None:
-        arguments.note_unfinished(run)
+        arguments.require_trained(run)
     if text is not None:
         sample = evaluate.text_sample(loaded, text, run)
     elif values is not None:
@@ -168,7 +157,17 @@ def trace(
     model = rnnbench.build_model(loaded) if run is None else evaluate.load_model(run)
     traces = trace_model(loaded.model.layers, model, sample.inputs)
     if json:
-        console.print_json({"layers": [_trace_to_json(trace, steps) for trace in traces]})
+        layers = [
+            {
+                "name": trace.name,
+                "steps": trace.states["h"][:steps].tolist(),
+                "gates": {name: values[:steps].tolist() for name, values in trace.gates.items()},
+                "keras": trace.keras_states[:steps].tolist(),
+                "max_difference": trace.max_difference,
+            }
+            for trace in traces
+        ]
+        console.print_json({"layers": layers})
         return
     if not traces:
         print(f"{path}: no recurrent layer in this model")
@@ -176,34 +175,21 @@ def trace(
         _print_trace(trace, sample.labels, steps)
 
 
-def _trace_to_json(trace: LayerTrace, steps: int | None) -> dict[str, Any]:
-    return {
-        "name": trace.name,
-        "steps": trace.states["h"][:steps].tolist(),
-        "gates": {name: values[:steps].tolist() for name, values in trace.gates.items()},
-        "keras": trace.keras_states[:steps].tolist(),
-        "max_difference": trace.max_difference,
-    }
-
-
 def _print_trace(trace: LayerTrace, labels: Sequence[str], steps: int | None) -> None:
     timesteps, units = trace.keras_states.shape
     shown = min(units, _SHOWN_UNITS)
-    arrays: dict[str, Any] = {
-        **trace.gates,
-        "h": trace.states["h"],
-        "h of Keras": trace.keras_states,
-    }
+    compared: dict[str, Any] = {"h": trace.states["h"], "h of Keras": trace.keras_states}
     rows = []
-    for t in range(min(steps or timesteps, timesteps)):
+    for t in range(timesteps)[:steps]:
         # A layer that reads backwards, or above one that changes the length, has other steps.
         label = labels[t] if trace.reads_inputs and t < len(labels) else ""
         first = [str(t + 1), label if len(label) <= _SHOWN_INPUT else f"{label[:_SHOWN_INPUT]}…"]
-        for name, values in arrays.items():
+        for name, values in (trace.gates | compared).items():
             rows.append([*first, name, *(f"{value:+.6f}" for value in values[t][:shown])])
             first = ["", ""]
     hidden = f", {shown} of {units} shown" if shown < units else ""
     print(f"{trace.name}: {timesteps} steps, {units} units{hidden}")
     numeric = ["step", *(f"unit {unit}" for unit in range(shown))]
-    console.print_rows(["step", "input", "", *numeric[1:]], rows, numeric=numeric, keys=3)
+    headings = ["step", "input", "", *numeric[1:]]
+    console.print_table(Table.from_rows(headings, rows, numeric=numeric, keys=3))
     print(f"largest difference between h and h of Keras: {trace.max_difference:.1e}\n")

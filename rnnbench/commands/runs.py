@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +11,7 @@ from typer import Argument, Exit, Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError, RnnbenchError
+from rnnbench.tables import Table, count_cell
 
 if TYPE_CHECKING:
     from rnnbench.comparison import Comparison
@@ -25,11 +26,7 @@ Column = Literal[
 def runs(
     names: Annotated[
         list[str] | None,
-        Argument(
-            metavar="[NAME]…",
-            help="Names of configs or sweeps. Default: all.",
-            show_default=False,
-        ),
+        Argument(metavar="[NAME]…", help="Names of configs or sweeps. Default: all."),
     ] = None,
     *,
     status: Annotated[
@@ -50,11 +47,10 @@ def runs(
         if not names or not set(names).isdisjoint(run.path.parent.relative_to(output).parts)
     ]
     chosen = [run for run in found if status is None or run.status == status]
-    chosen.sort(key=lambda run: _sort_key(run, sort), reverse=reverse)
-    if json:
-        console.print_json([run.to_json() for run in chosen])
-        return
-    if not chosen:
+    key = attrgetter("completed_epochs" if sort == "epochs" else sort)
+    # A run without the value comes last.
+    chosen.sort(key=lambda run: (key(run) is None, key(run) or 0), reverse=reverse)
+    if not chosen and not json:
         print(f"no such runs in {output}/")
         return
     numeric = ["seed", "epochs", "best", "test", "parameters", "seconds", "age"]
@@ -66,19 +62,14 @@ def runs(
             _epochs(run),
             _metric(run, run.best),
             _metric(run, run.test),
-            "" if run.parameters is None else f"{run.parameters:,}",
+            count_cell(run.parameters),
             "" if run.seconds is None else f"{run.seconds:.0f}",
             _format_age(run.age),
         )
         for run in chosen
     ]
-    console.print_rows(["run", "status", *numeric], rows, numeric=numeric)
-
-
-def _sort_key(run: RunOverview, column: Column) -> tuple[bool, float | str]:
-    """What to sort by; a run without it comes last."""
-    value = getattr(run, "completed_epochs" if column == "epochs" else column)
-    return (value is None, 0 if value is None else value)
+    table = Table.from_rows(["run", "status", *numeric], rows, numeric=numeric)
+    console.print_result([run.to_json() for run in chosen], table, as_json=json)
 
 
 def _epochs(run: RunOverview) -> str:
@@ -107,7 +98,14 @@ def show(run: arguments.Run, *, output: arguments.Output, json: arguments.Json =
     overview = read_overview(found)
     plots = sorted(str(path) for path in found.path.glob("*.png"))
     metrics, manifest = found.read_metrics(), found.read_manifest()
-    commands = _next_commands(overview)
+    # Those that continue from the run.
+    commands = {}
+    if overview.status in ("interrupted", "failed"):
+        commands["resume"] = f"rnnbench train --resume {found.path}"
+    if found.model_file.exists() or found.has_state():
+        inputs = '--text "…"' if found.vocabulary_file.exists() else "--values …"
+        commands["evaluate"] = f"rnnbench evaluate {found.path}"
+        commands["predict"] = f"rnnbench predict {found.path} {inputs}"
     if json:
         console.print_json(
             overview.to_json()
@@ -117,33 +115,19 @@ def show(run: arguments.Run, *, output: arguments.Output, json: arguments.Json =
     versions = ", ".join(f"{k} {v}" for k, v in (manifest.get("versions") or {}).items())
     lines = [("status", f"{overview.status}, epoch {_epochs(overview)}, seed {overview.seed}")]
     if overview.best is not None:
-        best = f"{_metric(overview, overview.best)} in epoch {overview.best_epoch}"
-        lines.append(("best", best))
+        best = _metric(overview, overview.best)
+        lines.append(("best", f"{best} in epoch {overview.best_epoch}"))
     lines += [(split, console.format_metrics(values)) for split, values in metrics.items()]
     if overview.parameters is not None:
-        lines += [("parameters", f"{overview.parameters:,}")]
-    lines += [
-        ("started", f"{manifest.get('started')}, {_format_age(overview.age)} ago"),
-        ("with", f"{versions}; {manifest.get('device')}"),
-        *([("error", str(manifest["error"]))] if "error" in manifest else []),
-        *(("plot", plot) for plot in plots),
-        *commands.items(),
-    ]
-    print(str(found.path))
+        lines.append(("parameters", f"{overview.parameters:,}"))
+    lines.append(("started", f"{manifest.get('started')}, {_format_age(overview.age)} ago"))
+    lines.append(("with", f"{versions}; {manifest.get('device')}"))
+    if "error" in manifest:
+        lines.append(("error", manifest["error"]))
+    lines += [*(("plot", plot) for plot in plots), *commands.items()]
+    print(found.path)
     for name, text in lines:
         print(f"{name:<10}  {text}")
-
-
-def _next_commands(overview: RunOverview) -> dict[str, str]:
-    """Commands that continue from a run, by what they do."""
-    run, commands = overview.run, {}
-    if overview.status in ("interrupted", "failed"):
-        commands["resume"] = f"rnnbench train --resume {run.path}"
-    if run.model_file.exists() or run.has_state():
-        inputs = '--text "…"' if run.vocabulary_file.exists() else "--values …"
-        commands["evaluate"] = f"rnnbench evaluate {run.path}"
-        commands["predict"] = f"rnnbench predict {run.path} {inputs}"
-    return commands
 
 
 def compare(
@@ -153,7 +137,6 @@ def compare(
             metavar="RUN|SWEEP|GLOB…",
             help="Run directories; names of sweeps or configs, for all their runs; or patterns, "
             "such as 'imdb_*'.",
-            show_default=False,
             autocompletion=arguments.complete_run_or_sweep,
         ),
     ] = None,
@@ -199,8 +182,14 @@ def compare(
         comparison = library.compare(
             list(found.values()), metric=metric, interval=interval, different_data=different_data
         )
-        left_out = (*comparison.left_out, *_not_started(runs, output))
-        comparison = replace(comparison, left_out=left_out)
+        not_started = [
+            f"{sweep.path}: {name} seed {seed}: not started"
+            for sweep in dict.fromkeys(lookup.find_sweep(what, output) for what in runs)
+            if sweep is not None
+            for name, seed in sweep.trials()
+            if not sweep.runs_of(name, seed)
+        ]
+        comparison = replace(comparison, left_out=(*comparison.left_out, *not_started))
         pairs = zip(comparison.groups, comparison.estimates, strict=True)
         thresholds.check_groups(
             {group.label: {m: e[m].mean for m in comparison.metrics} for group, e in pairs}
@@ -229,17 +218,6 @@ def print_comparison(comparison: Comparison) -> None:
         print(sentence)
 
 
-def _not_started(runs: list[str], output: Path) -> Iterator[str]:
-    """Trials of the sweeps among the names that have no run yet."""
-    from rnnbench import lookup
-
-    found = (lookup.find_sweep(what, output) for what in runs)
-    for sweep in dict.fromkeys(sweep for sweep in found if sweep is not None):
-        for name, seed in sweep.trials():
-            if not sweep.runs_of(name, seed):
-                yield f"{sweep.path}: {name} seed {seed}: not started"
-
-
 def report(
     what: Annotated[
         str,
@@ -251,8 +229,7 @@ def report(
         ),
     ],
     output: Annotated[
-        Path,
-        Option("-o", "--output", metavar="FILE", help="The file to write."),
+        Path, Option("-o", "--output", metavar="FILE", help="The file to write.")
     ] = Path("report.html"),
 ) -> None:
     """Write one HTML file about a run or a sweep: summary, plots, tables, how to repeat it."""

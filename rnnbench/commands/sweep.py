@@ -6,13 +6,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
+from rnnbench import tensorflow
 from rnnbench.commands import arguments, console
 from rnnbench.commands.runs import print_comparison
 from rnnbench.errors import InputError, RnnbenchError
+from rnnbench.tables import Table, count_cell
 
 if TYPE_CHECKING:
     from rnnbench.config.candidates import Assignment, Candidate
@@ -34,16 +36,14 @@ def sweep(
         ),
     ] = None,
     seeds: Annotated[
-        int | None,
-        Option(min=1, metavar="N", help="Train each with so many seeds. Default: 1."),
+        int | None, Option(min=1, metavar="N", help="Train each with so many seeds. Default: 1.")
     ] = None,
     match_params: arguments.MatchParams = None,
     set_: arguments.Settings = None,
     epochs: arguments.Epochs = None,
     limit: arguments.Limit = None,
     name: Annotated[
-        str | None,
-        Option(help="Name of the sweep's directory. Default: CONFIG-sweep.", show_default=False),
+        str | None, Option(help="Name of the sweep's directory. Default: CONFIG-sweep.")
     ] = None,
     jobs: Annotated[
         int | None,
@@ -59,8 +59,7 @@ def sweep(
         Literal["local", "ray"], Option(help="Processes on this machine, or a Ray cluster.")
     ] = "local",
     address: Annotated[
-        str | None,
-        Option(help="Address of a Ray cluster, such as auto. Default: start one here."),
+        str | None, Option(help="Address of a Ray cluster, such as auto. Default: start one here.")
     ] = None,
     gpus: Annotated[float, Option(min=0, help="GPUs that Ray sets aside for each trial.")] = 0.0,
     dry_run: Annotated[
@@ -85,7 +84,7 @@ def sweep(
         )
     from rnnbench.config.candidates import combine, parse_variations
     from rnnbench.config.load import find_config
-    from rnnbench.model import estimate_memory, require_memory
+    from rnnbench.model import count_params, estimate_memory, require_memory
     from rnnbench.run import SweepDirectory, check_writable
     from rnnbench.sweep.plan import create_plan, make_trials
     from rnnbench.sweep.runner import LocalExecutor, RayExecutor, run_sweep
@@ -101,38 +100,41 @@ def sweep(
         largest = max(trials, key=lambda trial: estimate_memory(trial.config).peak)
         require_memory(largest.config, copies=min(jobs or 1, len(trials)))
     if dry_run:
-        _print_trials(trials, json=json)
+        counts = [(trial, count_params(trial.config.model)) for trial in trials]
+        documents = [_to_json(trial) | {"total_params": number} for trial, number in counts]
+        rows = [(trial.name, str(trial.seed), count_cell(number)) for trial, number in counts]
+        table = Table.from_rows(["trial", "seed", "parameters"], rows, numeric=["seed"])
+        console.print_result(documents, table, as_json=json)
         return
     names = dict.fromkeys(c.config.name for candidates, _ in chosen for c in candidates)
     directory = SweepDirectory(output / (name or f"{'-'.join(names)}-sweep"))
     check_writable(directory.path)
     directory.make()
     with directory.locked():
+        threads = 1
         # A cluster decides how many trials of one thread run at a time, unless --jobs says so.
-        threads = _share_threads(jobs or 1) if engine == "local" or jobs else 1
+        if engine == "local" or jobs:
+            # Together, the trials at a time fill the machine.
+            usable = tensorflow.requested_threads() or tensorflow.usable_cpus()
+            threads = max(1, usable // (jobs or 1))
         plan = create_plan(directory, trials, threads, console.typed_command())
-        executor: Executor
         if engine == "ray":
-            executor = RayExecutor(
+            executor: Executor = RayExecutor(
                 directory, threads=plan.threads, gpus=gpus, jobs=jobs, address=address
             )
         else:
             executor = LocalExecutor(directory, jobs=jobs or 1, threads=plan.threads)
         progress = console.choose_progress(quiet=quiet, jobs=jobs)
-        counts = (
-            f"{console.count(len(trials), 'trial')}, {console.count(plan.threads, 'thread')} each"
-        )
-        progress.message(f"{directory.path}: {counts}")
+        each = console.count(plan.threads, "thread")
+        progress.message(f"{directory.path}: {console.count(len(trials), 'trial')}, {each} each")
         result = run_sweep(directory, plan, executor, progress)
         _show(directory, result, json=json)
     if result.failures:
-        raise RnnbenchError(
-            f"{len(result.failures)} of {len(trials)} trials failed: "
-            + "; ".join(
-                f"{t.label} {failure} ({directory.log_file(t.name, t.seed)})"
-                for t, failure in result.failures.items()
-            )
+        failures = "; ".join(
+            f"{t.label} {failure} ({directory.log_file(t.name, t.seed)})"
+            for t, failure in result.failures.items()
         )
+        raise RnnbenchError(f"{len(result.failures)} of {len(trials)} trials failed: {failures}")
 
 
 def _choose(
@@ -164,32 +166,8 @@ def _choose(
     return candidates, section.seeds if seeds is None else seeds
 
 
-def _share_threads(jobs: int) -> int:
-    """Threads of each of so many trials at a time, which together fill the machine."""
-    from rnnbench import tensorflow
-
-    return max(1, (tensorflow.requested_threads() or tensorflow.usable_cpus()) // jobs)
-
-
-def _print_trials(trials: Sequence[Trial], *, json: bool) -> None:
-    from rnnbench.model import count_params
-
-    counts = [count_params(trial.config.model) for trial in trials]
-    if json:
-        console.print_json(
-            [
-                {
-                    "name": trial.name,
-                    "seed": trial.seed,
-                    "settings": trial.settings,
-                    "total_params": count,
-                }
-                for trial, count in zip(trials, counts, strict=True)
-            ]
-        )
-        return
-    rows = [(t.name, str(t.seed), f"{n:,}") for t, n in zip(trials, counts, strict=True)]
-    console.print_rows(["trial", "seed", "parameters"], rows, numeric=["seed", "parameters"])
+def _to_json(trial: Trial) -> dict[str, Any]:
+    return {"name": trial.name, "seed": trial.seed, "settings": trial.settings}
 
 
 def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None:
@@ -208,9 +186,7 @@ def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None
     if json:
         trials = [
             {
-                "name": trial.name,
-                "seed": trial.seed,
-                "settings": trial.settings,
+                **_to_json(trial),
                 "status": status.status,
                 "run_dir": str(status.run.path) if status.run else None,
                 "failure": result.failures.get(trial),

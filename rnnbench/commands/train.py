@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option
 
+from rnnbench import tensorflow
 from rnnbench.commands import arguments, console, models
-from rnnbench.errors import DataError, InputError, RunError
+from rnnbench.errors import ConfigError, DataError, InputError, RunError
+from rnnbench.training import require_tensorboard
 
 if TYPE_CHECKING:
     from rnnbench.config import RunConfig
@@ -27,7 +30,6 @@ def train(
             metavar="CONFIG",
             help="A YAML file, or the name of a shipped config.",
             autocompletion=arguments.complete_config,
-            show_default=False,
         ),
     ] = None,
     *,
@@ -62,8 +64,6 @@ def train(
 
     thresholds = Thresholds(expect, junit)
     if tensorboard:
-        from rnnbench.training import require_tensorboard
-
         require_tensorboard()
     run = None
     if resume is not None:
@@ -100,15 +100,12 @@ def train(
         console.load_tensorflow(progress)
         from rnnbench.training import trainer
 
-        command = console.typed_command()
-        if run is None:
-            result = trainer.train(
-                loaded, output, command=command, progress=progress, tensorboard=tensorboard
-            )
-        else:
-            result = trainer.resume(
-                run, loaded, command=command, progress=progress, tensorboard=tensorboard
-            )
+        start = (
+            partial(trainer.train, loaded, output)
+            if run is None
+            else partial(trainer.resume, run, loaded)
+        )
+        result = start(command=console.typed_command(), progress=progress, tensorboard=tensorboard)
         thresholds.check(result.metrics)
     if json:
         console.print_json(
@@ -130,6 +127,7 @@ def train(
 def _load(name: str, overrides: list[Override], *, smoke: bool, strict: bool) -> RunConfig:
     """Config to train; its warnings go to stderr."""
     from rnnbench.config import check_config, load_run_config
+    from rnnbench.config.diagnostics import render
     from rnnbench.config.load import SMOKE, find_config
 
     if smoke:
@@ -137,7 +135,11 @@ def _load(name: str, overrides: list[Override], *, smoke: bool, strict: bool) ->
         overrides = overrides + [override for override in SMOKE if override.key not in given]
     path = find_config(name)
     config = load_run_config(path, overrides)
-    arguments.show_warnings(check_config(path, overrides).warnings, strict=strict)
+    warnings = check_config(path, overrides).warnings
+    if warnings and strict:
+        raise ConfigError(render(warnings))
+    for warning in warnings:
+        console.note(render([warning]))
     if config.sweep is None:
         return config
     console.note(f"sweep: is for `rnnbench sweep`; this trains {config.name} itself")
@@ -147,27 +149,27 @@ def _load(name: str, overrides: list[Override], *, smoke: bool, strict: bool) ->
 def _show_plan(config: RunConfig, *, json: bool) -> None:
     """Print what training would do, from the config alone."""
     from rnnbench.config import dump_config
-    from rnnbench.model import estimate_memory, summarize
+    from rnnbench.model import estimate_memory
 
-    info, layers, memory = config.dataset.info(), summarize(config), estimate_memory(config)
+    info, memory = config.dataset.info(), estimate_memory(config)
+    layers, memory_bytes = models.describe_layers(config), asdict(memory) | {"peak": memory.peak}
     steps = -(-info.num_examples["train"] // config.training.batch_size)
     if json:
-        dataset = {
-            "samples": info.num_examples,
-            "task": info.task.name,
-            "classes": info.task.num_classes,
-            "class_names": info.task.class_names,
-            "input_shape": info.input_shape,
-            "input_dtype": info.input_dtype,
-            "vocabulary_size": info.vocabulary_size,
-        }
         console.print_json(
             {
                 "config": config.model_dump(mode="json"),
-                "dataset": dataset,
-                **models.layers_to_json(config, layers),
+                "dataset": {
+                    "samples": info.num_examples,
+                    "task": info.task.name,
+                    "classes": info.task.num_classes,
+                    "class_names": info.task.class_names,
+                    "input_shape": info.input_shape,
+                    "input_dtype": info.input_dtype,
+                    "vocabulary_size": info.vocabulary_size,
+                },
+                **layers,
                 "steps_per_epoch": steps,
-                "memory": asdict(memory) | {"peak": memory.peak},
+                "memory": memory_bytes,
             }
         )
         return
@@ -178,18 +180,14 @@ def _show_plan(config: RunConfig, *, json: bool) -> None:
     print(dump_config(config))
     print(f"dataset     {config.dataset.type}: {sizes} samples of shape {info.input_shape}")
     print(f"task        {info.task.name}: {target}{tokens}")
-    models.print_layers(config, layers)
+    models.print_layers(layers)
     print(f"steps       {steps:,} an epoch, {steps * config.training.epochs:,} in all")
+    size = {name: f"{value / 1e6:,.0f} MB" for name, value in memory_bytes.items()}
     print(
-        f"memory      about {_megabytes(memory.peak)}: TensorFlow {_megabytes(memory.program)}, "
-        f"samples {_megabytes(memory.data)}, weights and optimizer {_megabytes(memory.weights)}, "
-        f"a step {_megabytes(memory.activations)}; reading the data, before training, "
-        f"{_megabytes(memory.reading)}"
+        f"memory      about {size['peak']}: TensorFlow {size['program']}, "
+        f"samples {size['data']}, weights and optimizer {size['weights']}, "
+        f"a step {size['activations']}; reading the data, before training, {size['reading']}"
     )
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"
 
 
 def evaluate(
@@ -205,11 +203,11 @@ def evaluate(
     json: arguments.Json = False,
 ) -> None:
     """Evaluate a trained run on one split of its dataset."""
-    from rnnbench import tensorflow
+    from rnnbench import lookup
     from rnnbench.thresholds import Thresholds
 
     thresholds = Thresholds(expect, junit)
-    found = arguments.find_trained_run(run, output)
+    found = arguments.require_trained(lookup.find_run(run, output))
     config = found.read_config()
     splits = config.dataset.info().num_examples
     chosen = split or ("test" if "test" in splits else "train")
@@ -258,15 +256,17 @@ def predict(
     json: arguments.Json = False,
 ) -> None:
     """Predict with a trained run: a class for each text, the next value for each sequence."""
-    from rnnbench import tensorflow
+    from rnnbench import lookup
     from rnnbench.config import check_config
+    from rnnbench.config.diagnostics import render
     from rnnbench.data.text import TextDataset
     from rnnbench.training import evaluate as library
 
-    found = arguments.find_trained_run(run, output)
+    found = arguments.require_trained(lookup.find_run(run, output))
     dataset = found.read_config().dataset
-    warnings = check_config(found.config_file, upgrade=True).warnings
-    arguments.show_warnings([w for w in warnings if w.name == "vocabulary_cut"])
+    for warning in check_config(found.config_file, upgrade=True).warnings:
+        if warning.name == "vocabulary_cut":
+            console.note(render([warning]))
     is_text = isinstance(dataset, TextDataset)
     if is_text and values:
         raise DataError(f"--values: {run} was trained on text; give --text or --file")
