@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 Interval = Literal["t", "bootstrap"]
 INTERVAL_NAMES: Mapping[Interval, str] = {"t": "Student's t", "bootstrap": "bootstrap"}
