@@ -150,10 +150,9 @@ def check_config(
     errors, warnings = list(document.errors), list[Diagnostic]()
     if config is not None:
         config = _resolve(config)
-        for issue in rules.check(_as_meant(config, document)):
-            span = document.span(issue.path)
-            diagnostic = Diagnostic(span, issue.path, *issue[1:])
-            (warnings if issue.name else errors).append(diagnostic)
+        for found in rules.check(_as_meant(config, document)):
+            diagnostic = replace(found, span=document.span(found.path))
+            (warnings if found.name else errors).append(diagnostic)
     return Checked(None if errors else config, tuple(in_order(errors)), tuple(in_order(warnings)))
 
 
