@@ -26,8 +26,6 @@ from rnnbench.tasks import LOSSES, METRICS, canonical_name, known_names
 # A sweep of more trials takes weeks to train: it is a slip.
 MAX_TRIALS = 10_000
 MAX_SEED = 2**32
-# Up to here every integer is exact as a float, too.
-_LARGEST_BOUND = 1e15
 
 # Name of each warning that `rnnbench.config.rules` gives, and why it is given.
 REASONS: dict[str, str] = {
@@ -57,7 +55,6 @@ REASONS: dict[str, str] = {
 }
 
 
-Backend = Literal["auto", "keras", "fast"]
 if TYPE_CHECKING:
     LossName = str
     MetricName = str
@@ -130,7 +127,7 @@ class TrainingSettings(Settings):
     metrics: Annotated[tuple[MetricName, ...], Field(strict=False)] = ()
     batch_size: Annotated[int, Field(ge=1)] = 32
     epochs: Annotated[int, Field(ge=1)]
-    backend: Backend = "auto"
+    backend: Literal["auto", "keras", "fast"] = "auto"
     class_weight: dict[int, float] | None = None
     checkpoint_every: CheckpointEvery = CheckpointEvery()
     early_stopping: EarlyStopping | None = None
@@ -152,11 +149,8 @@ class TrainingSettings(Settings):
     @property
     def callbacks(self) -> dict[str, Callback]:
         """The callbacks that are asked for, by their keys."""
-        found = {
-            "early_stopping": self.early_stopping,
-            "reduce_lr_on_plateau": self.reduce_lr_on_plateau,
-        }
-        return {key: callback for key, callback in found.items() if callback is not None}
+        keys = ("early_stopping", "reduce_lr_on_plateau")
+        return {key: callback for key in keys if (callback := getattr(self, key)) is not None}
 
     def metric_names(self, *, validation: bool) -> tuple[str, ...]:
         """Loss and metrics that an epoch reports, in the order of `history.csv`.
@@ -170,7 +164,8 @@ class TrainingSettings(Settings):
 
 def _check_bound(value: Any) -> Any:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not abs(value) <= _LARGEST_BOUND:  # nor is NaN
+    # Up to 1e15 every integer is exact as a float, too; NaN compares as false.
+    if not is_number or not abs(value) <= 1e15:
         raise PydanticCustomError("bound", "a number from -1e15 to 1e15")
     return value
 

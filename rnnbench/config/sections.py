@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from rnnbench.config.diagnostics import Span, closest, printable
 from rnnbench.config.schema import SECTIONS, ModelConfig, RunConfig
 from rnnbench.config.yaml import UNREADABLE, Document
 from rnnbench.keras_object import KeyPath, Settings, expand_name
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 # Keys that earlier versions had, and their names now.
 RENAMED = {"silence": "ignore", "implementation": "backend"}
