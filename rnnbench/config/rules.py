@@ -33,7 +33,6 @@ _MANY_STEPS = 100
 # A smaller part of the words leaves many <oov>.
 _VOCABULARY_PART = 20
 
-
 # Of a resolved config, which does not know where it was written.
 _report = partial(Diagnostic, Span(Source("")))
 
@@ -136,11 +135,10 @@ def _check_shapes(
             for named in infer_shapes(model.layers, shape):
                 layers.append(named)  # one by one, to know which layer failed
         except ShapeError as error:
-            i = len(layers)
-            hint = ""
+            message = f"{model.layers[len(layers)].type} {error}"
             if shape != padded and error.needs_length:
-                hint = f". model.input: {{shape: {list(padded)}}} fixes the length"
-            yield _report(_layer_path(i), f"{model.layers[i].type} {error}{hint}")
+                message += f". model.input: {{shape: {list(padded)}}} fixes the length"
+            yield _report(_layer_path(len(layers)), message)
             return []
     return layers
 
@@ -279,16 +277,13 @@ def _check_recurrences(layers: Sequence[NamedLayer]) -> Iterator[Diagnostic]:
             yield _report((*path, "type"), message, "type: gru", "simple_rnn_over_many_steps")
         is_sequence = bool(recurrent.return_sequences)
         # Layers between that process each step, or a vector, as it is do not matter.
-        reader = next(
-            (
-                above.layer
-                for above in layers[i + 1 :]
-                if above.layer.mask != "pass"
-                or (isinstance(above.layer, OutputLayer) and not is_sequence)
-            ),
-            None,
+        readers = (
+            above.layer
+            for above in layers[i + 1 :]
+            if above.layer.mask != "pass"
+            or (isinstance(above.layer, OutputLayer) and not is_sequence)
         )
-        if isinstance(reader, Flatten):
+        if isinstance(next(readers, None), Flatten):
             path = (*path, "return_sequences")
             if is_sequence:
                 message = "received true, and only flatten reads the sequence"

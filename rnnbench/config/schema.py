@@ -54,7 +54,6 @@ REASONS: dict[str, str] = {
     "memory": "the run needs more memory than is available",
 }
 
-
 if TYPE_CHECKING:
     LossName = str
     MetricName = str
