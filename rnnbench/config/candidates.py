@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 # Values that are put into a config together.
 Assignment = tuple[Override, ...]
-# Drawn numbers are rounded to so many digits, so that they can be read and typed.
-_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,8 @@ def _draw(values: Range | Sequence[Any], generator: np.random.Generator) -> Any:
         drawn = math.exp(generator.uniform(math.log(low), math.log(end)))
     else:
         drawn = generator.uniform(low, end)
-    number = math.floor(drawn) if values.is_integer else float(f"{drawn:.{_DIGITS}g}")
+    # Six digits can be read and typed.
+    number = math.floor(drawn) if values.is_integer else float(f"{drawn:.6g}")
     return min(max(number, low), high)
 
 

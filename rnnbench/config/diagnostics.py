@@ -62,11 +62,8 @@ class Span:
 
     def __str__(self) -> str:
         name = printable(self.source.name)
-        return name if self._is_whole else f"{name}:{self.line}:{self.column}"
-
-    @property
-    def _is_whole(self) -> bool:
-        return self.line is None or self.source.is_option
+        is_whole = self.line is None or self.source.is_option
+        return name if is_whole else f"{name}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True)
@@ -94,10 +91,8 @@ class Diagnostic:
 
     def __str__(self) -> str:
         """The diagnostic on one line: its span, its keys, its message."""
-        kind = ["warning"] if self.name else []
-        path = [dotted(self.path)] if self.path else []
-        name = f" [{self.name}]" if self.name else ""
-        return ": ".join([str(self.span), *kind, *path, self.message]) + name
+        parts = [str(self.span), "warning" if self.name else "", dotted(self.path), self.message]
+        return ": ".join(filter(None, parts)) + (f" [{self.name}]" if self.name else "")
 
     def to_json(self) -> dict[str, object]:
         """The diagnostic as JSON; only warnings have `warning`, their name."""
@@ -165,15 +160,12 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 def render(diagnostics: Sequence[Diagnostic]) -> str:
     """Diagnostics for a reader: each with its span, its lines and a caret."""
     kind = "errors" if any(d.severity == "error" for d in diagnostics) else "warnings"
-    header = [f"{len(diagnostics)} {kind}"] if len(diagnostics) > 1 else []
-    return "\n".join([*header, *map(_render_one, diagnostics)])
-
-
-def _render_one(diagnostic: Diagnostic) -> str:
-    lines = [str(diagnostic), *_snippet(diagnostic.span)]
-    if diagnostic.suggestion is not None:
-        meant = printable(diagnostic.suggestion)
-        lines.append(f"  try {meant}" if diagnostic.name else f"  did you mean {meant}?")
+    lines = [f"{len(diagnostics)} {kind}"] if len(diagnostics) > 1 else []
+    for diagnostic in diagnostics:
+        lines += [str(diagnostic), *_snippet(diagnostic.span)]
+        if diagnostic.suggestion is not None:
+            meant = printable(diagnostic.suggestion)
+            lines.append(f"  try {meant}" if diagnostic.name else f"  did you mean {meant}?")
     return "\n".join(lines)
 
 
@@ -197,7 +189,7 @@ def _snippet(span: Span) -> list[str]:
         shown = "".join(c if c.isprintable() else " " for c in lines[number - 1][start:end])
         snippet.append(f"{margin}{shown}".rstrip())
         if number == line:
-            snippet.append(f"{margin.replace(str(number), ' ' * len(str(number)))}{carets}")
+            snippet.append(re.sub(r"\d", " ", margin) + carets)
     return snippet
 
 

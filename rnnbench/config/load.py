@@ -7,25 +7,16 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import rnnbench
 from rnnbench.config import rules
 from rnnbench.config.diagnostics import Diagnostic, Source, closest, dotted, in_order, render
-from rnnbench.config.schema import (
-    SECTIONS,
-    InputSettings,
-    ModelConfig,
-    RunConfig,
-)
+from rnnbench.config.schema import SECTIONS, InputSettings, ModelConfig, RunConfig
 from rnnbench.config.sections import validate
 from rnnbench.config.yaml import Document, read_document, read_value, write_yaml
 from rnnbench.errors import ConfigError
-
-if TYPE_CHECKING:
-    from rnnbench.keras_object import KeyPath
-
-_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+from rnnbench.keras_object import KeyPath
 
 
 @dataclass(frozen=True)
@@ -142,26 +133,21 @@ def check_config(
         document.errors = [replace(e, suggestion=_similar_config(path)) for e in document.errors]
     is_read = bool(document.keys) or not document.errors
     for override in overrides:
-        errors = override.document.errors if override.document else []
-        document.errors += errors
-        if is_read and not errors:
-            _override(document, override)
+        source = Source(override.option, override.option, is_option=True)
+        value = override.document or Document(source, override.value)
+        document.errors += value.errors
+        section = override.key.partition(".")[0]
+        has_section = is_read and document.data.get(section) is not None
+        if is_read and not value.errors and (override.makes_section or has_section):
+            document.override(override.key, value)
     config = validate(document, path.stem, upgrade=upgrade) if is_read else None
     errors, warnings = list(document.errors), list[Diagnostic]()
     if config is not None:
         config = _resolve(config)
-        for issue in rules.check(_as_meant(config, document)):
-            span = document.span(issue.path)
-            diagnostic = Diagnostic(span, issue.path, *issue[1:])
-            (warnings if issue.name else errors).append(diagnostic)
+        for found in rules.check(_as_meant(config, document)):
+            diagnostic = replace(found, span=document.span(found.path))
+            (warnings if found.name else errors).append(diagnostic)
     return Checked(None if errors else config, tuple(in_order(errors)), tuple(in_order(warnings)))
-
-
-def _override(document: Document, override: Override) -> None:
-    section, inside, _ = override.key.partition(".")
-    if override.makes_section or not inside or document.data.get(section) is not None:
-        source = Source(override.option, override.option, is_option=True)
-        document.override(override.key, override.document or Document(source, override.value))
 
 
 def _resolve(config: ModelConfig) -> ModelConfig:
@@ -197,31 +183,20 @@ def _as_meant(config: ModelConfig, document: Document) -> ModelConfig:
 
 def _similar_config(path: Path) -> str | None:
     """A config whose name is like that of a file that does not exist."""
-    try:
-        beside = {p.stem: str(p) for p in path.parent.iterdir() if p.suffix in (".yaml", ".yml")}
-    except OSError:
-        beside = {}
+    beside = {p.stem: str(p) for end in ("yaml", "yml") for p in path.parent.glob(f"*.{end}")}
     meant = closest(path.stem, [*beside, *shipped_configs()])
     return beside.get(meant, meant) if meant else None
 
 
 def dump_config(config: ModelConfig) -> str:
     """A resolved config as YAML, with every default."""
-    return write_yaml(_type_first(_dump(config)))
+    return write_yaml(_dump(config))
 
 
 def _dump(config: ModelConfig, **options: Any) -> dict[str, Any]:
     """The data of a config, its sections in the order in which one writes them."""
     data = config.model_dump(**options)
     return {key: data[key] for key in SECTIONS if key in data}
-
-
-def _type_first(value: Any) -> Any:
-    """The same data with `type` first in each mapping."""
-    if isinstance(value, dict):
-        kind = {"type": value["type"]} if "type" in value else {}
-        return kind | {key: _type_first(item) for key, item in value.items() if key != "type"}
-    return [_type_first(item) for item in value] if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True)
@@ -308,7 +283,7 @@ def json_schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of config files, with a description of every field."""
     schema = RunConfig.model_json_schema()
     allowed: dict[str, Any] = _allow_names(schema, schema["$defs"])
-    return {"$schema": _SCHEMA_DIALECT} | allowed
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | allowed
 
 
 def _allow_names(schema: Any, definitions: dict[str, Any]) -> Any:

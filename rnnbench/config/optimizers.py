@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Tag
 
 from rnnbench.keras_object import KerasObject, KeyPath, Settings, union_of
 from rnnbench.tasks import is_maximized
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-AboveZero = Annotated[float, Field(gt=0)]
-_CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
 class Schedule(KerasObject):
@@ -31,7 +29,7 @@ class _Decay(Schedule):
         decay_steps: Number of steps that the decay, or one period of it, takes.
     """
 
-    initial_learning_rate: AboveZero
+    initial_learning_rate: PositiveFloat
     decay_steps: Annotated[int, Field(ge=1)]
 
 
@@ -44,7 +42,7 @@ class ExponentialDecay(_Decay):
     """
 
     type: Literal["exponential_decay"] = "exponential_decay"
-    decay_rate: AboveZero
+    decay_rate: PositiveFloat
     staircase: bool = False
 
 
@@ -58,10 +56,10 @@ class CosineDecay(_Decay):
     """
 
     type: Literal["cosine_decay"] = "cosine_decay"
-    initial_learning_rate: Annotated[float, Field(ge=0)]
+    initial_learning_rate: NonNegativeFloat
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.0
-    warmup_target: AboveZero | None = None
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_target: PositiveFloat | None = None
+    warmup_steps: NonNegativeInt = 0
 
 
 class PiecewiseConstantDecay(Schedule):
@@ -76,21 +74,18 @@ class PiecewiseConstantDecay(Schedule):
     boundaries: Annotated[
         tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, strict=False)
     ]
-    values: Annotated[tuple[AboveZero, ...], Field(min_length=1, strict=False)]
+    values: Annotated[tuple[PositiveFloat, ...], Field(min_length=1, strict=False)]
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
         if list(self.boundaries) != sorted(set(self.boundaries)):
             yield ("boundaries",), f"received {list(self.boundaries)}; steps rise"
         if len(self.values) != len(self.boundaries) + 1:
-            needed = len(self.boundaries) + 1
-            message = f"received {len(self.values)} values; so many boundaries need {needed}"
-            yield ("values",), message
+            message = f"received {len(self.values)} values; so many boundaries need "
+            yield ("values",), f"{message}{len(self.boundaries) + 1}"
 
     def arguments(self, **extra: Any) -> dict[str, Any]:
-        # Keras adds up lists.
-        return super().arguments(
-            boundaries=list(self.boundaries), values=list(self.values), **extra
-        )
+        lists = {"boundaries": list(self.boundaries), "values": list(self.values)}
+        return super().arguments(**lists, **extra)  # Keras adds up lists
 
 
 class PolynomialDecay(_Decay):
@@ -103,8 +98,8 @@ class PolynomialDecay(_Decay):
     """
 
     type: Literal["polynomial_decay"] = "polynomial_decay"
-    end_learning_rate: Annotated[float, Field(ge=0)] = 1e-4
-    power: AboveZero = 1.0
+    end_learning_rate: NonNegativeFloat = 1e-4
+    power: PositiveFloat = 1.0
     cycle: bool = False
 
 
@@ -117,7 +112,7 @@ class InverseTimeDecay(_Decay):
     """
 
     type: Literal["inverse_time_decay"] = "inverse_time_decay"
-    decay_rate: AboveZero
+    decay_rate: PositiveFloat
     staircase: bool = False
 
 
@@ -129,7 +124,8 @@ if TYPE_CHECKING:
     LearningRate = float | Schedule
 else:
     LearningRate = Annotated[
-        Annotated[AboveZero, Tag("[number]")] | Annotated[union_of(Schedule), Tag("[schedule]")],
+        Annotated[PositiveFloat, Tag("[number]")]
+        | Annotated[union_of(Schedule), Tag("[schedule]")],
         Discriminator(_form),
     ]
 
@@ -150,20 +146,24 @@ class Optimizer(KerasObject):
     namespace: ClassVar = "optimizers"
     # Whether `rnnbench.kernels` has a faster step of it, in a class of its name with `Fast` before.
     has_fast_step: ClassVar[bool] = False
+    # Variables that it always keeps for each weight.
+    fixed_slots: ClassVar[int] = 0
 
     type: str
     learning_rate: LearningRate = 1e-3
-    clipnorm: AboveZero | None = None
-    clipvalue: AboveZero | None = None
-    global_clipnorm: AboveZero | None = None
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    clipnorm: PositiveFloat | None = None
+    clipvalue: PositiveFloat | None = None
+    global_clipnorm: PositiveFloat | None = None
+    weight_decay: NonNegativeFloat | None = None
     use_ema: bool = False
     ema_momentum: Annotated[float, Field(ge=0, le=1)] = 0.99
 
     @property
     def slots(self) -> int:
         """Number of variables that the optimizer keeps for each weight."""
-        return int(self.use_ema)
+        # Each of these adds one where it is set.
+        optional = ("use_ema", "momentum", "centered", "amsgrad")
+        return self.fixed_slots + sum(bool(getattr(self, name, False)) for name in optional)
 
     def build_fast(self) -> Any:
         """The Keras optimizer with a faster step that computes the same."""
@@ -172,7 +172,8 @@ class Optimizer(KerasObject):
         return getattr(kernels, f"Fast{type(self).__name__}")(**self.arguments())
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
-        given = [name for name in _CLIPPING if getattr(self, name) is not None]
+        ways = ("clipnorm", "clipvalue", "global_clipnorm")
+        given = [name for name in ways if getattr(self, name) is not None]
         for name in given[1:]:
             message = f"received {name} beside {given[0]}; only one way of clipping may be set"
             yield (name,), message
@@ -191,10 +192,6 @@ class SGD(Optimizer):
     momentum: Fraction = 0.0
     nesterov: bool = False
 
-    @property
-    def slots(self) -> int:
-        return super().slots + int(self.momentum > 0)
-
 
 class RMSprop(Optimizer):
     """Steps divided by a running mean of the gradient's size.
@@ -208,15 +205,12 @@ class RMSprop(Optimizer):
 
     type: Literal["rmsprop"] = "rmsprop"
     has_fast_step: ClassVar = True
+    fixed_slots: ClassVar = 1
 
     rho: Fraction = 0.9
     momentum: Fraction = 0.0
-    epsilon: AboveZero = 1e-7
+    epsilon: PositiveFloat = 1e-7
     centered: bool = False
-
-    @property
-    def slots(self) -> int:
-        return super().slots + 1 + int(self.momentum > 0) + int(self.centered)
 
 
 class _Moments(Optimizer):
@@ -228,13 +222,11 @@ class _Moments(Optimizer):
         epsilon: Added to the divisor.
     """
 
+    fixed_slots: ClassVar = 2
+
     beta_1: Fraction = 0.9
     beta_2: Fraction = 0.999
-    epsilon: AboveZero = 1e-7
-
-    @property
-    def slots(self) -> int:
-        return super().slots + 2
+    epsilon: PositiveFloat = 1e-7
 
 
 class Adam(_Moments):
@@ -247,10 +239,6 @@ class Adam(_Moments):
     type: Literal["adam"] = "adam"
     amsgrad: bool = False
 
-    @property
-    def slots(self) -> int:
-        return super().slots + int(self.amsgrad)
-
 
 class AdamW(Adam):
     """Adam with weight decay (Loshchilov and Hutter, 2017).
@@ -259,7 +247,7 @@ class AdamW(Adam):
     """
 
     type: Literal["adamw"] = "adamw"  # type: ignore[assignment]
-    weight_decay: Annotated[float, Field(ge=0)] | None = 0.004
+    weight_decay: NonNegativeFloat | None = 0.004
 
 
 class Nadam(_Moments):
@@ -283,12 +271,10 @@ class Adagrad(Optimizer):
     """
 
     type: Literal["adagrad"] = "adagrad"
-    initial_accumulator_value: Annotated[float, Field(ge=0)] = 0.1
-    epsilon: AboveZero = 1e-7
+    fixed_slots: ClassVar = 1
 
-    @property
-    def slots(self) -> int:
-        return super().slots + 1
+    initial_accumulator_value: NonNegativeFloat = 0.1
+    epsilon: PositiveFloat = 1e-7
 
 
 class Lion(Optimizer):
@@ -300,12 +286,10 @@ class Lion(Optimizer):
     """
 
     type: Literal["lion"] = "lion"
+    fixed_slots: ClassVar = 1
+
     beta_1: Annotated[float, Field(gt=0, le=1)] = 0.9
     beta_2: Fraction = 0.99
-
-    @property
-    def slots(self) -> int:
-        return super().slots + 1
 
 
 class Callback(KerasObject):
@@ -320,8 +304,8 @@ class Callback(KerasObject):
     namespace: ClassVar = "callbacks"
 
     monitor: str = "val_loss"
-    min_delta: Annotated[float, Field(ge=0)] = 0.0
-    patience: Annotated[int, Field(ge=0)] = 0
+    min_delta: NonNegativeFloat = 0.0
+    patience: NonNegativeInt = 0
 
     def build(self, **extra: Any) -> Any:
         """The Keras callback, which knows whether its metric is maximized."""
@@ -336,7 +320,7 @@ class EarlyStopping(Callback):
         restore_best_weights: Whether to restore the weights of the best epoch.
     """
 
-    start_from_epoch: Annotated[int, Field(ge=0)] = 0
+    start_from_epoch: NonNegativeInt = 0
     restore_best_weights: bool = False
 
 
@@ -349,11 +333,11 @@ class ReduceLROnPlateau(Callback):
         min_lr: Lowest learning rate.
     """
 
-    min_delta: Annotated[float, Field(ge=0)] = 1e-4
-    patience: Annotated[int, Field(ge=0)] = 10
+    min_delta: NonNegativeFloat = 1e-4
+    patience: NonNegativeInt = 10
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    cooldown: Annotated[int, Field(ge=0)] = 0
-    min_lr: Annotated[float, Field(ge=0)] = 0.0
+    cooldown: NonNegativeInt = 0
+    min_lr: NonNegativeFloat = 0.0
 
 
 class CheckpointEvery(Settings):
@@ -365,7 +349,7 @@ class CheckpointEvery(Settings):
     """
 
     steps: Annotated[int | None, Field(ge=1)] = None
-    seconds: AboveZero = 30.0
+    seconds: PositiveFloat = 30.0
 
     def is_due(self, step: int, seconds: float) -> bool:
         """Whether to save after a step, counted from 1, so many seconds after the last time."""

@@ -7,10 +7,11 @@ What must hold is checked before TensorFlow is loaded. What is discouraged has a
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from functools import partial
 
-from rnnbench.config.diagnostics import closest
-from rnnbench.config.schema import ModelConfig, ModelSettings, RunConfig, WarningName
+from rnnbench.config.diagnostics import Diagnostic, Source, Span, closest
+from rnnbench.config.schema import REASONS, ModelConfig, ModelSettings, RunConfig
 from rnnbench.config.yaml import write_value
 from rnnbench.data.base import DatasetInfo
 from rnnbench.data.text import TextDataset
@@ -27,65 +28,30 @@ from rnnbench.layers import (
 )
 from rnnbench.tasks import LOSSES
 
-REASONS: dict[WarningName, str] = {
-    "left_padding_under_mask": "on a GPU, cuDNN accepts a mask on the right only, and training "
-    "stops with an error; under a mask the side changes no result",
-    "padding_without_mask": "the padding counts as if it were text",
-    "mask_dropped": "the layers above process the padding as if it were text",
-    "fast_path_lost": "fast kernels, those of cuDNN on a GPU and others on a CPU, compute Keras' "
-    "defaults only; otherwise Keras loops step by step",
-    "return_sequences_left_over": "flatten gives each step weights of its own, and takes no other "
-    "length; the last state alone summarizes the sequence",
-    "return_sequences_missing": "flatten does not change a single vector",
-    "simple_rnn_over_many_steps": "over so many steps the gradient of a plain recurrence vanishes "
-    "or explodes (Bengio et al., 1994); lstm and gru carry a state across",
-    "softmax_of_one_unit": "softmax over a single unit is 1 for every sample",
-    "sigmoid_for_classes": "each class gets a probability of its own, and they do not sum to 1, "
-    "though a sample has one class",
-    "regression_loss_for_classes": "its gradient vanishes where the model is sure and wrong; that "
-    "of a crossentropy does not",
-    "vocabulary_cut": "with a twentieth of the words, 10 to 17% of the running words become <oov>, "
-    "in training and in predict",
-    "validation_on_test_data": "without validation samples the test metrics are the only ones on "
-    "unseen data, and what is chosen by them is validated on test data",
-    "batch_size_above_training_set": "an epoch is a single step, and batch_size has no effect",
-    "monitor_not_computed": "a metric that is not computed never changes, so this has no effect",
-    "memory": "the run needs more memory than is available",
-}
-
 # Gradients of a plain recurrence rarely reach further back.
 _MANY_STEPS = 100
 # A smaller part of the words leaves many <oov>.
 _VOCABULARY_PART = 20
 
+# Of a resolved config, which does not know where it was written.
+_report = partial(Diagnostic, Span(Source("")))
 
-class Issue(NamedTuple):
-    """Error or warning about a resolved config.
 
-    Attributes:
-        path: Keys that lead to it.
-        message: What was received, what is allowed, and why.
-        suggestion: What to write instead; None where that is not known.
-        name: Name of a warning; None for an error.
+def check(config: ModelConfig) -> list[Diagnostic]:
+    """All errors in a resolved config; if there are none, the warnings that it does not ignore.
+
+    Their spans are empty.
     """
-
-    path: KeyPath
-    message: str
-    suggestion: str | None = None
-    name: WarningName | None = None
-
-
-def check(config: ModelConfig) -> Iterator[Issue]:
-    """All errors in a resolved config; if there are none, the warnings that it does not ignore."""
-    issues = list(_issues(config))
-    errors = [issue for issue in issues if issue.name is None]
-    yield from errors
-    for issue in issues if not errors else ():
-        if issue.name is not None and issue.name not in config.ignore:
-            yield issue._replace(message=f"{issue.message}: {REASONS[issue.name]}")
+    found = list(_check(config))
+    errors = [diagnostic for diagnostic in found if diagnostic.name is None]
+    return errors or [
+        replace(diagnostic, message=f"{diagnostic.message}: {REASONS[diagnostic.name]}")
+        for diagnostic in found
+        if diagnostic.name and diagnostic.name not in config.ignore
+    ]
 
 
-def _issues(config: ModelConfig) -> Iterator[Issue]:
+def _check(config: ModelConfig) -> Iterator[Diagnostic]:
     info = config.dataset.info() if isinstance(config, RunConfig) else None
     wrong = list(_check_input(config.model, info))
     yield from wrong
@@ -104,7 +70,7 @@ def _layer_path(i: int, *keys: str) -> KeyPath:
     return ("model", "layers", i, *keys)
 
 
-def _check_input(model: ModelSettings, info: DatasetInfo | None) -> Iterator[Issue]:
+def _check_input(model: ModelSettings, info: DatasetInfo | None) -> Iterator[Diagnostic]:
     """The input is that of the dataset, and the first layer takes it."""
     given, path = model.input, ("model", "input")
     if given is None:
@@ -112,7 +78,7 @@ def _check_input(model: ModelSettings, info: DatasetInfo | None) -> Iterator[Iss
             "missing: without a dataset, model.input.shape must be the shape of one sample, such "
             "as {shape: [10, 4]} for 10 steps of 4 features, or {shape: [null]} for tokens"
         )
-        yield Issue(path, message)
+        yield _report(path, message)
         return
     if info is not None:
         own, expected = list(given.shape), list(info.input_shape)
@@ -120,43 +86,43 @@ def _check_input(model: ModelSettings, info: DatasetInfo | None) -> Iterator[Iss
             size not in (None, needed) for size, needed in zip(own, expected, strict=True)
         ):
             message = f"received {own}; the dataset has samples of shape {expected}. Leave "
-            yield Issue((*path, "shape"), f"{message}model.input out to use that")
+            yield _report((*path, "shape"), f"{message}model.input out to use that")
         if given.dtype != info.input_dtype:
             message = f"received {given.dtype}; the dataset has {info.input_dtype}"
-            yield Issue((*path, "dtype"), message)
+            yield _report((*path, "dtype"), message)
         if given.batch_size is not None:
             message = (
                 f"received {given.batch_size}; a fixed batch size is for a model without a "
                 "dataset, as the last batch of an epoch may be smaller. Use training.batch_size"
             )
-            yield Issue((*path, "batch_size"), message)
+            yield _report((*path, "batch_size"), message)
     source = "the dataset" if info else f"model.input.dtype {given.dtype}"
     if given.dtype == "int32" and not model.layers[0].takes_tokens:
         fitting = " or ".join(name for name, kind in members(Layer).items() if kind.takes_tokens)
         message = f"received {model.layers[0].type}; {source} has tokens, so {fitting} comes first"
-        yield Issue(_layer_path(0), message)
+        yield _report(_layer_path(0), message)
     size = info.vocabulary_size if info else None
     for i, layer in enumerate(model.layers):
         if layer.takes_tokens and i > 0:
             message = f"received {layer.type}; it takes tokens, so it can only be the first layer"
-            yield Issue(_layer_path(i), message)
+            yield _report(_layer_path(i), message)
         elif layer.takes_tokens and given.dtype == "float32":
             message = f"received {layer.type}; {source} has values, not tokens"
-            yield Issue(_layer_path(i), message)
+            yield _report(_layer_path(i), message)
         elif isinstance(layer, Embedding) and layer.input_dim is None:
             message = "input_dim is missing: without a dataset it must be the vocabulary's size"
-            yield Issue(_layer_path(i), message)
+            yield _report(_layer_path(i), message)
         elif isinstance(layer, Embedding) and size and (layer.input_dim or 0) < size:
             message = (
                 f"received {layer.input_dim}; the dataset's tokens go up to {size - 1}, so at "
                 f"least {size} are needed. Leave it out to use the dataset's"
             )
-            yield Issue(_layer_path(i, "input_dim"), message)
+            yield _report(_layer_path(i, "input_dim"), message)
 
 
 def _check_shapes(
     model: ModelSettings, info: DatasetInfo | None
-) -> Generator[Issue, None, list[NamedLayer]]:
+) -> Generator[Diagnostic, None, list[NamedLayer]]:
     """Each layer accepts its inputs; gives the layers for the padded length, none if one does not.
 
     A model that takes any length must take the length of the padded samples.
@@ -169,18 +135,17 @@ def _check_shapes(
             for named in infer_shapes(model.layers, shape):
                 layers.append(named)  # one by one, to know which layer failed
         except ShapeError as error:
-            i = len(layers)
-            hint = ""
+            message = f"{model.layers[len(layers)].type} {error}"
             if shape != padded and error.needs_length:
-                hint = f". model.input: {{shape: {list(padded)}}} fixes the length"
-            yield Issue(_layer_path(i), f"{model.layers[i].type} {error}{hint}")
+                message += f". model.input: {{shape: {list(padded)}}} fixes the length"
+            yield _report(_layer_path(len(layers)), message)
             return []
     return layers
 
 
 def _check_task(
     config: RunConfig, info: DatasetInfo, layers: Sequence[NamedLayer]
-) -> Iterator[Issue]:
+) -> Iterator[Diagnostic]:
     """Output layer, loss, metrics and class weights fit the task."""
     task, training = info.task, config.training
     output = task.find_output(layers[-1].output_shape) if layers else None
@@ -193,20 +158,20 @@ def _check_task(
             message += str(task.outputs[0])
             if len(shape) == 2:
                 message += " after a recurrent layer without return_sequences"
-            yield Issue((*path, "units") if activation and len(shape) == 1 else path, message)
+            yield _report((*path, "units") if activation and len(shape) == 1 else path, message)
         elif activation is None:
             fitting = f"{OutputLayer.model_fields['type'].default} layer with activation "
             fitting += " or ".join(output.activations)
-            yield Issue(path, f"received {last.type}; {task} ends in a {fitting}")
+            yield _report(path, f"received {last.type}; {task} ends in a {fitting}")
         elif activation in output.discouraged:
             message = f"received {activation} with units: {output.units}"
-            name: WarningName = "sigmoid_for_classes" if output.units > 1 else "softmax_of_one_unit"
+            name = "sigmoid_for_classes" if output.units > 1 else "softmax_of_one_unit"
             suggestion = f"activation: {output.activations[0]}"
-            yield Issue((*path, "activation"), message, suggestion, name)
+            yield _report((*path, "activation"), message, suggestion, name)
         elif activation not in output.activations:
             fitting = " or ".join(output.activations)
             message = f"received {activation}; {task} with units: {output.units} needs {fitting}"
-            yield Issue((*path, "activation"), message)
+            yield _report((*path, "activation"), message)
     fitted = f"{task} with this output layer" if output else str(task)
     losses, metrics = task.losses(output), task.metrics(output)
     if training.loss not in losses:
@@ -214,44 +179,44 @@ def _check_task(
         if kinds & set(LOSSES[training.loss].discouraged):
             message = f"received {training.loss} for {task.num_classes} classes"
             suggestion = f"loss: {next(iter(losses))}"
-            yield Issue(("training", "loss"), message, suggestion, "regression_loss_for_classes")
+            yield _report(("training", "loss"), message, suggestion, "regression_loss_for_classes")
         else:
             message = f"received {training.loss}; {fitted} needs {' or '.join(losses)}"
-            yield Issue(("training", "loss"), message)
+            yield _report(("training", "loss"), message)
     for i, metric in enumerate(training.metrics):
         if metric not in metrics:
             message = f"received {metric}; {fitted} has {', '.join(metrics)}"
-            yield Issue(("training", "metrics", i), message)
+            yield _report(("training", "metrics", i), message)
     path = ("training", "class_weight")
     if training.class_weight and not task.num_classes:
-        yield Issue(path, f"{task} has no classes to weight")
+        yield _report(path, f"{task} has no classes to weight")
         return
     for index, weight in (training.class_weight or {}).items():
         if not 0 <= index < task.num_classes:
             message = f"received class {index}; classes are 0 to {task.num_classes - 1}"
-            yield Issue((*path, index), message)
+            yield _report((*path, index), message)
         elif weight < 0:
-            yield Issue((*path, index), f"received {weight}; a weight is at least 0")
+            yield _report((*path, index), f"received {weight}; a weight is at least 0")
 
 
-def _check_samples(config: RunConfig, info: DatasetInfo) -> Iterator[Issue]:
+def _check_samples(config: RunConfig, info: DatasetInfo) -> Iterator[Diagnostic]:
     """There are samples to train and validate with, and what callbacks monitor is computed."""
     training, train = config.training, info.num_examples["train"]
     is_validated = "validation" in info.num_examples
     split: KeyPath = ("dataset", "validation_split")
     if not is_validated and "test" in info.num_examples:
         message = "received 0, and the dataset has test samples"
-        yield Issue(split, message, "validation_split: 0.2", "validation_on_test_data")
+        yield _report(split, message, "validation_split: 0.2", "validation_on_test_data")
     if is_validated and 0 in (train, info.num_examples["validation"]):
         message = (
             f"received {config.dataset.validation_split}, which leaves {train} samples to train on "
             f"and {info.num_examples['validation']} to validate with; each needs at least one"
         )
-        yield Issue(split, message)
+        yield _report(split, message)
     if training.batch_size > train:
         message = f"received {training.batch_size}; there are {train} samples"
         path: KeyPath = ("training", "batch_size")
-        yield Issue(path, message, f"batch_size: {train}", "batch_size_above_training_set")
+        yield _report(path, message, f"batch_size: {train}", "batch_size_above_training_set")
     metrics = training.metric_names(validation=is_validated)
     for key, callback in training.callbacks.items():
         if callback.monitor not in metrics:
@@ -261,22 +226,22 @@ def _check_samples(config: RunConfig, info: DatasetInfo) -> Iterator[Issue]:
             exists = callback.monitor in training.metric_names(validation=True)
             meant = None if exists else closest(callback.monitor, metrics)
             suggestion = f"monitor: {meant}" if meant else None
-            yield Issue(("training", key, "monitor"), message, suggestion, "monitor_not_computed")
+            yield _report(("training", key, "monitor"), message, suggestion, "monitor_not_computed")
 
 
-def _check_padding(dataset: TextDataset, layers: Sequence[NamedLayer]) -> Iterator[Issue]:
+def _check_padding(dataset: TextDataset, layers: Sequence[NamedLayer]) -> Iterator[Diagnostic]:
     """Follow the padding, or the mask that hides it, from the first layer up."""
     words = dataset.num_words
     if words is not None and words * _VOCABULARY_PART < dataset.largest_token:
         message = f"received {words} of {dataset.largest_token} tokens"
-        yield Issue(("dataset", "num_words"), message, None, "vocabulary_cut")
+        yield _report(("dataset", "num_words"), message, None, "vocabulary_cut")
     is_masked = bool(layers) and layers[0].layer.makes_mask()
     for i, named in enumerate(layers[1:], 1):
         layer, recurrent = named.layer, named.layer.recurrent_layer()
         if layer.mask == "use" and not is_masked:
             message = f"received false, and {layer.type} reads {dataset.maxlen} steps of every text"
             path = _layer_path(0, "mask_zero")
-            yield Issue(path, message, "mask_zero: true", "padding_without_mask")
+            yield _report(path, message, "mask_zero: true", "padding_without_mask")
             return
         if (
             recurrent is not None
@@ -286,16 +251,16 @@ def _check_padding(dataset: TextDataset, layers: Sequence[NamedLayer]) -> Iterat
         ):
             message = f"received pre, under a mask that {layer.type} uses"
             path = ("dataset", "padding")
-            yield Issue(path, message, "padding: post", "left_padding_under_mask")
+            yield _report(path, message, "padding: post", "left_padding_under_mask")
             return
         if layer.mask == "drop" and is_masked:
             message = f"{layer.type} does not pass the mask on"
-            yield Issue(_layer_path(i), message, None, "mask_dropped")
+            yield _report(_layer_path(i), message, None, "mask_dropped")
         if layer.mask == "drop" or len(named.output_shape) == 1:
             return  # a vector has no padding
 
 
-def _check_recurrences(layers: Sequence[NamedLayer]) -> Iterator[Issue]:
+def _check_recurrences(layers: Sequence[NamedLayer]) -> Iterator[Diagnostic]:
     """Recurrent layers have fast kernels, bridge their steps, and give what is read above."""
     for i, named in enumerate(layers):
         recurrent = named.layer.recurrent_layer()
@@ -305,27 +270,26 @@ def _check_recurrences(layers: Sequence[NamedLayer]) -> Iterator[Issue]:
         for key, needed, what in recurrent.slow_arguments():
             received, value = write_value(getattr(recurrent, key)), write_value(needed)
             message = f"received {received}; {what} {value}"
-            yield Issue((*path, key), message, f"{key}: {value}", "fast_path_lost")
+            yield _report((*path, key), message, f"{key}: {value}", "fast_path_lost")
         steps = named.input_shape[0]
         if isinstance(recurrent, SimpleRNN) and steps is not None and steps > _MANY_STEPS:
             message = f"received {recurrent.type}, over {steps} steps"
-            yield Issue((*path, "type"), message, "type: gru", "simple_rnn_over_many_steps")
+            yield _report((*path, "type"), message, "type: gru", "simple_rnn_over_many_steps")
         is_sequence = bool(recurrent.return_sequences)
         # Layers between that process each step, or a vector, as it is do not matter.
-        reader = next(
-            (
-                above.layer
-                for above in layers[i + 1 :]
-                if above.layer.mask != "pass"
-                or (isinstance(above.layer, OutputLayer) and not is_sequence)
-            ),
-            None,
+        readers = (
+            above.layer
+            for above in layers[i + 1 :]
+            if above.layer.mask != "pass"
+            or (isinstance(above.layer, OutputLayer) and not is_sequence)
         )
-        if isinstance(reader, Flatten):
+        if isinstance(next(readers, None), Flatten):
             path = (*path, "return_sequences")
             if is_sequence:
                 message = "received true, and only flatten reads the sequence"
-                yield Issue(path, message, "return_sequences: false", "return_sequences_left_over")
+                yield _report(
+                    path, message, "return_sequences: false", "return_sequences_left_over"
+                )
             else:
                 message = "received false, below flatten"
-                yield Issue(path, message, "return_sequences: true", "return_sequences_missing")
+                yield _report(path, message, "return_sequences: true", "return_sequences_missing")

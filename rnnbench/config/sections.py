@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from rnnbench.config.diagnostics import Span, closest, printable
 from rnnbench.config.schema import SECTIONS, ModelConfig, RunConfig
 from rnnbench.config.yaml import UNREADABLE, Document
 from rnnbench.keras_object import KeyPath, Settings, expand_name
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 # Keys that earlier versions had, and their names now.
 RENAMED = {"silence": "ignore", "implementation": "backend"}
@@ -76,18 +74,14 @@ def validate(document: Document, name: str, *, upgrade: bool = False) -> ModelCo
 
 def _validate(kind: type[T], data: Any, path: KeyPath, document: Document) -> tuple[T, bool]:
     """The section and whether it is right; else a placeholder, so that its parent can be."""
-    values = dict(data)
-    is_right = True
-    for name, field in kind.model_fields.items():
-        choices = _sections_in(field.annotation)
-        if choices and name in values:
-            inside = (*path, name)
-            values[name], right = _validate_field(
-                choices, _container(field.annotation), values[name], inside, document
-            )
-            is_right &= right
+    found = {
+        name: _validate_field(field.annotation, data[name], (*path, name), document)
+        for name, field in kind.model_fields.items()
+        if name in data and _sections_in(field.annotation)
+    }
+    is_right = all(right for _, right in found.values())
     try:
-        settings = kind.model_validate(values)
+        settings = kind.model_validate(data | {name: part for name, (part, _) in found.items()})
     except ValidationError as error:
         _report(error, kind, path, document)
         return kind.model_construct(), False
@@ -98,20 +92,27 @@ def _validate(kind: type[T], data: Any, path: KeyPath, document: Document) -> tu
 
 
 def _validate_field(
-    choices: list[type[Settings]], container: Any, value: Any, path: KeyPath, document: Document
+    annotation: Any, value: Any, path: KeyPath, document: Document
 ) -> tuple[Any, bool]:
     """A field that holds sections of some classes; what is no section is left to its parent."""
-    if container is not None:
-        if not isinstance(value, list if container is tuple else dict):
-            return value, True
-        items: Any = dict(enumerate(value)) if container is tuple else value
-        found = {
-            key: _validate_field(choices, None, item, (*path, key), document)
-            for key, item in items.items()
-        }
+    choices = _sections_in(annotation)
+    origins = [get_origin(each) for each in (annotation, *get_args(annotation))]
+    if dict in origins and isinstance(value, dict):
+        found = {k: _validate_one(choices, v, (*path, k), document) for k, v in value.items()}
         parts = {key: part for key, (part, _) in found.items()}
-        is_right = all(right for _, right in found.values())
-        return list(parts.values()) if container is tuple else parts, is_right
+        return parts, all(right for _, right in found.values())
+    if tuple in origins and isinstance(value, list):
+        items = [_validate_one(choices, v, (*path, i), document) for i, v in enumerate(value)]
+        return [part for part, _ in items], all(right for _, right in items)
+    if dict in origins or tuple in origins:
+        return value, True
+    return _validate_one(choices, value, path, document)
+
+
+def _validate_one(
+    choices: list[type[Settings]], value: Any, path: KeyPath, document: Document
+) -> tuple[Any, bool]:
+    """A section of one of the classes; what is no section is left to its parent."""
     kind: type[Settings] | None = choices[0]
     if len(choices) > 1:
         value = expand_name(value)
@@ -150,12 +151,6 @@ def _sections_in(annotation: Any) -> list[type[Settings]]:
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return [annotation]
     return [found for argument in get_args(annotation) for found in _sections_in(argument)]
-
-
-def _container(annotation: Any) -> Any:
-    """`tuple` or `dict` where a type annotation is of several sections; else None."""
-    origins: Any = map(get_origin, (annotation, *get_args(annotation)))
-    return next((origin for origin in origins if origin in (tuple, dict)), None)
 
 
 def _report(

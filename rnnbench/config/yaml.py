@@ -29,6 +29,14 @@ UNREADABLE = object()
 _UNREADABLE_TAG = "!unreadable"
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {_TAG + kind for kind in ("str", "int", "float", "bool", "null")}
+# The numbers of YAML 1.2, with `_` between digits as in Python, take the place of PyYAML's.
+_NUMBERS = {
+    "int": re.compile(r"^[-+]?(0|[1-9][\d_]*|0x[\da-fA-F]+)$"),
+    "float": re.compile(
+        r"^[-+]?(\d[\d_]*\.[\d_]*|\.\d[\d_]*|(?=\d[\d_]*[eE])\d[\d_]*)([eE][-+]?\d+)?$"
+        r"|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
+    ),
+}
 _MAX_TABS = 20
 
 # Messages of PyYAML for common slips, and ours; {line} is where the construct starts. The first two
@@ -104,18 +112,17 @@ class Document:
         here: Any = self.data
         path: KeyPath = ()
         parts = key.split(".")
-        for i, part in enumerate(parts):
+        for i, part in enumerate(parts, 1):
             try:
                 path = (*path, _step(here, part, path))
             except ValueError as error:
                 self.errors.append(Diagnostic(span, path, str(error)))
                 return
-            if i == len(parts) - 1:
-                break
-            if isinstance(here, dict) and here.get(path[-1]) is None:
-                here[path[-1]] = {}
-                self.keys[path] = self.values[path] = span
-            here = here[path[-1]]
+            if i < len(parts):
+                if isinstance(here, dict) and here.get(path[-1]) is None:
+                    here[path[-1]] = {}
+                    self.keys[path] = self.values[path] = span
+                here = here[path[-1]]
         here[path[-1]] = value.data
         for spans in (self.keys, self.values):
             for below in [p for p in spans if p[: len(path)] == path]:
@@ -216,10 +223,6 @@ def _read(document: Document, text: str, *, only_mappings: bool = False) -> None
         errors += _describe(error, source)
 
 
-class _OutOfBoundsError(yaml.MarkedYAMLError):
-    """YAML that is too large or too deep to be read to its end."""
-
-
 class _Reader(yaml.SafeLoader):
     """The safe loader, with numbers as people write them, bounds and spans.
 
@@ -257,17 +260,15 @@ class _Reader(yaml.SafeLoader):
             self.get_event()
             self._report(event, f"not valid YAML: the alias *{event.anchor} stands for {what}")
             return yaml.ScalarNode(_UNREADABLE_TAG, "", event.start_mark, event.end_mark)
-        self._count += 1
         self._depth += 1
-        self._check_bounds(event, self._depth)
+        self._count_value(event, self._depth)
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
         """The data of a node; its spans go into the document."""
-        self._count += 1
-        self._check_bounds(node, len(path))
+        self._count_value(node, len(path))
         self._document.values[path] = self._span(node)
         if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
             data: dict[str | int, Any] = {}
@@ -298,8 +299,7 @@ class _Reader(yaml.SafeLoader):
         self, node: yaml.MappingNode, path: KeyPath, merges: int = 0
     ) -> Iterator[tuple[str | int, yaml.Node, yaml.Node, int]]:
         """Key, nodes of key and value, and number of merges; what `<<` merges comes last."""
-        self._count += 1
-        self._check_bounds(node, len(path) + merges)
+        self._count_value(node, len(path) + merges)
         merged: list[yaml.Node] = []
         for key_node, value_node in node.value:
             if key_node.tag == _TAG + "merge":
@@ -326,15 +326,16 @@ class _Reader(yaml.SafeLoader):
             self._report(node, message, path)
         return None
 
-    def _check_bounds(self, part: Any, depth: int) -> None:
-        """Check the number of values, each alias counted as what it stands for, and the depth."""
-        message = ""
+    def _count_value(self, part: Any, depth: int) -> None:
+        """Count a value, an alias as what it stands for; check the number so far and the depth."""
+        problem = ""
+        self._count += 1
         if self._count > MAX_NODES:
-            message = f"more than {MAX_NODES} values; a config has a few dozen"
+            problem = f"more than {MAX_NODES} values; a config has a few dozen"
         elif depth > MAX_DEPTH:
-            message = f"nested more than {MAX_DEPTH} levels deep; a config has about five"
-        if message:
-            raise _OutOfBoundsError(None, None, message, part.start_mark)
+            problem = f"nested more than {MAX_DEPTH} levels deep; a config has about five"
+        if problem:
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=part.start_mark)
 
     def _report(self, part: Any, message: str, path: KeyPath = ()) -> None:
         self._document.errors.append(Diagnostic(self._span(part), path, message))
@@ -358,8 +359,7 @@ def _describe(error: yaml.MarkedYAMLError, source: Source) -> Iterator[Diagnosti
     ]
     if any(span.line == mark.line + 1 for span in tabs):
         for span in tabs[:_MAX_TABS]:
-            message = "not valid YAML: a tab; lines are indented with spaces"
-            yield Diagnostic(span, (), message)
+            yield Diagnostic(span, (), "not valid YAML: a tab; lines are indented with spaces")
         return
     message = f"{error.context}: {error.problem}" if error.context else str(error.problem)
     for pattern, words in _MESSAGES.items():
@@ -388,29 +388,14 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _represent_text)
-
-
-def _replace_resolvers() -> None:
-    """Give reader and dumper the numbers of YAML 1.2, with `_` between digits as in Python."""
-    kept = {
-        first: [(tag, pattern) for tag, pattern in rules if tag.split(":")[-1] in {"bool", "null"}]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    kept["<"] = yaml.SafeLoader.yaml_implicit_resolvers["<"]  # a merge key
-    _Reader.yaml_implicit_resolvers = kept
-    for kind, pattern in (
-        ("int", r"^[-+]?(0|[1-9][\d_]*|0x[\da-fA-F]+)$"),
-        (
-            "float",
-            r"^[-+]?(\d[\d_]*\.[\d_]*|\.\d[\d_]*|(?=\d[\d_]*[eE])\d[\d_]*)([eE][-+]?\d+)?$"
-            r"|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$",
-        ),
-    ):
-        for class_ in (_Reader, _Dumper):
-            class_.add_implicit_resolver(_TAG + kind, re.compile(pattern), list("-+.0123456789"))
-
-
-_replace_resolvers()
+_KEPT = {_TAG + kind for kind in ("bool", "null", "merge")}
+_Reader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if tag in _KEPT]
+    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _name, _form in _NUMBERS.items():
+    for _class in (_Reader, _Dumper):
+        _class.add_implicit_resolver(_TAG + _name, _form, list("-+.0123456789"))
 
 
 def write_yaml(data: object, **style: Any) -> str:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, npt.NDArray[Any]]
 
-_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-_DOWNLOAD_TIMEOUT = 30  # seconds without an answer
 VERSION = 1  # of what the arrays mean: to be raised with every change of it
 
 
@@ -46,7 +44,7 @@ class CachedFile:
     @property
     def url(self) -> str:
         """Where it is downloaded from."""
-        return _URL + self.name
+        return f"https://storage.googleapis.com/tensorflow/tf-keras-datasets/{self.name}"
 
 
 def cached_path(file: CachedFile) -> Path:
@@ -96,7 +94,7 @@ def _download(file: CachedFile, path: Path) -> None:
     keras = tensorflow.load()
     timeout = socket.getdefaulttimeout()
     is_new = not path.parent.exists()
-    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT)
+    socket.setdefaulttimeout(30)  # seconds without an answer
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Into a directory of its own and then renamed: a torn download is never taken for a file.

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rnnbench.data.base import Dataset, Split, SplitName
 from rnnbench.data.sequences import TokenSequences
 from rnnbench.data.text import OOV, PAD, START, decode_tokens
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 _PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 _ROWS = 1024  # padded at one time
