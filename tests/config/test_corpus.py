@@ -120,7 +120,7 @@ def _reports(module):
     for node in ast.walk(ast.parse(inspect.getsource(module))):
         function = node.func if isinstance(node, ast.Call) else None
         called = getattr(function, "attr", getattr(function, "id", None))
-        if called in ("Issue", "report", "_report", "Diagnostic"):
+        if called in ("report", "_report", "Diagnostic"):
             yield node.lineno
 
 
