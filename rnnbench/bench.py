@@ -212,16 +212,12 @@ def _measure_group(
     evaluate: bool,
 ) -> list[Measured]:
     with ExitStack() as stack:
-        workers: list[_Worker] = []
-        for candidate in group:
-            for side in sides:
-                worker = _Worker(candidate, side)
-                workers.append(worker)
-                progress.message(f"{worker.label}: loading")
-                stack.enter_context(worker)
-                worker.ready = worker.ask(
-                    Job(side, candidate.config, epochs, epochs if evaluate else 0)
-                )
+        workers = [_Worker(candidate, side) for candidate in group for side in sides]
+        for worker in workers:
+            progress.message(f"{worker.label}: loading")
+            stack.enter_context(worker)
+            config, evaluations = worker.candidate.config, epochs if evaluate else 0
+            worker.ready = worker.ask(Job(worker.side, config, epochs, evaluations))
         for what in ("epoch", "evaluation") if evaluate else ("epoch",):
             for turn in range(epochs):
                 for worker in workers:
