@@ -1,20 +1,18 @@
 """Benchmark of training: rnnbench and plain Keras, one epoch at a time in turn.
 
-Each side of each candidate has a process of its own, `python -m rnnbench.bench`. The processes take
-turns, so that what else the machine does hits all of them alike; two never work at once. A process
-and its coordinator exchange a JSON document a line, over pipes. The coordinator sends a job, and
-then an empty line for each turn; the process answers the job, and each turn, with one report:
+Each side of each candidate has a process of its own, which runs `main`. The processes take turns,
+so that what else the machine does hits all of them alike; two never work at once. The coordinator
+sends a process its job, and then None for each turn; the process answers the job, and each turn,
+with one report:
 
-    job             {"side", "config", "epochs", "evaluations"}
     when ready      {"load_seconds", "samples", "tokens", "environment"}
     an epoch        {"seconds", "train_seconds", "steps", "peak_bytes"}
     an evaluation   {"seconds"}
-    instead         {"error", "exit_code"}: it cannot go on, and ends
+    instead         the error because of which it cannot go on, and ends
 """
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import signal
@@ -26,26 +24,27 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, Literal
 
 from rnnbench import tensorflow
 from rnnbench.config import RunConfig
+from rnnbench.config.candidates import Candidate
 from rnnbench.data.base import Split, SplitName
 from rnnbench.data.cache import locate
 from rnnbench.data.text import PAD, TextDataset
-from rnnbench.errors import InputError, RnnbenchError
+from rnnbench.errors import RnnbenchError
 from rnnbench.model import available_memory, estimate_memory, require_memory
 from rnnbench.training import Progress, SignalHandler
 
 if TYPE_CHECKING:
     import keras
 
-    from rnnbench.config.candidates import Candidate
-
 Side = Literal["rnnbench", "keras"]
 SIDES: dict[Side, str] = {"rnnbench": "rnnbench", "keras": "plain Keras"}
 # -P: no module of the working directory is taken for one of ours.
-_COMMAND = (sys.executable, "-P", "-m", "rnnbench.bench")
+_COMMAND = (sys.executable, "-P", "-c", "from rnnbench import bench; bench.main()")
 # Processes that live side by side may fill so much of the memory, by the estimates.
 _MEMORY_SHARE = 0.5
 _SHOWN_LINES = 20
@@ -213,22 +212,23 @@ def _measure_group(
     evaluate: bool,
 ) -> list[Measured]:
     with ExitStack() as stack:
-        workers: list[_Worker] = []
-        for candidate in group:
-            for side in sides:
-                progress.message(f"{candidate.label}, {SIDES[side]}: loading")
-                job = Job(side, candidate.config, epochs, epochs if evaluate else 0)
-                workers.append(stack.enter_context(_Worker(candidate, job)))
+        workers = [_Worker(candidate, side) for candidate in group for side in sides]
+        for worker in workers:
+            progress.message(f"{worker.label}: loading")
+            stack.enter_context(worker)
+            config, evaluations = worker.candidate.config, epochs if evaluate else 0
+            worker.ready = worker.ask(Job(worker.side, config, epochs, evaluations))
         for what in ("epoch", "evaluation") if evaluate else ("epoch",):
             for turn in range(epochs):
                 for worker in workers:
-                    seconds = worker.take_turn()["seconds"]
+                    report = worker.ask(None)
+                    worker.turns.append(report)
                     number = f"{turn} of {epochs - 1}" if turn else "to warm up"
-                    progress.message(f"{worker.label}: {what} {number}, {seconds:.3g} s")
+                    progress.message(f"{worker.label}: {what} {number}, {report['seconds']:.3g} s")
     measured = []
     for candidate in group:
         own = [worker for worker in workers if worker.candidate is candidate]
-        metrics = {w.job.side: summarize(w.ready, w.turns[:epochs], w.turns[epochs:]) for w in own}
+        metrics = {w.side: summarize(w.ready, w.turns[:epochs], w.turns[epochs:]) for w in own}
         measured.append(Measured(candidate, metrics, own[0].ready["environment"]))
     return measured
 
@@ -249,16 +249,6 @@ class Job:
     epochs: int
     evaluations: int
 
-    def to_line(self) -> str:
-        """The job as the process reads it."""
-        return json.dumps(vars(self) | {"config": self.config.model_dump_json()})
-
-    @classmethod
-    def from_line(cls, line: str) -> Job:
-        """The job on a line."""
-        values = json.loads(line)
-        return cls(**values | {"config": RunConfig.model_validate_json(values["config"])})
-
 
 class _Worker:
     """Process that measures one side of one candidate. It ends with the `with` block.
@@ -268,94 +258,52 @@ class _Worker:
         turns: Its report of each turn so far.
     """
 
-    def __init__(self, candidate: Candidate, job: Job) -> None:
+    ready: dict[str, Any]
+
+    def __init__(self, candidate: Candidate, side: Side) -> None:
         self.candidate = candidate
-        self.job = job
+        self.side = side
+        self.label = f"{candidate.label}, {SIDES[side]}"
         self.turns: list[dict[str, Any]] = []
 
-    @property
-    def label(self) -> str:
-        return f"{self.candidate.label}, {SIDES[self.job.side]}"
-
     def __enter__(self) -> _Worker:
-        self._stderr = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            _COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            text=True,
-            encoding="utf-8",
-            # By default TensorFlow takes a whole GPU for one process.
-            env=os.environ | {"TF_FORCE_GPU_ALLOW_GROWTH": "true"},
-        )
-        try:
-            self.ready = self._ask(self.job.to_line())
-        except BaseException:
-            self.__exit__()
-            raise
+        self._output = tempfile.TemporaryFile()
+        self._connection, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(
+                (*_COMMAND, str(theirs.fileno())),
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._output,
+                # By default TensorFlow takes a whole GPU for one process.
+                env=os.environ | {"TF_FORCE_GPU_ALLOW_GROWTH": "true"},
+            )
         return self
 
     def __exit__(self, *error: object) -> None:
         self._process.kill()
-        self._process.communicate()
-        self._stderr.close()
+        self._process.wait()
+        self._connection.close()
+        self._output.close()
 
-    def take_turn(self) -> dict[str, Any]:
-        """Train the next epoch, or evaluate, and take the report."""
-        report = self._ask("")
-        self.turns.append(report)
-        return report
-
-    def _ask(self, line: str) -> dict[str, Any]:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        if stdin is None or stdout is None:
-            raise TypeError("both are pipes")
+    def ask(self, message: Job | None) -> dict[str, Any]:
+        """Send the job or give a turn, and take the report."""
         try:
-            stdin.write(line + "\n")
-            stdin.flush()
-            answer = stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        if not answer:
-            raise RnnbenchError(f"{self.label}: {self._last_words()}")
-        report: dict[str, Any] = json.loads(answer)
-        if "error" in report:
-            is_input = report["exit_code"] == InputError.exit_code
-            error_class = InputError if is_input else RnnbenchError
-            raise error_class(f"{self.label}: {report['error']}")
+            self._connection.send(message)
+            report: dict[str, Any] | RnnbenchError = self._connection.recv()
+        except (EOFError, ConnectionError):
+            raise RnnbenchError(f"{self.label}: {self._last_words()}") from None
+        if isinstance(report, RnnbenchError):
+            raise type(report)(f"{self.label}: {report}")
         return report
 
     def _last_words(self) -> str:
-        """How it ended, and the end of what it wrote to stderr."""
+        """How it ended, and the end of what it printed."""
         code = self._process.wait()
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode("utf-8", errors="replace").splitlines()
+        self._output.seek(0)
+        lines = self._output.read().decode("utf-8", errors="replace").splitlines()
         return "\n".join([f"the process ended with code {code}", *lines[-_SHOWN_LINES:]])
-
-
-class Turns:
-    """The side of a process in the exchange: it reports what it has done and waits for a turn.
-
-    Whatever else the process writes to stdout goes to stderr from here on.
-    """
-
-    def __init__(self) -> None:
-        self._reports: TextIO = os.fdopen(os.dup(1), "w", encoding="utf-8")
-        sys.stdout.flush()
-        os.dup2(2, 1)
-
-    def report(self, report: dict[str, Any]) -> None:
-        """Send a report."""
-        self._reports.write(json.dumps(report) + "\n")
-        self._reports.flush()
-
-    def read(self) -> str:
-        """The next line of the coordinator: the job, and then a turn."""
-        line = sys.stdin.readline()
-        if not line:
-            sys.exit()  # the coordinator is gone
-        return line
 
 
 @dataclass(frozen=True)
@@ -458,8 +406,12 @@ def _count_tokens(split: Split) -> int:
     return int(split.x.shape[0] * split.x.shape[1])
 
 
-def run_job(job: Job, turns: Turns) -> None:
+def run_job(job: Job, turns: Connection) -> None:
     """Prepare the side of a job, then train and evaluate it, one epoch or evaluation at a turn.
+
+    Args:
+        job: The job.
+        turns: Takes the reports and gives the turns.
 
     Raises:
         DataError: The data cannot be loaded.
@@ -473,18 +425,17 @@ def run_job(job: Job, turns: Turns) -> None:
         "tokens": _count_tokens(side.train),
         "environment": tensorflow.describe_environment(),
     }
-    report = _train(side, job.epochs, turns, ready)
+    turns.send(ready)
+    _train(side, job.epochs, turns)
     for _ in range(job.evaluations):
-        turns.report(report)
-        turns.read()
+        turns.recv()
         began = time.perf_counter()
         side.evaluate()
-        report = {"seconds": time.perf_counter() - began}
-    turns.report(report)
+        turns.send({"seconds": time.perf_counter() - began})
 
 
-def _train(side: ReadySide, epochs: int, turns: Turns, report: dict[str, Any]) -> dict[str, Any]:
-    """Train, each epoch at its turn; each sends the report before it, and the last is returned."""
+def _train(side: ReadySide, epochs: int, turns: Connection) -> None:
+    """Train, each epoch at its turn."""
     import keras
     import tensorflow as tf
 
@@ -496,8 +447,7 @@ def _train(side: ReadySide, epochs: int, turns: Turns, report: dict[str, Any]) -
 
     def begin_epoch(epoch: int, _: object) -> None:
         nonlocal began, trained
-        turns.report(report)
-        turns.read()
+        turns.recv()
         began, trained = time.perf_counter(), None
         side.start_epoch(epoch)
 
@@ -506,7 +456,6 @@ def _train(side: ReadySide, epochs: int, turns: Turns, report: dict[str, Any]) -
         trained = take_time()
 
     def end_epoch(*_: object) -> None:
-        nonlocal report
         seconds = take_time()
         report = {
             "seconds": seconds,
@@ -514,13 +463,13 @@ def _train(side: ReadySide, epochs: int, turns: Turns, report: dict[str, Any]) -
             "steps": callback.params["steps"],
             "peak_bytes": _peak_bytes(),
         }
+        turns.send(report)
 
     # It is called at no step: for a callback that is, Keras waits for the end of each of them.
     callback = keras.callbacks.LambdaCallback(
         on_epoch_begin=begin_epoch, on_epoch_end=end_epoch, on_test_begin=begin_validation
     )
     side.model.fit(**side.fit, epochs=epochs, callbacks=[callback], verbose=0)
-    return report
 
 
 def _peak_bytes() -> int:
@@ -533,8 +482,8 @@ def main() -> None:
     """Measure one side of one candidate, in the process that `measure` starts."""
     # Ctrl-C reaches every process of the terminal: the coordinator ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    turns = Turns()
-    job = Job.from_line(turns.read())
+    turns = Connection(int(sys.argv[1]))
+    job = turns.recv()
     try:
         if job.side == "rnnbench":
             tensorflow.load()
@@ -542,7 +491,7 @@ def main() -> None:
             _load_keras()
         run_job(job, turns)
     except RnnbenchError as error:
-        turns.report({"error": str(error), "exit_code": error.exit_code})
+        turns.send(error)
 
 
 def _load_keras() -> None:
@@ -552,7 +501,3 @@ def _load_keras() -> None:
     import keras  # noqa: F401 - before TensorFlow is told its threads, as in a script
 
     tensorflow.set_threads(threads)
-
-
-if __name__ == "__main__":
-    main()

@@ -5,8 +5,10 @@ Everything is read from the files of the runs, without TensorFlow.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,10 +33,8 @@ def find_run(name: str, output: Path) -> RunDirectory:
     for path in (Path(name), output / name):
         if is_run(path):
             return RunDirectory(path)
-    try:
+    with _reading():
         runs = runs_in(output / name) if _is_name(name) else []
-    except OSError as error:
-        raise _unreadable(error) from error
     if runs:
         return runs[-1]
     sweep = find_sweep(name, output)
@@ -72,7 +72,7 @@ def find_runs(what: str, output: Path) -> list[RunDirectory]:
         RunError: There are none.
     """
     found: list[RunDirectory] = []
-    try:
+    with _reading():
         for root in (Path(), output):
             if found or (root == output and Path(what).is_absolute()):
                 break
@@ -81,8 +81,6 @@ def find_runs(what: str, output: Path) -> list[RunDirectory]:
                 [what] if os.path.lexists(root / what) else sorted(glob.glob(what, root_dir=root))
             )
             found = [run for name in names for run in _runs_at(root / name)]
-    except OSError as error:
-        raise _unreadable(error) from error
     if not found:
         raise RunError(
             f"{what}: no runs: neither a run directory nor a sweep's or a config's name with runs "
@@ -97,11 +95,9 @@ def all_runs(output: Path) -> list[RunDirectory]:
     Raises:
         RunError: The directory cannot be read, or the plan of a sweep is damaged.
     """
-    try:
+    with _reading():
         names = sorted(output.iterdir()) if os.path.lexists(output) else []
         return [run for name in names for run in _runs_at(name)]
-    except OSError as error:
-        raise _unreadable(error) from error
 
 
 def _runs_at(path: Path) -> list[RunDirectory]:
@@ -137,8 +133,13 @@ def _is_name(text: str) -> bool:
     return bool(text) and Path(text).name == text
 
 
-def _unreadable(error: OSError) -> RunError:
-    return RunError(f"{error.filename}: cannot be read: {error.strerror}")
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Name the file or the directory that cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{error.filename}: cannot be read: {error.strerror}") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,19 +191,16 @@ class RunOverview:
 def read_overview(run: RunDirectory) -> RunOverview:
     """Summary of a run, from its files."""
     metric, epochs = "loss", None
-    try:
+    manifest: dict[str, Any] = {}
+    metrics: dict[str, dict[str, float]] = {}
+    history: dict[str, list[float]] = {}
+    with contextlib.suppress(ConfigError):
         training = run.read_config().training
         metric, epochs = training.primary_metric, training.epochs
-    except ConfigError:
-        pass
-    try:
+    with contextlib.suppress(RunError):
         manifest, metrics = run.read_manifest(), run.read_metrics()
-    except RunError:
-        manifest, metrics = {}, {}
-    try:
+    with contextlib.suppress(RunError):
         history = run.read_history()
-    except RunError:
-        history = {}
     epoch, best = best_epoch(history, metric) or (None, None)
     started, status = manifest.get("started"), run.status()
     final = metrics.get("test", metrics.get("train", {}))

@@ -333,19 +333,20 @@ def compile_model(model: keras.Model, training: TrainingSettings, *, stock: bool
     Args:
         model: The model of a config.
         training: How the config trains it.
-        stock: Whether the optimizer must be Keras' own, where a faster one computes the same.
+        stock: Whether optimizer and metrics must be Keras' own: a faster optimizer computes the
+            same, other metrics are left out.
     """
     optimizer = training.optimizer
     is_fast = not stock and optimizer.has_fast_step and _may_be_fast(training)
+    metrics = [METRICS[name].build(name) for name in training.metrics]
+    if stock:  # classes of ours stay out of a model that is saved, or measured as plain Keras
+        metrics = [
+            m for m in metrics if isinstance(m, str) or type(m).__module__.startswith("keras.")
+        ]
     model.compile(
         optimizer=optimizer.build_fast() if is_fast else optimizer.build(),
         loss=training.loss,
-        # Classes of ours stay out of a model that is saved, or measured as plain Keras.
-        metrics=[
-            METRICS[name].build(name)
-            for name in training.metrics
-            if not stock or METRICS[name].targets == "as_given"
-        ],
+        metrics=metrics,
     )
 
 

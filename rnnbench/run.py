@@ -18,15 +18,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from rnnbench.config import RunConfig, dump_config, load_run_config
+from rnnbench.data.base import SplitName
 from rnnbench.errors import InputError, RunError
-
-if TYPE_CHECKING:
-    from rnnbench.data.base import SplitName
 
 RUNS_VARIABLE = "RNNBENCH_RUNS"
 _HINT = f"Choose another directory with -o DIR or {RUNS_VARIABLE}"

@@ -8,5 +8,5 @@ import standin
 
 from rnnbench import bench
 
-standin.use(Path(sys.argv[1]), pytest.MonkeyPatch())
+standin.use(Path(sys.argv.pop(1)), pytest.MonkeyPatch())
 bench.main()

@@ -7,15 +7,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rnnbench.config import RunConfig, dump_config, load_config
+from rnnbench.config.candidates import Candidate
 from rnnbench.config.schema import MAX_SEED, MAX_TRIALS
 from rnnbench.errors import ConfigError, RunError
-
-if TYPE_CHECKING:
-    from rnnbench.config.candidates import Candidate
-    from rnnbench.run import SweepDirectory
+from rnnbench.run import SweepDirectory
 
 _MAX_NAME = 100  # characters that the name of a config may have
 

@@ -17,26 +17,23 @@ import subprocess
 import sys
 import threading
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from rnnbench.config import load_run_config
 from rnnbench.config.load import Override
 from rnnbench.errors import InputError, RnnbenchError, RunError
 from rnnbench.lookup import TrialStatus, find_trial_status
-from rnnbench.run import SweepDirectory
+from rnnbench.run import RunDirectory, SweepDirectory
+from rnnbench.sweep.plan import Plan, Trial
 from rnnbench.tasks import monitored
 from rnnbench.tensorflow import THREADS_VARIABLE, load
 from rnnbench.training import Progress, SignalHandler
-
-if TYPE_CHECKING:
-    from rnnbench.run import RunDirectory
-    from rnnbench.sweep.plan import Plan, Trial
 
 _ATTEMPTS = 2
 _POLL_SECONDS = 0.2
@@ -67,7 +64,7 @@ class TrialResult:
         return cls(trial, failure, may_resume=code != InputError.exit_code)
 
 
-class Executor(ABC):
+class Executor(contextlib.AbstractContextManager["Executor"]):
     """What trains trials. The end of its `with` block ends them all.
 
     Args:
@@ -81,12 +78,6 @@ class Executor(ABC):
         self._threads = threads
         self._jobs = jobs
         self._running: dict[Any, Trial] = {}  # by its process, or by what Ray knows it as
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:  # noqa: B027 - an executor may have nothing to end
-        """End all trials."""
 
     def has_room(self) -> bool:
         """Whether another trial may be started."""
@@ -111,7 +102,7 @@ class LocalExecutor(Executor):
     def __exit__(self, *error: object) -> None:
         for process in self._running:
             process.kill()
-            _end(process)
+            process.communicate()
 
     def start(self, trial: Trial, *, resume: bool) -> None:
         arguments = (self._sweep, trial.name, trial.seed, self._threads)
@@ -119,14 +110,13 @@ class LocalExecutor(Executor):
 
     def take_results(self) -> list[TrialResult]:
         ended = [process for process in self._running if process.poll() is not None]
-        return [
-            TrialResult.from_exit_code(self._running.pop(process), _end(process))
-            for process in ended
-        ]
+        for process in ended:
+            process.communicate()  # closes its stdin
+        return [TrialResult.from_exit_code(self._running.pop(p), p.returncode) for p in ended]
 
     def stop(self) -> None:
         for process in self._running:
-            _close_stdin(process)
+            process.terminate()
         for process in self._running:
             process.wait()
 
@@ -271,9 +261,9 @@ def run_on_node(
     try:
         while process.poll() is None:
             time.sleep(_POLL_SECONDS)
-    finally:
-        code = _end(process)  # Ray cancels by an exception in the loop
-    return code
+    finally:  # Ray cancels by an exception in the loop
+        process.communicate()  # closes its stdin, which makes it save its state and end
+    return process.returncode
 
 
 def _start_worker(
@@ -292,18 +282,6 @@ def _start_worker(
             stderr=subprocess.STDOUT,
             env=os.environ | environment,
         )
-
-
-def _close_stdin(process: subprocess.Popen[bytes]) -> None:
-    """Make a worker save its state and end."""
-    if process.stdin is not None:
-        process.stdin.close()
-
-
-def _end(process: subprocess.Popen[bytes]) -> int:
-    """Make a worker end, and wait for its exit code."""
-    _close_stdin(process)
-    return process.wait()
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,13 @@ import importlib.util
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.errors import InputError, InterruptedRunError, TerminatedRunError
 
 if TYPE_CHECKING:
     from rnnbench.lookup import TrialStatus
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Progress:
@@ -76,15 +74,11 @@ class SignalHandler:
     def __enter__(self) -> SignalHandler:
         # Python allows handlers in the main thread only; elsewhere, signals are the caller's.
         is_main = threading.current_thread() is threading.main_thread()
-        self._before = {s: signal.signal(s, self._receive) for s in _SIGNALS if is_main}
+        numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+        self._before = {number: signal.signal(number, self._receive) for number in numbers}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 
+from rnnbench.config.schema import TrainingSettings
+from rnnbench.data.batches import Batches
 from rnnbench.errors import TrainingError
+from rnnbench.run import RunDirectory
 from rnnbench.training import Progress, SignalHandler, epoch_line
 from rnnbench.training.checkpoint import (
     TrainingState,
@@ -21,104 +24,15 @@ from rnnbench.training.checkpoint import (
     write_variables,
 )
 
-if TYPE_CHECKING:
-    from rnnbench.config.schema import TrainingSettings
-    from rnnbench.data.batches import Batches
-    from rnnbench.run import RunDirectory
-
 # Epochs may be shorter than saving a state: none is saved more often than this at their ends.
 _SHORTEST_SECONDS = 1.0
 # What Keras' callbacks remember from epoch to epoch, beside the best weights.
 _REMEMBERED = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
-_EVENTS_VERSION = "brain.Event:2"
 
 Logs = dict[str, Any] | None
 
 
-class HistoryLogger(keras.callbacks.Callback):
-    """Starts the order of each epoch and writes its row of the history.
-
-    Args:
-        run: Directory of the run.
-        batches: Training batches.
-        training: How the config trains.
-        progress: Shows each epoch, and each step if it wants them.
-        state: State that is resumed from; an epoch under way continues after its steps.
-        events: Event files that get the same rows, if any.
-    """
-
-    def __init__(
-        self,
-        run: RunDirectory,
-        batches: Batches,
-        training: TrainingSettings,
-        progress: Progress,
-        state: TrainingState | None,
-        events: EventWriter | None,
-    ) -> None:
-        super().__init__()
-        self._run = run
-        self._batches = batches
-        self._epochs = training.epochs
-        self._names = training.metric_names(validation=True)
-        self._progress = progress
-        self._state = state
-        self._events = events
-
-    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        if epoch != self._batches.epoch:
-            self._batches.start_epoch(epoch)
-        self.first_step = self._batches.first
-        self._started = time.monotonic()
-        self._learning_rate = self._read_learning_rate()
-        if self._state is not None and self.first_step:
-            # Keras has just set them to zero.
-            write_variables(self.model.metrics_variables, self._state.metrics)
-            self._started -= self._state.seconds
-
-    def _read_learning_rate(self) -> float:
-        """Learning rate of the epoch's first step, also where the epoch continues after it."""
-        optimizer = self.model.optimizer
-        step = int(optimizer.iterations)
-        optimizer.iterations.assign(step - self.first_step)
-        rate = float(optimizer.learning_rate)
-        optimizer.iterations.assign(step)
-        return rate
-
-    @property
-    def seconds(self) -> float:
-        """Time that the epoch has taken so far."""
-        return time.monotonic() - self._started
-
-    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        epoch, step = self._batches.epoch + 1, self.first_step + batch + 1
-        if not math.isfinite((logs or {}).get("loss", 0.0)):
-            where = f"in epoch {epoch}, step {step}"
-            raise divergence_error(self._run, f"the loss is no longer a finite number {where}")
-        if self._progress.wants_steps:
-            self._progress.step(epoch, step, logs or {})
-
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        logs = logs or {}
-        # Keras sorts them by the alphabet.
-        metrics = {name: float(logs[name]) for name in self._names if name in logs}
-        row = {
-            "epoch": epoch + 1,
-            **metrics,
-            "learning_rate": self._learning_rate,
-            "seconds": round(self.seconds, 3),
-        }
-        self._run.append_history(row)
-        if self._events is not None:
-            self._events.append(row)
-        self._run.append_log(epoch_line(row, self._epochs))
-        self._progress.epoch(row)
-        if not all(map(math.isfinite, metrics.values())):
-            message = f"the metrics of epoch {epoch + 1} are no longer finite numbers"
-            raise divergence_error(self._run, message)
-
-
-class CallbackList(keras.callbacks.Callback):
+class CallbackList:
     """The callbacks that a config asks for, as one that outlives a call of `fit`.
 
     A callback that monitors a metric which is not computed is left out: it would warn in every
@@ -130,7 +44,6 @@ class CallbackList(keras.callbacks.Callback):
     """
 
     def __init__(self, training: TrainingSettings, *, validation: bool) -> None:
-        super().__init__()
         names = training.metric_names(validation=validation)
         settings = training.callbacks.values()
         self.callbacks = [callback.build() for callback in settings if callback.monitor in names]
@@ -157,7 +70,8 @@ class CallbackList(keras.callbacks.Callback):
             memories.append(memory)
         return tuple(memories)
 
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Tell each callback the metrics of an epoch; one may stop the training."""
         for callback in self.callbacks:
             callback.on_epoch_end(epoch, logs)
 
@@ -167,47 +81,98 @@ class CallbackList(keras.callbacks.Callback):
             callback.on_train_end()
 
 
-class Checkpointer(keras.callbacks.Callback):
-    """Saves the state of the training, and stops it between two steps when a signal has come.
+class TrainingCallback(keras.callbacks.Callback):
+    """Starts the order of each epoch, writes its row of the history, and saves the state.
+
+    The training stops between two steps when a signal has come.
 
     Args:
         run: Directory of the run.
+        batches: Training batches.
         training: How the config trains, and how often it saves.
-        logger: Knows the steps and the time of the epoch.
-        callbacks: What remembers something beside the model.
+        callbacks: The config's callbacks, told of an epoch when its row is written.
+        progress: Shows each epoch, and each step if it wants them.
         signals: Signals that have come.
+        state: State that is resumed from; an epoch under way continues after its steps.
+        tensorboard: Whether event files get the same rows.
     """
 
     def __init__(
         self,
         run: RunDirectory,
+        batches: Batches,
         training: TrainingSettings,
-        logger: HistoryLogger,
         callbacks: CallbackList,
+        progress: Progress,
         signals: SignalHandler,
+        state: TrainingState | None,
+        *,
+        tensorboard: bool,
     ) -> None:
         super().__init__()
         self._run = run
-        self._every = training.checkpoint_every
-        self._logger = logger
+        self._batches = batches
+        self._training = training
         self._callbacks = callbacks
+        self._progress = progress
         self._signals = signals
+        self._state = state
+        self._events = EventWriter(run) if tensorboard else None
         self._saved = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        self._epoch = epoch
-        self._steps = self.params["steps"]
+        if epoch != self._batches.epoch:
+            self._batches.start_epoch(epoch)
+        self._started = time.monotonic()
+        self._learning_rate = self._read_learning_rate()
+        if self._state is not None and self._batches.first:
+            # Keras has just set them to zero.
+            write_variables(self.model.metrics_variables, self._state.metrics)
+            self._started -= self._state.seconds
+
+    def _read_learning_rate(self) -> float:
+        """Learning rate of the epoch's first step, also where the epoch continues after it."""
+        optimizer = self.model.optimizer
+        step = int(optimizer.iterations)
+        optimizer.iterations.assign(step - self._batches.first)
+        rate = float(optimizer.learning_rate)
+        optimizer.iterations.assign(step)
+        return rate
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        if batch + 1 == self._steps:
+        epoch, step = self._batches.epoch, self._batches.first + batch + 1
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            where = f"in epoch {epoch + 1}, step {step}"
+            raise divergence_error(self._run, f"the loss is no longer a finite number {where}")
+        if self._progress.wants_steps:
+            self._progress.step(epoch + 1, step, logs or {})
+        if batch + 1 == self.params["steps"]:
             return  # the epoch ends after its validation
-        step = self._logger.first_step + batch + 1
-        is_due = self._every.is_due(step, time.monotonic() - self._saved)
+        is_due = self._training.checkpoint_every.is_due(step, time.monotonic() - self._saved)
         if is_due or self._signals.signal is not None:
-            self.save(self._epoch, step, stopped=False)
+            self.save(epoch, step, stopped=False)
         self._signals.check()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        logs = logs or {}
+        # Keras sorts them by the alphabet.
+        names = self._training.metric_names(validation=True)
+        metrics = {name: float(logs[name]) for name in names if name in logs}
+        row = {
+            "epoch": epoch + 1,
+            **metrics,
+            "learning_rate": self._learning_rate,
+            "seconds": round(time.monotonic() - self._started, 3),
+        }
+        self._run.append_history(row)
+        if self._events is not None:
+            self._events.append(row)
+        self._run.append_log(epoch_line(row, self._training.epochs))
+        self._progress.epoch(row)
+        if not all(map(math.isfinite, metrics.values())):
+            message = f"the metrics of epoch {epoch + 1} are no longer finite numbers"
+            raise divergence_error(self._run, message)
+        self._callbacks.on_epoch_end(epoch, logs)
         stops = self.model.stop_training or self._signals.signal is not None
         if stops or time.monotonic() - self._saved >= _SHORTEST_SECONDS:
             self.save(epoch + 1, 0, stopped=bool(self.model.stop_training))
@@ -227,7 +192,7 @@ class Checkpointer(keras.callbacks.Callback):
         state = TrainingState(
             epoch=epoch,
             step=step,
-            seconds=self._logger.seconds if step else 0.0,
+            seconds=time.monotonic() - self._started if step else 0.0,
             stopped=stopped,
             model=read_variables(self.model.variables),
             optimizer=read_variables(self.model.optimizer.variables),
@@ -293,7 +258,7 @@ class EventWriter:
         if not path.exists():
             restart = SessionLog(status=SessionLog.START)
             events[:0] = [
-                Event(wall_time=now, file_version=_EVENTS_VERSION),
+                Event(wall_time=now, file_version="brain.Event:2"),
                 Event(wall_time=now, step=1, session_log=restart),
             ]
         with path.open("ab") as stream:

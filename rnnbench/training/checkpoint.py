@@ -12,7 +12,6 @@ import io
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,7 +107,12 @@ def save_state(run: RunDirectory, state: TrainingState) -> None:
             os.fsync(stream.fileno())
         if run.state_file.exists():
             os.replace(run.state_file, run.previous_state_file)
-    _flush_directory(run.state_file.parent)
+    # The renames survive a power failure too.
+    directory = os.open(run.state_file.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def load_state(run: RunDirectory) -> TrainingState | None:
@@ -152,18 +156,18 @@ def divergence_error(run: RunDirectory, what: str) -> TrainingError:
 
 
 def _pack(state: TrainingState) -> bytes:
-    groups: dict[str, Arrays] = {name: getattr(state, name) for name in _GROUPS}
-    callbacks = []
-    for i, callback in enumerate(state.callbacks):
-        weights = callback.get("best_weights")
-        if weights is not None:
-            groups[f"best_weights/{i}"] = weights
-        sizes = {} if weights is None else {"best_weights": len(weights)}
-        callbacks.append(callback | sizes)
-    facts = vars(state) | {name: len(groups[name]) for name in _GROUPS}
-    del facts["callbacks"]
+    arrays: dict[str, npt.NDArray[np.generic]] = {}
+
+    def put(name: str, values: Arrays) -> int:
+        arrays.update({f"{name}/{i}": array for i, array in enumerate(values)})
+        return len(values)
+
+    facts = vars(state) | {name: put(name, getattr(state, name)) for name in _GROUPS}
+    callbacks = list(map(dict, facts.pop("callbacks")))
+    for i, callback in enumerate(callbacks):
+        if callback.get("best_weights") is not None:
+            callback["best_weights"] = put(f"best_weights/{i}", callback["best_weights"])
     facts["watchers"] = callbacks  # the format's word for them
-    arrays = {f"{name}/{i}": a for name, values in groups.items() for i, a in enumerate(values)}
     arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
     stream = io.BytesIO()
     np.savez(stream, allow_pickle=False, **arrays)
@@ -189,12 +193,3 @@ def _unpack(content: bytes) -> TrainingState | None:
                 callback["best_weights"] = take(f"best_weights/{i}", callback["best_weights"])
         facts |= {name: take(name, facts[name]) for name in _GROUPS}
         return TrainingState(**facts, callbacks=tuple(callbacks))
-
-
-def _flush_directory(path: Path) -> None:
-    """Make renames in a directory survive a power failure."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

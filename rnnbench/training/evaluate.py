@@ -16,12 +16,13 @@ import numpy.typing as npt
 from rnnbench.config.schema import ModelConfig, RunConfig
 from rnnbench.data.base import Split
 from rnnbench.data.batches import Batches
+from rnnbench.data.sequences import TokenSequences
 from rnnbench.data.text import OOV, TextDataset, decode_tokens, split_words
 from rnnbench.errors import DataError, RunError, TrainingError
 from rnnbench.layers import Shape, ShapeError, infer_shapes
 from rnnbench.model import buckets_by_length, build_fast_model, build_model, compile_model
 from rnnbench.run import RunDirectory, replacing
-from rnnbench.tasks import METRICS, Decoded
+from rnnbench.tasks import Decoded
 from rnnbench.training.checkpoint import (
     DIVERGENCE_HINT,
     load_state,
@@ -32,8 +33,6 @@ from rnnbench.training.checkpoint import (
 
 if TYPE_CHECKING:
     import keras
-
-    from rnnbench.data.sequences import TokenSequences
 
 # What Keras writes into a file.
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
@@ -100,7 +99,7 @@ def _refuse_hostile(path: Path) -> None:
         odd = ", ".join(sorted(members ^ _MEMBERS))
         raise RunError(f"{path}: refused: Keras saves {', '.join(sorted(_MEMBERS))}; not so: {odd}")
     for module, name in _named_classes(config):
-        is_stock = module is not None and _is_stock(module) and name != "Lambda"
+        is_stock = (module or "").split(".")[0] == "keras" and name != "Lambda"
         if not is_stock and (module, name) not in _PLAIN_CLASSES:
             raise RunError(
                 f"{path}: refused: it names {module}.{name}; a run's model is made of Keras' own "
@@ -120,22 +119,13 @@ def _named_classes(config: Any) -> Iterator[tuple[str | None, str]]:
             yield from _named_classes(value)
 
 
-def _is_stock(module: str) -> bool:
-    return module.split(".", 1)[0] == "keras"
-
-
 def save_model(model: keras.Model, config: RunConfig, path: Path) -> None:
     """Save a trained model as one of Keras' own classes, with its optimizer.
 
     `path` holds the old file or the new one at every moment, never a part.
     """
-    stock, training = build_model(config), config.training
-    metrics = [METRICS[name].build(name) for name in training.metrics]
-    stock.compile(
-        optimizer=training.optimizer.build(),
-        loss=training.loss,
-        metrics=[m for m in metrics if isinstance(m, str) or _is_stock(type(m).__module__)],
-    )
+    stock = build_model(config)
+    compile_model(stock, config.training, stock=True)
     stock.optimizer.build(stock.trainable_variables)
     write_variables(stock.variables, read_variables(model.variables))
     write_variables(stock.optimizer.variables, read_variables(model.optimizer.variables))

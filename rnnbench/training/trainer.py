@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -21,12 +21,14 @@ from rnnbench.run import RunDirectory, check_writable, create_run, replacing
 from rnnbench.tasks import best_epoch, in_words
 from rnnbench.tensorflow import describe_environment
 from rnnbench.training import Progress, SignalHandler
-from rnnbench.training.callbacks import CallbackList, Checkpointer, EventWriter, HistoryLogger
-from rnnbench.training.checkpoint import divergence_error, load_state, restore_model
+from rnnbench.training.callbacks import CallbackList, TrainingCallback
+from rnnbench.training.checkpoint import (
+    TrainingState,
+    divergence_error,
+    load_state,
+    restore_model,
+)
 from rnnbench.training.evaluate import evaluate_split, predict_inputs, save_model
-
-if TYPE_CHECKING:
-    from rnnbench.training.checkpoint import TrainingState
 
 Metrics = dict[SplitName, dict[str, float]]
 
@@ -212,8 +214,7 @@ def _run(
     config, began, status = setup.config, datetime.now(UTC), "failed"
     with SignalHandler(progress.message) as signals:
         try:
-            events = EventWriter(run) if tensorboard else None
-            _fit(setup, run, state, progress, signals, events)
+            _fit(setup, run, state, progress, signals, tensorboard=tensorboard)
             save_model(setup.model, config, run.model_file)
             metrics = _evaluate(setup, run, progress)
             status = "finished"
@@ -257,13 +258,15 @@ def _fit(
     state: TrainingState | None,
     progress: Progress,
     signals: SignalHandler,
-    events: EventWriter | None,
+    *,
+    tensorboard: bool,
 ) -> None:
     """Train from the beginning, or from a state: first the rest of an epoch under way."""
     training, model, batches = setup.config.training, setup.model, setup.train
     callbacks = CallbackList(training, validation=setup.validation is not None)
-    logger = HistoryLogger(run, batches, training, progress, state, events)
-    checkpointer = Checkpointer(run, training, logger, callbacks, signals)
+    recording = TrainingCallback(
+        run, batches, training, callbacks, progress, signals, state, tensorboard=tensorboard
+    )
     epoch, step, stopped = 0, 0, False
     if state is not None:
         epoch, step, stopped = state.epoch, state.step, state.stopped
@@ -273,7 +276,7 @@ def _fit(
     finalize = model.optimizer.finalize_variable_values
     model.optimizer.finalize_variable_values = lambda _: None
     callbacks.begin(model, state.callbacks if state else ())
-    checkpointer.set_model(model)
+    recording.set_model(model)
     progress.begin(training.epochs, batches.steps_per_epoch)
     try:
         signals.waits = True
@@ -286,12 +289,12 @@ def _fit(
                 validation_data=setup.validation.dataset if setup.validation else None,
                 initial_epoch=epoch,
                 epochs=end,
-                callbacks=[logger, callbacks, checkpointer],
+                callbacks=[recording],
                 shuffle=False,  # the batches have their order
                 verbose=0,
             )
             epoch, step, stopped = end, 0, bool(model.stop_training)
-        checkpointer.save(_count_epochs(run), 0, stopped=stopped)  # for more epochs
+        recording.save(_count_epochs(run), 0, stopped=stopped)  # for more epochs
     except tf.errors.OpError as error:
         # A number that is not finite can become an index, such as that of an embedding's gradient.
         raise divergence_error(

@@ -218,8 +218,14 @@ def _worker(monkeypatch, code):
         ("raise SystemExit('the reason')", 1, "the process ended with code 1\nthe reason"),
         (
             """\
-            print('{"error": "no such file", "exit_code": 2}', flush=True)
-            input()
+            import sys
+            from multiprocessing.connection import Connection
+
+            from rnnbench.errors import InputError
+
+            turns = Connection(int(sys.argv[1]))
+            turns.recv()
+            turns.send(InputError("no such file"))
             """,
             2,
             "no such file",
