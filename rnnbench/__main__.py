@@ -1,6 +1,31 @@
 """`python -m rnnbench` is the command `rnnbench`."""
 
-from rnnbench.cli import main
+from __future__ import annotations
+
+import os
+import signal
+
+INTERRUPTED = 130  # as the shell has it: 128 and the number of SIGINT
+
+
+def main() -> None:
+    """Load the command line and run it; Ctrl-C ends both without a traceback."""
+    # A shell lets what it starts in the background ignore Ctrl-C.
+    can_interrupt = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    def end_on_interrupt() -> None:
+        # While modules load, and while Python ends, there is nothing to clean up.
+        if can_interrupt:
+            signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+
+    end_on_interrupt()
+    from rnnbench import cli
+
+    try:
+        cli.main()
+    finally:
+        end_on_interrupt()
+
 
 if __name__ == "__main__":
     main()

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any, TextIO, TypeGuard
 
 import typer
 
 import rnnbench
+from rnnbench import tensorflow
 from rnnbench.commands import bench, configs, data, models, runs, sweep, train
-from rnnbench.errors import RnnbenchError, ThresholdError
+from rnnbench.errors import InterruptedRunError, RnnbenchError, ThresholdError
 
 # In the order of the help.
 COMMANDS = (
@@ -55,6 +59,43 @@ def _options(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    with _catching_interrupts() as interrupts:
+        try:
+            _run()
+        except BaseException as error:
+            # What Ctrl-C breaks off may raise another error, as an import does.
+            is_interrupt = interrupts or isinstance(error, KeyboardInterrupt)
+            if is_interrupt and not isinstance(error, SystemExit):
+                sys.exit(InterruptedRunError.exit_code)
+            raise
+
+
+@contextlib.contextmanager
+def _catching_interrupts() -> Iterator[list[int]]:
+    """Raise KeyboardInterrupt on Ctrl-C, unless it is ignored; yields the signals so far."""
+    interrupts: list[int] = []
+
+    def interrupt(number: int, *_: object) -> None:
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    if before is signal.SIG_IGN or not is_main:
+        yield interrupts
+        return
+    # An object that is being deleted cannot raise: Python would only print the traceback.
+    show_unraisable = sys.unraisablehook
+    sys.unraisablehook = lambda error: None if interrupts else show_unraisable(error)
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupts
+    finally:
+        sys.unraisablehook = show_unraisable
+        signal.signal(signal.SIGINT, before)
+
+
+def _run() -> None:
     _prepare_streams()
     # `--debug` is about errors, not about a command: it may stand anywhere.
     debug = "--debug" in sys.argv
@@ -66,8 +107,8 @@ def main() -> None:
             sys.stdout.flush()  # output that cannot be written is an error, not a line at the exit
     except (RnnbenchError, OSError) as error:
         if isinstance(error, OSError):
-            # A full disk, a closed pipe, a directory that went away. Python tries to write the
-            # rest at its exit, and must not fail again.
+            # A full disk, or a directory that went away. Python tries to write the rest at its
+            # exit, and must not fail again.
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if debug:
@@ -87,7 +128,52 @@ def _prepare_streams() -> None:
                 os.dup2(null, descriptor)
                 os.close(null)
             setattr(sys, name, open(descriptor, mode, encoding="utf-8"))  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A character that the encoding lacks is shown as another.
-            stream.reconfigure(errors="replace")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if _is_standard(sys.stdout):
+        sys.stdout = _reopen(sys.stdout, _Output(1, "w", closefd=False))
+    if _is_standard(sys.stderr):
+        # TensorFlow's C++ parts write to descriptor 2: Python's messages get one of their own.
+        sys.stderr = _reopen(sys.stderr, _Messages(tensorflow.separate_stderr(), "w"))
+
+
+class _Output(io.FileIO):
+    """File of a stream that drops what nobody reads any more."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if not self.may_drop(error):
+                raise
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self.fileno())
+            os.close(null)
+            return len(data)
+
+    def may_drop(self, error: OSError) -> bool:
+        """Whether an error is about the reader; results that a full disk loses are an error."""
+        return isinstance(error, BrokenPipeError)
+
+
+class _Messages(_Output):
+    """File of stderr: no message is worth the work that it is about."""
+
+    def may_drop(self, error: OSError) -> bool:
+        return True
+
+
+def _is_standard(stream: TextIO) -> TypeGuard[io.TextIOWrapper]:
+    """Whether a stream is Python's own, not one that a notebook or a test has put in its place."""
+    return type(stream) is io.TextIOWrapper and stream in (sys.__stdout__, sys.__stderr__)
+
+
+def _reopen(stream: io.TextIOWrapper, file: io.FileIO) -> io.TextIOWrapper:
+    """The stream over another file; a character that its encoding lacks is shown as another."""
+    return io.TextIOWrapper(
+        file if stream.write_through else io.BufferedWriter(file),
+        encoding=stream.encoding,
+        errors="replace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )

@@ -27,6 +27,41 @@ _MAX_THREADS = 1024
 _M_TOP_PAD = -2  # of the GNU C library's malloc.h
 
 
+class _NativeLog:
+    """What TensorFlow's C++ parts write to file descriptor 2.
+
+    Attributes:
+        is_separate: Whether Python's own messages have another descriptor.
+    """
+
+    is_separate = False
+
+
+_native_log = _NativeLog()
+
+
+def separate_stderr() -> int:
+    """A descriptor for Python's own messages; what C++ parts write is dropped from `load` on."""
+    _native_log.is_separate = True
+    return os.dup(2)
+
+
+def _send_native_log(path: str | Path) -> None:
+    if _native_log.is_separate:
+        with open(path, "ab") as stream:
+            os.dup2(stream.fileno(), 2)
+
+
+@contextlib.contextmanager
+def native_log(path: Path) -> Iterator[None]:
+    """Append what TensorFlow's C++ parts write to a file, where it would be dropped."""
+    _send_native_log(path)
+    try:
+        yield
+    finally:
+        _send_native_log(os.devnull)
+
+
 @functools.cache
 def load() -> Any:
     """Import TensorFlow and Keras and start the devices, without their log lines.
@@ -41,7 +76,7 @@ def load() -> Any:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     keep_read_only_cache()
     _keep_freed_memory()
-    # Informational lines only; warnings and errors of a running program stay visible.
+    # Informational lines only; a run's log has the warnings and errors.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     with _hold_back_stderr():
         import keras
@@ -50,6 +85,7 @@ def load() -> Any:
         set_threads(threads)
         # Looking for devices logs too: look now, while nothing is shown.
         tf.config.list_logical_devices()
+    _send_native_log(os.devnull)
     # Threads add up an embedding's gradient in the order in which they finish, unless told not to:
     # without this, two runs of one seed differ after a few steps.
     tf.config.experimental.enable_op_determinism()
@@ -136,9 +172,10 @@ def _hold_back_stderr() -> Iterator[None]:
         os.dup2(held_back.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             held_back.seek(0)
-            os.write(saved, held_back.read())
+            with contextlib.suppress(OSError):
+                os.write(saved, held_back.read())
             raise
         finally:
             os.dup2(saved, 2)

@@ -67,3 +67,82 @@ def test_an_argument_that_is_no_text_is_recorded_as_it_can_be(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["status"] == "finished"
+
+
+_INTERRUPT = "    import os, signal, time\n    os.kill(os.getpid(), signal.SIGINT)\n"
+_SLEEP = f"if True:\n{_INTERRUPT}    time.sleep(9)\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "content"),
+    [
+        ("typer", _SLEEP),  # the command line is loading
+        ("pydantic", _SLEEP),  # a command is loading what it needs
+        ("tensorflow", _SLEEP),
+        # A module that turns what stops its import into an error of its own.
+        ("keras", f"try:\n{_INTERRUPT}except BaseException:\n    raise ImportError('x')\n"),
+        # An object that is being deleted cannot raise.
+        (
+            "keras",
+            f"class C:\n    def __del__(self):\n    {_INTERRUPT.replace('    os.', '        os.')}"
+            "C()\nraise ImportError('x')\n",
+        ),
+    ],
+)
+def test_ctrl_c_is_130_without_a_traceback_from_the_first_moment(tmp_path, module, content):
+    """A module that loads at some moment sends the signal."""
+    (tmp_path / f"{module}.py").write_text(content)
+    done = subprocess.run(
+        [sys.executable, "-m", "rnnbench", "trace", CONFIGS / "toy_gru.yaml"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr in ("", "loading TensorFlow\n")
+
+
+def test_ctrl_c_that_the_shell_ignores_is_ignored(tmp_path):
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    line = f"trap '' INT; PYTHONPATH={tmp_path}:$PYTHONPATH {sys.executable} -m rnnbench --version"
+    assert _shell(line).returncode == 1  # it goes on, and finds no Typer
+
+
+def _broken_pipe(*command, stream, **options):
+    """The command with a stream that nobody reads."""
+    read, write = os.pipe()
+    os.close(read)
+    other = {"stdout": "stderr", "stderr": "stdout"}[stream]
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "rnnbench", *map(str, command)],
+            check=False,
+            text=True,
+            **{stream: write, other: subprocess.PIPE},
+            **options,
+        )
+    finally:
+        os.close(write)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_training_goes_on_where_nobody_reads_what_it_prints(tmp_path, stream):
+    done = _broken_pipe("train", "toy_gru", "--smoke", stream=stream, cwd=tmp_path)
+    assert done.returncode == 0
+    assert (done.stdout or done.stderr).splitlines()
+    (manifest,) = (tmp_path / "runs" / "toy_gru").glob("*/manifest.json")
+    assert json.loads(manifest.read_text())["status"] == "finished"
+
+
+def test_what_nobody_reads_is_no_error():
+    done = _broken_pipe("summary", "--explain", stream="stdout")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_messages_that_a_full_disk_loses_stop_no_work():
+    done = _shell("$RNNBENCH validate $CONFIGS/toy_gru.yaml --jsn 2> /dev/full")
+    assert (done.returncode, done.stdout) == (2, "")
+    done = _shell("$RNNBENCH data inspect $CONFIGS/toy_gru.yaml --json 2> /dev/full")
+    assert done.returncode == 0

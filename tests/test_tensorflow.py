@@ -108,6 +108,40 @@ def test_what_fails_while_loading_is_shown():
     assert _python(quiet).stderr == ""
 
 
+def test_lines_of_cpp_parts_reach_the_log_of_a_run_alone(tmp_path):
+    """Descriptor 2 is theirs: Python's messages have another one."""
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from rnnbench import cli\n"
+        "cli._prepare_streams()\n"
+        "tensorflow.load()\n"
+        "os.write(2, b'dropped\\n')\n"
+        "with tensorflow.native_log(Path('train.log')):\n"
+        "    os.write(2, b'logged\\n')\n"
+        "    print('shown', file=sys.stderr)\n"
+        "os.write(2, b'dropped\\n')\n"
+        "raise ValueError('shown too')\n"
+    )
+    (tmp_path / "train.log").write_text("before\n")
+    done = _python(f"import os; os.chdir({str(tmp_path)!r})\n{code}")
+    assert done.stderr.startswith("shown\nTraceback")
+    assert done.stderr.endswith("ValueError: shown too\n")
+    assert "dropped" not in done.stderr
+    assert (tmp_path / "train.log").read_text() == "before\nlogged\n"
+
+
+def test_a_program_that_uses_the_package_keeps_its_descriptors(tmp_path):
+    code = (
+        "import os\n"
+        "from pathlib import Path\n"
+        f"with tensorflow.native_log(Path({str(tmp_path / 'log')!r})):\n"
+        "    os.write(2, b'shown\\n')\n"
+    )
+    assert _python(code).stderr == "shown\n"
+    assert not (tmp_path / "log").exists()
+
+
 def test_a_cache_that_is_read_only_is_read(tmp_path, monkeypatch):
     """Keras goes to /tmp where it may not write; ours stays with the files that are there."""
     home = tmp_path / "home"

@@ -19,7 +19,7 @@ from rnnbench.data.batches import Batches
 from rnnbench.model import buckets_by_length, build_fast_model, compile_model
 from rnnbench.run import RunDirectory, check_writable, create_run, replacing
 from rnnbench.tasks import best_epoch, in_words
-from rnnbench.tensorflow import describe_environment
+from rnnbench.tensorflow import describe_environment, native_log
 from rnnbench.training import Progress, SignalHandler
 from rnnbench.training.callbacks import CallbackList, TrainingCallback
 from rnnbench.training.checkpoint import (
@@ -212,7 +212,7 @@ def _run(
 ) -> TrainingResult:
     """Train, save and evaluate; whatever happens, manifest and plots say how it ended."""
     config, began, status = setup.config, datetime.now(UTC), "failed"
-    with SignalHandler(progress.message) as signals:
+    with native_log(run.log_file), SignalHandler(progress.message) as signals:
         try:
             _fit(setup, run, state, progress, signals, tensorboard=tensorboard)
             save_model(setup.model, config, run.model_file)
