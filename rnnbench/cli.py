@@ -102,6 +102,7 @@ def _run() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         try:
+            tensorflow.ensure_home()
             app(arguments, prog_name="rnnbench")
         finally:
             sys.stdout.flush()  # output that cannot be written is an error, not a line at the exit

@@ -25,6 +25,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, Val
 from rnnbench.config import RunConfig, dump_config, load_run_config
 from rnnbench.data.base import SplitName
 from rnnbench.errors import InputError, RunError
+from rnnbench.tensorflow import expand_path
 
 RUNS_VARIABLE = "RNNBENCH_RUNS"
 _HINT = f"Choose another directory with -o DIR or {RUNS_VARIABLE}"
@@ -478,7 +479,7 @@ def runs_in(directory: Path, seed: int | None = None) -> list[RunDirectory]:
 
 def default_output() -> Path:
     """Directory of all runs: `$RNNBENCH_RUNS`, else `runs` in the working directory."""
-    return Path(os.environ.get(RUNS_VARIABLE) or "runs")
+    return expand_path(RUNS_VARIABLE, os.environ.get(RUNS_VARIABLE) or "runs")
 
 
 def check_writable(output: Path) -> None:

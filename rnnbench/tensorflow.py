@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import ctypes
 import functools
+import logging
 import os
 import platform
 import shutil
@@ -73,6 +74,7 @@ def load() -> Any:
         The module `keras`.
     """
     threads = requested_threads()
+    ensure_home()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     keep_read_only_cache()
     _keep_freed_memory()
@@ -106,9 +108,53 @@ def _keep_freed_memory() -> None:
         mallopt(_M_TOP_PAD, 64 * 2**20)
 
 
+def ensure_home() -> None:
+    """Give a process without a home directory one for caches, and say so once."""
+    # An empty HOME would stand for the root directory, here and in every library.
+    if not os.environ.get("HOME"):
+        os.environ.pop("HOME", None)
+    try:
+        Path.home()
+    except RuntimeError:  # the user has no entry in the password file, as in some containers
+        home = Path(tempfile.gettempdir(), f"rnnbench-{os.getuid()}")
+        with contextlib.suppress(OSError):
+            home.mkdir(mode=0o700, exist_ok=True)
+        if not home.is_dir() or home.stat().st_uid != os.getuid():
+            raise InputError(
+                f"there is no home directory, and {home} cannot be used in its place. Set HOME to "
+                "a directory that you may write to"
+            ) from None
+        os.environ["HOME"] = str(home)
+        logging.getLogger(__name__).warning(
+            "there is no home directory: caches go to %s. Set HOME, or KERAS_HOME and "
+            "RNNBENCH_CACHE, to choose another",
+            home,
+        )
+
+
+def expand_path(name: str, path: str) -> Path:
+    """A path with `~` as the home directory.
+
+    Args:
+        name: Variable or option that has the path, for messages.
+        path: The path.
+
+    Raises:
+        InputError: There is no such home directory.
+    """
+    if path.startswith("~"):
+        ensure_home()
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"{name}: received {path!r}, and there is no such user; give a path without ~"
+        ) from None
+
+
 def keras_home() -> Path:
     """Directory that Keras caches in: `$KERAS_HOME`, else `~/.keras`."""
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    return expand_path("KERAS_HOME", os.environ.get("KERAS_HOME") or "~/.keras")
 
 
 def keep_read_only_cache() -> None:
@@ -116,6 +162,7 @@ def keep_read_only_cache() -> None:
     # Keras leaves such a cache for one of its own in /tmp and downloads everything again; a
     # directory of ours that links to the cache keeps it there.
     home = keras_home()
+    os.environ["KERAS_HOME"] = str(home)  # Keras expands no `~`, and takes an empty value as it is
     if home.is_dir() and not os.access(home, os.W_OK):
         view = tempfile.mkdtemp(prefix="rnnbench-keras-home-")
         atexit.register(shutil.rmtree, view, ignore_errors=True)
@@ -132,9 +179,11 @@ def requested_threads() -> int | None:
     value = os.environ.get(THREADS_VARIABLE)
     if value is None:
         return None
-    if not value.isdecimal() or not 1 <= int(value) <= _MAX_THREADS:
+    is_short = len(value) <= len(str(_MAX_THREADS))  # Python reads no number of 5,000 digits
+    if not is_short or not value.isdecimal() or not 1 <= int(value) <= _MAX_THREADS:
+        shown = value if len(value) <= 30 else f"{value[:27]}..."
         raise InputError(
-            f"{THREADS_VARIABLE}: received {value!r}; allowed: an integer from 1 to "
+            f"{THREADS_VARIABLE}: received {shown!r}; allowed: an integer from 1 to "
             f"{_MAX_THREADS}. Unset it to let TensorFlow choose"
         )
     return int(value)

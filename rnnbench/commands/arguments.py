@@ -63,6 +63,19 @@ def _default_output() -> Path:
     return default_output()
 
 
+def parse_path(path: str | Path) -> Path | None:
+    """The path that an option has, with `~` as the home directory; empty is as if not given."""
+    from rnnbench.tensorflow import expand_path
+
+    return expand_path("a path", str(path)) if str(path) else None
+
+
+def _parse_output(path: str | Path) -> Path:
+    return parse_path(path) or _default_output()
+
+
+complete_file = _completer(suffixes=("",))
+complete_directory = _completer(suffixes=("/",))
 complete_shipped = _completer(_shipped)
 complete_dataset = _completer(_datasets_with_files)
 complete_config = _completer(_shipped, suffixes=("/", ".yaml", ".yml"))
@@ -79,6 +92,8 @@ Output = Annotated[
         metavar="DIR",
         help=_OUTPUT_HELP,
         default_factory=_default_output,
+        parser=_parse_output,
+        autocompletion=complete_directory,
         show_default=False,
     ),
 ]
@@ -116,7 +131,12 @@ _EXPECT_HELP = (
 )
 Expect = Annotated[list[str] | None, Option(metavar="EXPECTATION", help=_EXPECT_HELP)]
 _JUNIT_HELP = "Write the result of the command, and of each --expect, as JUnit XML."
-Junit = Annotated[Path | None, Option(metavar="FILE", help=_JUNIT_HELP)]
+Junit = Annotated[
+    Path | None,
+    Option(metavar="FILE", help=_JUNIT_HELP, parser=parse_path, autocompletion=complete_file),
+]
+_FORCE_HELP = "Replace files that are named here and already exist."
+Force = Annotated[bool, Option("--force", help=_FORCE_HELP)]
 Epochs = Annotated[int | None, Option(help="Passes over the training samples.")]
 Limit = Annotated[int | None, Option(help="Keep at most that many samples of each split.")]
 Quiet = Annotated[bool, Option("-q", "--quiet", help="No progress.")]

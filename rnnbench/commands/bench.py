@@ -42,7 +42,13 @@ def bench(
         bool, Option("--evaluate", help="Also time the evaluation of the test split.")
     ] = False,
     plot: Annotated[
-        Path | None, Option(metavar="FILE", help="Draw the times to a PNG, SVG or PDF.")
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="Draw the times to a PNG, SVG or PDF.",
+            parser=arguments.parse_path,
+            autocompletion=arguments.complete_file,
+        ),
     ] = None,
     json: arguments.Json = False,
     quiet: arguments.Quiet = False,

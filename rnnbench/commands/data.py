@@ -101,7 +101,13 @@ def inspect(
         int, Option(min=0, metavar="N", help="Number of training samples to show.")
     ] = 3,
     histogram: Annotated[
-        Path | None, Option(metavar="FILE", help="Draw the lengths to a PNG, SVG or PDF.")
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="Draw the lengths to a PNG, SVG or PDF.",
+            parser=arguments.parse_path,
+            autocompletion=arguments.complete_file,
+        ),
     ] = None,
     output: arguments.Output,
     json: arguments.Json = False,

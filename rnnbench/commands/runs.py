@@ -153,7 +153,13 @@ def compare(
         bool, Option("--different-data", help="Compare runs of other datasets or splits.")
     ] = False,
     plots: Annotated[
-        Path | None, Option(metavar="DIR", help="Draw the plots to a new or empty directory.")
+        Path | None,
+        Option(
+            metavar="DIR",
+            help="Draw the plots to a new or empty directory.",
+            parser=arguments.parse_path,
+            autocompletion=arguments.complete_directory,
+        ),
     ] = None,
     expect: arguments.Expect = None,
     junit: arguments.Junit = None,

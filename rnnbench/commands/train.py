@@ -247,7 +247,12 @@ def predict(
     ] = None,
     file: Annotated[
         Path | None,
-        Option(metavar="FILE", help="One text, or comma-separated values, a line; - is stdin."),
+        Option(
+            metavar="FILE",
+            help="One text, or comma-separated values, a line; - is stdin.",
+            parser=arguments.parse_path,
+            autocompletion=arguments.complete_file,
+        ),
     ] = None,
     values: Annotated[
         list[str] | None, Option(metavar="V,V,…", help="Values to continue. May be given again.")

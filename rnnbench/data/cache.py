@@ -128,8 +128,10 @@ def arrays_directory() -> Path:
     """Directory that arrays are kept in: `$RNNBENCH_CACHE`, else the user's cache directory."""
     import platformdirs
 
-    chosen = os.environ.get("RNNBENCH_CACHE")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("rnnbench", appauthor=False)
+    if chosen := os.environ.get("RNNBENCH_CACHE"):
+        return tensorflow.expand_path("RNNBENCH_CACHE", chosen)
+    tensorflow.ensure_home()
+    return platformdirs.user_cache_path("rnnbench", appauthor=False)
 
 
 def arrays_path(source: CachedFile) -> Path:

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -78,3 +79,22 @@ def test_paths_are_offered_with_their_directories(in_tmp):
     assert complete_config(f"{in_tmp}/folder/a") == [f"{in_tmp}/folder/a.yaml"]
     assert complete_config("nowhere/") == []
     assert complete_run("fold") == ["folder/"]
+
+
+def test_paths_of_options_may_have_a_tilde_or_nothing(rnnbench, in_tmp, monkeypatch):
+    """The shell leaves the ~ of --output=~/x as it is, and a variable may be empty."""
+    monkeypatch.setenv("HOME", str(in_tmp / "home"))
+    make_run(in_tmp / "home" / "mine", "toy_gru", seed=0)
+    make_run(in_tmp / "runs", "toy_gru", seed=1)
+
+    def seeds(*arguments):
+        return [run["seed"] for run in json.loads(rnnbench("runs", *arguments, "--json").out)]
+
+    assert seeds("--output=~/mine") == [0]
+    assert seeds("-o", "") == seeds() == [1]
+    result = rnnbench("runs", "--output=~nobody-of-this-name/x")
+    assert result.code == 2
+    assert "received '~nobody-of-this-name/x', and there is no such user" in result.err
+    result = rnnbench("compare", "toy_gru", "--junit", "", "--plots=~/plots")
+    assert result.code == 0, result.err
+    assert list((in_tmp / "home" / "plots").iterdir())

@@ -1,8 +1,13 @@
 import hashlib
+import json
+import os
+import pwd
 import subprocess
 import sys
+import tempfile
 import textwrap
 import urllib.error
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,7 +16,8 @@ import pytest
 
 from rnnbench import tensorflow
 from rnnbench.data.cache import CachedFile, arrays_directory, arrays_path, load_arrays, locate
-from rnnbench.errors import DataError
+from rnnbench.errors import DataError, InputError
+from rnnbench.run import default_output
 
 HELLO = CachedFile("hello.txt", "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824")
 OTHER = CachedFile("other.txt", hashlib.sha256(b"other").hexdigest())
@@ -89,6 +95,67 @@ def test_the_home_is_keras_home_or_the_users(monkeypatch, tmp_path):
     monkeypatch.delenv("KERAS_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert tensorflow.keras_home() == tmp_path / ".keras"
+
+
+def test_directories_in_the_environment_may_have_a_tilde_or_nothing(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    variables = {
+        "KERAS_HOME": (tensorflow.keras_home, tmp_path / ".keras"),
+        "RNNBENCH_CACHE": (arrays_directory, tmp_path / ".cache" / "rnnbench"),
+        "RNNBENCH_RUNS": (default_output, Path("runs")),
+    }
+    for variable, (directory, default) in variables.items():
+        monkeypatch.setenv(variable, "~/mine")
+        assert directory() == tmp_path / "mine"
+        monkeypatch.setenv(variable, "")
+        assert directory() == default
+        monkeypatch.setenv(variable, "~nobody-of-this-name/x")
+        with pytest.raises(InputError, match=f"{variable}: received '~nobody"):
+            directory()
+
+
+def test_keras_gets_the_directory_that_was_meant(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for value, directory in (("~/mine", "mine"), ("", ".keras")):
+        monkeypatch.setenv("KERAS_HOME", value)
+        tensorflow.keep_read_only_cache()
+        assert os.environ["KERAS_HOME"] == str(tmp_path / directory)
+
+
+@pytest.fixture
+def no_home(monkeypatch, tmp_path):
+    """A user without HOME and without an entry in the password file."""
+
+    def getpwuid(uid):
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", getpwuid)
+    monkeypatch.setenv("HOME", "")
+    monkeypatch.delenv("KERAS_HOME")
+    monkeypatch.delenv("RNNBENCH_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path / f"rnnbench-{os.getuid()}"
+
+
+def test_without_a_home_caches_go_to_a_directory_that_one_line_names(no_home, rnnbench, caplog):
+    result = rnnbench("data", "list", "--json")
+    assert result.code == 0
+    first = json.loads(result.out)[0]
+    assert first["path"].startswith(f"{no_home}/.keras/datasets/")
+    assert first["encoded_path"].startswith(f"{no_home}/.cache/rnnbench/")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"there is no home directory: caches go to {no_home}. Set HOME, or KERAS_HOME and "
+        "RNNBENCH_CACHE, to choose another"
+    ]
+
+
+def test_without_a_home_and_without_another_directory_the_variable_is_named(no_home, rnnbench):
+    no_home.write_text("mine")
+    result = rnnbench("data", "list")
+    assert result.code == 2
+    assert f"{no_home} cannot be used in its place. Set HOME to a directory" in result.err
 
 
 @pytest.fixture
