@@ -31,6 +31,7 @@ RUNS_VARIABLE = "RNNBENCH_RUNS"
 _HINT = f"Choose another directory with -o DIR or {RUNS_VARIABLE}"
 PLOT_SUFFIXES = (".png", ".svg", ".pdf")
 _PLAN_FILE = "sweep.json"
+_REPORT_FILE = "report.html"
 _RUN_NAME = re.compile(r"(?P<time>\d{8}T\d{6}Z)-s(?P<seed>\d+)(-\d+)?")
 # `is_locked` of another process holds a lock for a moment: `locked` tries for so long.
 _LOCK_SECONDS = 0.5
@@ -85,13 +86,16 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def reserve(option: str, file: Path | None, *, suffixes: Sequence[str] = ()) -> Iterator[None]:
+def reserve(
+    option: str, file: Path | None, *, suffixes: Sequence[str] = (), force: bool = False
+) -> Iterator[None]:
     """Hold an empty file while its contents are computed; delete it if that fails.
 
     Args:
         option: Option that the user named the file with, for messages.
         file: The file; None where none is wanted.
         suffixes: Allowed suffixes. Defaults to any.
+        force: Whether a file that exists is to be replaced; it is left as it is until then.
 
     Raises:
         InputError: The file exists, has another suffix, or cannot be made.
@@ -101,21 +105,25 @@ def reserve(option: str, file: Path | None, *, suffixes: Sequence[str] = ()) -> 
         return
     if suffixes and file.suffix.lower() not in suffixes:
         raise InputError(f"{option}: received {file}; allowed: {', '.join(suffixes)}")
+    replaces = force and os.path.isfile(file)
     try:
-        file.open("x").close()
+        file.open("r+b" if replaces else "x").close()
     except FileExistsError:
-        raise InputError(f"{option}: {file}: already exists; use another file") from None
-    except OSError as error:
-        raise InputError(f"{option}: {file}: {error.strerror}") from error
+        hint = "is no file that could be replaced" if force else "use --force"
+        raise InputError(f"{option}: {file}: already exists; {hint}") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{option}: {file}: {reason}") from error
     try:
         yield
     except BaseException:
-        file.unlink()
+        if not replaces:
+            file.unlink()
         raise
 
 
-def make_empty_directory(option: str, directory: Path) -> None:
-    """Make a directory if it does not exist.
+def make_empty_directory(option: str, directory: Path, *, force: bool = False) -> None:
+    """Make a directory if it does not exist; with `force` it may have files.
 
     Raises:
         InputError: It is not empty, is no directory, or cannot be made.
@@ -125,10 +133,8 @@ def make_empty_directory(option: str, directory: Path) -> None:
         first = next(directory.iterdir(), None)
     except OSError as error:
         raise InputError(f"{option}: {directory}: {error.strerror}") from error
-    if first is not None:
-        raise InputError(
-            f"{option}: {directory}: contains {first.name}; allowed: a new or empty directory"
-        )
+    if first is not None and not force:
+        raise InputError(f"{option}: {directory}: already exists, with {first.name}; use --force")
 
 
 @contextlib.contextmanager
@@ -230,6 +236,7 @@ class RunDirectory:
         vocabulary_file: Token of each word, for text.
         log_file: Messages of the training.
         tensorboard_dir: Event files, if they were asked for.
+        report_file: Report about the run, if it was asked for.
     """
 
     path: Path
@@ -244,6 +251,7 @@ class RunDirectory:
     vocabulary_file = _Inside("vocabulary.json")
     log_file = _Inside("train.log")
     tensorboard_dir = _Inside("tensorboard")
+    report_file = _Inside(_REPORT_FILE)
 
     def plot_file(self, name: str) -> Path:
         """Plot of a metric, such as `loss`."""
@@ -382,10 +390,12 @@ class SweepDirectory:
         path: `<output>/<name of the sweep>`.
         plan_file: What is trained, and how the sweep was called.
         lock_file: Locked by the process that runs the sweep.
+        report_file: Report about the sweep, if it was asked for.
     """
 
     path: Path
     plan_file = _Inside(_PLAN_FILE)
+    report_file = _Inside(_REPORT_FILE)
     lock_file = _Inside(".lock")
 
     def config_file(self, trial: str) -> Path:

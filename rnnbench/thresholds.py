@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 from rnnbench.config.diagnostics import closest
 from rnnbench.errors import InputError, ThresholdError
-from rnnbench.run import reserve
+from rnnbench.run import replacing, reserve
 from rnnbench.tasks import canonical_name
 
 _OPERATORS = {">=": ge, "<=": le, ">": gt, "<": lt, "==": eq}
@@ -88,14 +88,21 @@ class Thresholds:
     Args:
         expect: Thresholds as the user wrote them.
         junit: File for the report. Defaults to none.
+        force: Whether the report may replace a file.
 
-    Raises:
-        InputError: One of them is not a threshold.
+    Attributes:
+        config: What the command works on, for the report: the name of a config, or what the user
+            named.
     """
 
-    def __init__(self, expect: Sequence[str] | None, junit: Path | None) -> None:
-        self._thresholds = [_Threshold.parse(text) for text in expect or ()]
+    def __init__(
+        self, expect: Sequence[str] | None, junit: Path | None, *, force: bool = False
+    ) -> None:
+        self.config = ""
+        self._expect = expect or ()
+        self._thresholds: list[_Threshold] = []
         self._junit = junit
+        self._force = force
 
     def require_computed(self, splits: Collection[str], metrics: Collection[str]) -> None:
         """Check that a run computes the metrics that thresholds are for.
@@ -133,24 +140,24 @@ class Thresholds:
 
         Args:
             command: Its name, such as `train`.
-            config: What it works on: name of a config, or what the user named to compare.
+            config: What it works on, until `config` is set to a better name.
 
         Raises:
-            InputError: The file exists or cannot be made, or the work refuses its input; then no
-                report is left.
+            InputError: The file exists or cannot be made, or one of the thresholds is none.
         """
+        self.config = config
         started = datetime.now(UTC)
         failure: BaseException | None = None
         try:
-            with reserve("--junit", self._junit):
+            with reserve("--junit", self._junit, force=self._force):
                 try:
+                    self._thresholds = [_Threshold.parse(text) for text in self._expect]
                     yield
-                except InputError:
-                    raise
                 except BaseException as error:
                     failure = error
                 if self._junit is not None:
-                    self._junit.write_bytes(self._render(command, config, started, failure))
+                    with replacing(self._junit) as partial:
+                        partial.write_bytes(self._render(command, started, failure))
         except OSError:
             if failure is None:  # on a full disk the first error is the one to show
                 raise
@@ -205,16 +212,14 @@ class Thresholds:
         if failed:
             raise ThresholdError("\n".join(failed))
 
-    def _render(
-        self, command: str, config: str, started: datetime, error: BaseException | None
-    ) -> bytes:
+    def _render(self, command: str, started: datetime, error: BaseException | None) -> bytes:
         """The report: a test case for the work of a command, and one for each threshold."""
         seconds = (datetime.now(UTC) - started).total_seconds()
         suites = ET.Element("testsuites")
         suite = ET.SubElement(suites, "testsuite", name=f"rnnbench {command}")
 
         def add_case(name: str, seconds: float, outcome: str = "", **attributes: str) -> None:
-            case = ET.SubElement(suite, "testcase", classname=_printable(config))
+            case = ET.SubElement(suite, "testcase", classname=_printable(self.config))
             case.attrib |= {"name": _printable(name), "time": f"{seconds:.3f}"}
             if outcome:
                 ET.SubElement(case, outcome, {k: _printable(v) for k, v in attributes.items()})

@@ -226,7 +226,7 @@ def test_a_reserved_file_stays_where_the_work_succeeds(tmp_path):
     with library.reserve("--plot", file, suffixes=library.PLOT_SUFFIXES):
         assert file.read_bytes() == b""
     with (
-        pytest.raises(InputError, match=r"--plot: .*speed\.PNG: already exists; use another file"),
+        pytest.raises(InputError, match=r"--plot: .*speed\.PNG: already exists; use --force"),
         library.reserve("--plot", file),
     ):
         pass
@@ -260,7 +260,7 @@ def test_a_file_that_cannot_be_reserved_is_refused(tmp_path, name, said):
 def test_an_empty_directory_is_made_or_taken(tmp_path):
     for _ in range(2):
         library.make_empty_directory("--plots", tmp_path / "a" / "b")
-    with pytest.raises(InputError, match="contains b; allowed: a new or empty directory"):
+    with pytest.raises(InputError, match="a: already exists, with b; use --force"):
         library.make_empty_directory("--plots", tmp_path / "a")
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"--plots: .*file: File exists"):

@@ -50,6 +50,7 @@ def bench(
             autocompletion=arguments.complete_file,
         ),
     ] = None,
+    force: arguments.Force = False,
     json: arguments.Json = False,
     quiet: arguments.Quiet = False,
 ) -> None:
@@ -62,12 +63,12 @@ def bench(
     from rnnbench.bench import SIDES, measure
     from rnnbench.config.candidates import combine, parse_variations, read_candidates
     from rnnbench.config.load import find_config
-    from rnnbench.run import PLOT_SUFFIXES, reserve
+    from rnnbench.run import PLOT_SUFFIXES, replacing, reserve
 
     variations = parse_variations(vary or ())
     overrides = arguments.make_overrides(set_, limit=limit)
     candidates = read_candidates(list(map(find_config, configs)), overrides, combine(variations))
-    with reserve("--plot", plot, suffixes=PLOT_SUFFIXES):
+    with reserve("--plot", plot, suffixes=PLOT_SUFFIXES, force=force):
         measured = measure(
             candidates,
             tuple(SIDES) if against else ("rnnbench",),
@@ -76,7 +77,8 @@ def bench(
             progress=console.choose_progress(quiet=quiet),
         )
         if plot is not None:
-            _draw(measured, variations, plot)
+            with replacing(plot) as partial:
+                _draw(measured, variations, partial)
     if json:
         console.print_json(
             {

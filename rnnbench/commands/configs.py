@@ -9,7 +9,7 @@ from typing import Annotated
 from typer import Argument, Exit
 
 from rnnbench.commands import arguments, console
-from rnnbench.errors import ConfigError, InputError
+from rnnbench.errors import ConfigError
 from rnnbench.tables import Table, count_cell
 
 
@@ -54,9 +54,11 @@ def init(
     file: Annotated[
         Path | None, Argument(metavar="[FILE]", help="Where to. Default: NAME.yaml here.")
     ] = None,
+    force: arguments.Force = False,
 ) -> None:
     """Write a shipped config to a file, comments included, as the start of your own."""
     from rnnbench.config.load import find_shipped, read_header, shipped_configs
+    from rnnbench.run import reserve, write_text
 
     path = find_shipped(name)
     if path is None:
@@ -64,16 +66,8 @@ def init(
         hint = arguments.did_you_mean(name, names)
         raise ConfigError(f"{name!r} is no shipped config; those are {', '.join(names)}{hint}")
     target = file or Path(path.name)
-    try:
-        with target.open("x", encoding="utf-8") as stream:
-            stream.write(path.read_text(encoding="utf-8"))
-    except FileExistsError:
-        raise InputError(
-            f"{target}: already exists; use another file: rnnbench init {name} FILE"
-        ) from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{target}: cannot be written: {reason}") from error
+    with reserve("FILE", target, force=force):
+        write_text(target, path.read_text(encoding="utf-8"))
     print(target)
     console.note(f"next: rnnbench {read_header(path)[0]} {shlex.quote(str(target))}")
     if target.stem != path.stem:

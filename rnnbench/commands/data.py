@@ -109,20 +109,21 @@ def inspect(
             autocompletion=arguments.complete_file,
         ),
     ] = None,
+    force: arguments.Force = False,
     output: arguments.Output,
     json: arguments.Json = False,
 ) -> None:
     """Read a config's dataset: classes, lengths, padding, unknown words, duplicates, examples."""
     from rnnbench.config import RunConfig
     from rnnbench.data.stats import inspect_dataset
-    from rnnbench.run import PLOT_SUFFIXES, reserve
+    from rnnbench.run import PLOT_SUFFIXES, replacing, reserve
 
     path = arguments.find_config_or_run(config, output)
     loaded = arguments.load_config_or_run(path)
     if not isinstance(loaded, RunConfig):
         raise ConfigError(f"{path}: dataset is missing: this is a model alone")
     dataset = loaded.dataset
-    with reserve("--histogram", histogram, suffixes=PLOT_SUFFIXES):
+    with reserve("--histogram", histogram, suffixes=PLOT_SUFFIXES, force=force):
         console.note(f"reading {dataset.type}")
         found = inspect_dataset(dataset, examples)
         maxlen = dataset.info().input_shape[0]
@@ -130,7 +131,8 @@ def inspect(
             from rnnbench import plots
 
             lengths = {name: split.lengths.tolist() for name, split in found.splits.items()}
-            plots.draw_lengths(lengths, maxlen, f"{dataset.type}: lengths", histogram)
+            with replacing(histogram) as partial:
+                plots.draw_lengths(lengths, maxlen, f"{dataset.type}: lengths", partial)
     if json:
         console.print_json({"dataset": dataset.type, "maxlen": maxlen} | found.to_json())
     else:

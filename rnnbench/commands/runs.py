@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
@@ -163,6 +164,7 @@ def compare(
     ] = None,
     expect: arguments.Expect = None,
     junit: arguments.Junit = None,
+    force: arguments.Force = False,
     output: arguments.Output,
     json: arguments.Json = False,
     csv: Annotated[bool, Option("--csv", help="Print the table as CSV.")] = False,
@@ -177,13 +179,13 @@ def compare(
 
     if json + csv + markdown + latex > 1:
         raise InputError("--json, --csv, --markdown and --latex: received several; allowed: one")
-    if not runs:
-        raise InputError(
-            "RUN is missing: give run directories, names of sweeps or configs, or patterns; "
-            "`rnnbench runs` lists what there is"
-        )
-    thresholds = Thresholds(expect, junit)
-    with thresholds.reporting("compare", " ".join(runs)):
+    thresholds = Thresholds(expect, junit, force=force)
+    with thresholds.reporting("compare", " ".join(runs or ())):
+        if not runs:
+            raise InputError(
+                "RUN is missing: give run directories, names of sweeps or configs, or patterns; "
+                "`rnnbench runs` lists what there is"
+            )
         found = {run.path.resolve(): run for what in runs for run in lookup.find_runs(what, output)}
         comparison = library.compare(
             list(found.values()), metric=metric, interval=interval, different_data=different_data
@@ -201,7 +203,7 @@ def compare(
             {group.label: {m: e[m].mean for m in comparison.metrics} for group, e in pairs}
         )
         if plots is not None:
-            make_empty_directory("--plots", plots)
+            make_empty_directory("--plots", plots, force=force)
             for path in library.draw_comparison(comparison, plots):
                 console.note(str(path))
     for reason in comparison.left_out:
@@ -235,19 +237,31 @@ def report(
         ),
     ],
     output: Annotated[
-        Path, Option("-o", "--output", metavar="FILE", help="The file to write.")
-    ] = Path("report.html"),
+        Path | None,
+        Option(
+            *("-o", "--output"),
+            metavar="FILE",
+            help="The file to write. Default: report.html in the directory of the run or sweep, "
+            "which is replaced.",
+            parser=arguments.parse_path,
+            autocompletion=arguments.complete_file,
+        ),
+    ] = None,
+    force: arguments.Force = False,
 ) -> None:
     """Write one HTML file about a run or a sweep: summary, plots, tables, how to repeat it."""
     from rnnbench.lookup import find_run, find_sweep
     from rnnbench.report import render_report
     from rnnbench.run import default_output, is_run, reserve, write_text
 
-    with reserve("--output", output):
-        runs = default_output()
-        sweep = None if is_run(Path(what)) else find_sweep(what, runs)
-        write_text(output, render_report(sweep or find_run(what, runs)))
-    print(str(output))
+    runs = default_output()
+    sweep = None if is_run(Path(what)) else find_sweep(what, runs)
+    source = sweep or find_run(what, runs)
+    file = output or source.report_file
+    is_own = os.path.realpath(file) == os.path.realpath(source.report_file)
+    with reserve("--output", file, force=force or is_own):
+        write_text(file, render_report(source))
+    print(str(file))
 
 
 def reproduce(

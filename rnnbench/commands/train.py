@@ -18,7 +18,9 @@ from rnnbench.training import require_tensorboard
 if TYPE_CHECKING:
     from rnnbench.config import RunConfig
     from rnnbench.config.load import Override
+    from rnnbench.run import RunDirectory
     from rnnbench.training.evaluate import Prediction
+    from rnnbench.training.trainer import TrainingResult
 
 _SHOWN_PROBABILITIES = 5
 
@@ -51,61 +53,40 @@ def train(
     strict: arguments.Strict = False,
     expect: arguments.Expect = None,
     junit: arguments.Junit = None,
+    force: arguments.Force = False,
     tensorboard: Annotated[bool, Option("--tensorboard", help="Also write event files.")] = False,
     json: arguments.Json = False,
     quiet: arguments.Quiet = False,
 ) -> None:
     """Train a config's model, evaluate it and write everything to a new run directory."""
-    from rnnbench import lookup
-    from rnnbench.config import load_run_config
-    from rnnbench.model import require_memory
-    from rnnbench.run import check_writable
     from rnnbench.thresholds import Thresholds
 
-    thresholds = Thresholds(expect, junit)
-    if tensorboard:
-        require_tensorboard()
-    run = None
-    if resume is not None:
-        if config is not None or set_ or seed is not None or limit is not None or smoke or dry_run:
-            raise InputError(
-                "--resume continues with the run's own config: give no CONFIG, and no option that "
-                "changes it but --epochs"
-            )
-        run = lookup.find_run(resume, output)
-        done = len(run.read_history().get("epoch", ()))
-        if epochs is not None and epochs < done:
-            raise InputError(
-                f"--epochs {epochs}: {run.path} has {done} epochs already; allowed: at least {done}"
-            )
-        overrides = arguments.make_overrides((), epochs=epochs)
-        loaded = load_run_config(run.config_file, overrides, upgrade=True)
-    elif config is None:
-        raise InputError("CONFIG is missing; or give --resume RUN")
-    elif dry_run and junit is not None:
+    if dry_run and junit is not None:
         raise InputError(f"--junit {junit}: --dry-run writes nothing: give only one of them")
-    else:
-        overrides = arguments.make_overrides(set_, seed=seed, epochs=epochs, limit=limit)
-        loaded = _load(config, overrides, smoke=smoke, strict=strict)
-    metrics = loaded.training.metric_names(validation=False)
-    thresholds.require_computed(loaded.dataset.info().num_examples, metrics)
-    if dry_run:
-        _show_plan(loaded, json=json)
-        return
-    require_memory(loaded)
-    if run is None:
-        check_writable(output)
-    with thresholds.reporting("train", loaded.name):
-        progress = console.choose_progress(quiet=quiet)
-        console.load_tensorflow(progress)
-        from rnnbench.training import trainer
-
-        start = (
-            partial(trainer.train, loaded, output)
-            if run is None
-            else partial(trainer.resume, run, loaded)
-        )
-        result = start(command=console.typed_command(), progress=progress, tensorboard=tensorboard)
+    thresholds = Thresholds(expect, junit, force=force)
+    with thresholds.reporting("train", config or resume or ""):
+        if tensorboard:
+            require_tensorboard()
+        run = None
+        if resume is not None:
+            if any((config, set_, seed is not None, limit is not None, smoke, dry_run)):
+                raise InputError(
+                    "--resume continues with the run's own config: give no CONFIG, and no option "
+                    "that changes it but --epochs"
+                )
+            run, loaded = _load_run(resume, output, epochs)
+        elif config is None:
+            raise InputError("CONFIG is missing; or give --resume RUN")
+        else:
+            overrides = arguments.make_overrides(set_, seed=seed, epochs=epochs, limit=limit)
+            loaded = _load(config, overrides, smoke=smoke, strict=strict)
+        thresholds.config = loaded.name
+        metrics = loaded.training.metric_names(validation=False)
+        thresholds.require_computed(loaded.dataset.info().num_examples, metrics)
+        if dry_run:
+            _show_plan(loaded, json=json)
+            return
+        result = _train(loaded, run, output, quiet=quiet, tensorboard=tensorboard)
         thresholds.check(result.metrics)
     if json:
         console.print_json(
@@ -122,6 +103,43 @@ def train(
             print(f"{split:<10}  {console.format_metrics(values)}")
         print(f"run         {result.run.path}")
     thresholds.require_passed()
+
+
+def _load_run(name: str, output: Path, epochs: int | None) -> tuple[RunDirectory, RunConfig]:
+    """Run to continue, and its config with so many epochs."""
+    from rnnbench import lookup
+    from rnnbench.config import load_run_config
+
+    run = lookup.find_run(name, output)
+    done = len(run.read_history().get("epoch", ()))
+    if epochs is not None and epochs < done:
+        raise InputError(
+            f"--epochs {epochs}: {run.path} has {done} epochs already; allowed: at least {done}"
+        )
+    overrides = arguments.make_overrides((), epochs=epochs)
+    return run, load_run_config(run.config_file, overrides, upgrade=True)
+
+
+def _train(
+    config: RunConfig, run: RunDirectory | None, output: Path, *, quiet: bool, tensorboard: bool
+) -> TrainingResult:
+    """Train a new run, or continue one."""
+    from rnnbench.model import require_memory
+    from rnnbench.run import check_writable
+
+    require_memory(config)
+    if run is None:
+        check_writable(output)
+    progress = console.choose_progress(quiet=quiet)
+    console.load_tensorflow(progress)
+    from rnnbench.training import trainer
+
+    start = (
+        partial(trainer.train, config, output)
+        if run is None
+        else partial(trainer.resume, run, config)
+    )
+    return start(command=console.typed_command(), progress=progress, tensorboard=tensorboard)
 
 
 def _load(name: str, overrides: list[Override], *, smoke: bool, strict: bool) -> RunConfig:
@@ -199,6 +217,7 @@ def evaluate(
     ] = None,
     expect: arguments.Expect = None,
     junit: arguments.Junit = None,
+    force: arguments.Force = False,
     output: arguments.Output,
     json: arguments.Json = False,
 ) -> None:
@@ -206,17 +225,19 @@ def evaluate(
     from rnnbench import lookup
     from rnnbench.thresholds import Thresholds
 
-    thresholds = Thresholds(expect, junit)
-    found = arguments.require_trained(lookup.find_run(run, output))
-    config = found.read_config()
-    splits = config.dataset.info().num_examples
-    chosen = split or ("test" if "test" in splits else "train")
-    if chosen not in splits:
-        raise RunError(f"--split: received {chosen}; this run's dataset has {', '.join(splits)}")
-    thresholds.require_computed((chosen,), config.training.metric_names(validation=False))
-    if split is None and chosen != "test":
-        console.note(f"{config.dataset.type} has no test split; evaluating on {chosen}")
-    with thresholds.reporting("evaluate", config.name):
+    thresholds = Thresholds(expect, junit, force=force)
+    with thresholds.reporting("evaluate", run):
+        found = arguments.require_trained(lookup.find_run(run, output))
+        config = found.read_config()
+        thresholds.config = config.name
+        splits = config.dataset.info().num_examples
+        chosen = split or ("test" if "test" in splits else "train")
+        if chosen not in splits:
+            allowed = ", ".join(splits)
+            raise RunError(f"--split: received {chosen}; this run's dataset has {allowed}")
+        thresholds.require_computed((chosen,), config.training.metric_names(validation=False))
+        if split is None and chosen != "test":
+            console.note(f"{config.dataset.type} has no test split; evaluating on {chosen}")
         tensorflow.load()
         from rnnbench.training.evaluate import evaluate_split, load_fast_model
 

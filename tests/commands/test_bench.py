@@ -181,8 +181,11 @@ def test_the_plot_is_drawn_where_nothing_is(rnnbench, literal, in_tmp, vary):
     again = rnnbench(*arguments)
     assert (again.code, again.err) == (
         2,
-        "error: --plot: speed.png: already exists; use another file\n",
+        "error: --plot: speed.png: already exists; use --force\n",
     )
+    (in_tmp / "speed.png").write_text("old")
+    assert rnnbench(*arguments, "--force").code == 0
+    assert imread(in_tmp / "speed.png").shape[1] == 840
 
 
 @pytest.mark.parametrize(

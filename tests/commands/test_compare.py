@@ -112,7 +112,12 @@ def test_plots_go_to_a_new_or_empty_directory(rnnbench, two_cells):
     before = {path: path.read_bytes() for path in (two_cells / "empty").iterdir()}
     result = rnnbench("compare", "imdb_*", "--plots", "empty")
     assert (result.code, result.out) == (2, "")
-    assert "--plots: empty: contains " in result.err
+    assert result.err.startswith("error: --plots: empty: already exists, with ")
+    assert result.err.endswith("; use --force\n")
+    assert {path: path.read_bytes() for path in (two_cells / "empty").iterdir()} == before
+    drawn = next(iter(before))
+    drawn.write_text("old")
+    assert rnnbench("compare", "imdb_*", "--plots", "empty", "--force").code == 0
     assert {path: path.read_bytes() for path in (two_cells / "empty").iterdir()} == before
     (two_cells / "file").touch()
     result = rnnbench("compare", "imdb_*", "--plots", "file")

@@ -47,13 +47,11 @@ def test_init_writes_a_shipped_config_out_as_it_is(rnnbench, in_tmp):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (
-            ["toy_lstm", "mine"],
-            "mine: already exists; use another file: rnnbench init toy_lstm FILE",
-        ),
+        (["toy_lstm", "mine"], "error: FILE: mine: already exists; use --force\n"),
         (["toy_lstm", "folder"], "folder: already exists"),
+        (["toy_lstm", "folder", "--force"], "folder: already exists; is no file that could be"),
         (["toy_lstm", "dangling"], "dangling: already exists"),
-        (["toy_lstm", "nowhere/mine"], "nowhere/mine: cannot be written: No such file"),
+        (["toy_lstm", "nowhere/mine"], "FILE: nowhere/mine: No such file"),
         (["toy_lsmt"], "did you mean toy_lstm?"),
         (["../toy_lstm"], "'../toy_lstm' is no shipped config"),
     ],
@@ -68,6 +66,13 @@ def test_init_never_overwrites(rnnbench, in_tmp, arguments, message):
     assert message in result.err
     assert (in_tmp / "mine").read_text() == "mine"
     assert sorted(in_tmp.rglob("*")) == before
+
+
+def test_init_replaces_a_file_where_that_is_meant(rnnbench, in_tmp):
+    (in_tmp / "mine.yaml").write_text("mine")
+    assert rnnbench("init", "toy_lstm", "mine.yaml", "--force").code == 0
+    assert (in_tmp / "mine.yaml").read_bytes() == (CONFIGS / "toy_lstm.yaml").read_bytes()
+    assert [path.name for path in in_tmp.iterdir()] == ["mine.yaml"]
 
 
 def test_a_shipped_name_stands_for_its_file_everywhere(rnnbench, in_tmp):

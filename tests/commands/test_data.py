@@ -115,8 +115,11 @@ def test_the_histogram_is_drawn_where_nothing_is(rnnbench, in_tmp, standin_data)
     before = plot.read_bytes()
     again = rnnbench("data", "inspect", IMDB, "--histogram", plot)
     assert again.code == 2
-    assert "already exists" in again.err
+    assert "already exists; use --force" in again.err
     assert plot.read_bytes() == before
+    plot.write_text("old")
+    assert rnnbench("data", "inspect", IMDB, "--histogram", plot, "--force").code == 0
+    assert imread(plot).std() > 0.01
 
 
 @pytest.mark.parametrize(

@@ -143,18 +143,26 @@ def test_what_differs_is_shown_and_is_exit_code_1(rnnbench, two_runs):
 
 def test_a_run_by_its_name_and_by_its_directory(rnnbench, in_tmp):
     run = make_run(in_tmp / "runs")
-    assert rnnbench("report", "imdb_lstm").out == "report.html\n"
-    assert PageReader((in_tmp / "report.html").read_text()).text.startswith(
-        "imdb_lstm, seed 0 imdb_lstm, seed 0 Status: finished"
-    )
+    own = run.path.relative_to(in_tmp) / "report.html"
+    assert rnnbench("report", "imdb_lstm").out == f"{own}\n"
+    start = "imdb_lstm, seed 0 imdb_lstm, seed 0 Status: finished"
+    assert PageReader(own.read_text()).text.startswith(start)
+    # It may replace its own file, whichever way that is named.
+    own.write_text("old")
+    assert rnnbench("report", run.path).code == 0
+    assert PageReader(own.read_text()).text.startswith(start)
+    own.write_text("old")
+    assert rnnbench("report", "imdb_lstm", "-o", own).code == 0
+    assert PageReader(own.read_text()).text.startswith(start)
     result = rnnbench("report", run.path, "-o", "other.html")
     assert (result.code, result.out) == (0, "other.html\n")
-    assert sorted(path.name for path in in_tmp.iterdir()) == ["other.html", "report.html", "runs"]
+    assert sorted(path.name for path in in_tmp.iterdir()) == ["other.html", "runs"]
 
 
 def test_a_sweep_by_its_name_and_by_its_directory(rnnbench, in_tmp, monkeypatch):
     sweep = make_sweep(in_tmp / "elsewhere", "cells", [("cells-lstm", 0), ("cells-lstm", 1)])
     make_run(sweep.path, changes={"name": "cells-lstm"})
+    assert rnnbench("report", sweep.path).out == f"{sweep.path / 'report.html'}\n"
     assert rnnbench("report", sweep.path, "--output", "a.html").code == 0
     monkeypatch.setenv("RNNBENCH_RUNS", "elsewhere")
     assert rnnbench("report", "cells", "--output", "b.html").code == 0
@@ -166,10 +174,13 @@ def test_a_sweep_by_its_name_and_by_its_directory(rnnbench, in_tmp, monkeypatch)
 def test_a_file_that_is_there_is_left_alone(rnnbench, in_tmp):
     make_run(in_tmp / "runs")
     (in_tmp / "report.html").write_text("mine")
-    result = rnnbench("report", "imdb_lstm")
+    arguments = ("report", "imdb_lstm", "-o", "report.html")
+    result = rnnbench(*arguments)
     assert (result.code, result.out) == (2, "")
-    assert result.err == "error: --output: report.html: already exists; use another file\n"
+    assert result.err == "error: --output: report.html: already exists; use --force\n"
     assert (in_tmp / "report.html").read_text() == "mine"
+    assert rnnbench(*arguments, "--force").code == 0
+    assert (in_tmp / "report.html").read_text() != "mine"
 
 
 def test_a_file_that_cannot_be_written(rnnbench, in_tmp):
@@ -191,5 +202,6 @@ def test_what_is_no_run_leaves_no_file(rnnbench, in_tmp, what):
 def test_an_error_on_the_way_leaves_no_file(rnnbench, in_tmp):
     run = make_run(in_tmp / "runs")
     run.manifest_file.write_text("{")
-    assert rnnbench("report", run.path).code == 2
-    assert [path.name for path in in_tmp.iterdir()] == ["runs"]
+    for output in ((), ("-o", "report.html")):
+        assert rnnbench("report", run.path, *output).code == 2
+    assert list(in_tmp.rglob("report.html")) == []

@@ -85,13 +85,35 @@ def test_the_report_tells_of_an_interruption(rnnbench, toy, monkeypatch):
     assert _cases("report.xml") == ([("train", "error")], [1, 0, 1, 0])
 
 
-def test_data_that_cannot_be_had_leaves_no_report(rnnbench, toy, monkeypatch):
+def test_the_report_tells_of_data_that_cannot_be_had(rnnbench, toy, monkeypatch):
     def train(*_, **__):
         raise DataError("damaged")
 
     monkeypatch.setattr(trainer, "train", train)
     assert rnnbench("train", toy, "--junit", "report.xml", "-q").code == 2
-    assert not Path("report.xml").exists()
+    assert _cases("report.xml") == ([("train", "error")], [1, 0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "toy.yaml", "--set", "training.epochs=0"], "received 0; allowed: at least 1"),
+        (["train", "toy"], "no such file"),
+        (["train", "toy.yaml", "--expect", "train.loss"], "received 'train.loss'; allowed: "),
+        (["train", "--resume", "toy"], "toy"),
+        (["evaluate", "toy"], "toy"),
+        (["evaluate", "toy", "--expect", "x"], "received 'x'; allowed: "),
+        (["compare", "toy"], "toy"),
+    ],
+)
+def test_the_report_tells_of_wrong_input(rnnbench, toy, arguments, message):
+    """A CI system shows the report where the command ends with 2, too."""
+    result = rnnbench(*arguments, "--junit", "report.xml")
+    assert result.code == 2
+    (suite,) = ElementTree.parse("report.xml").getroot()
+    error = suite.find("testcase/error").get("message")
+    assert message in error
+    assert result.err == f"error: {error}\n"
 
 
 def test_a_report_that_is_there_is_left_as_it_is(rnnbench, toy, monkeypatch):
@@ -99,8 +121,17 @@ def test_a_report_that_is_there_is_left_as_it_is(rnnbench, toy, monkeypatch):
     Path("report.xml").write_text("mine")
     result = rnnbench("train", toy, "--junit", "report.xml", "-q")
     assert result.code == 2
-    assert result.err == "error: --junit: report.xml: already exists; use another file\n"
+    assert result.err == "error: --junit: report.xml: already exists; use --force\n"
     assert Path("report.xml").read_text() == "mine"
+
+
+def test_a_report_is_replaced_where_that_is_meant(rnnbench, toy):
+    Path("report.xml").write_text("of the run before")
+    assert rnnbench("train", toy, "--junit", "report.xml", "--force", "-q").code == 0
+    assert _cases("report.xml") == ([("train",)], [1, 0, 0, 0])
+    result = rnnbench("train", toy, "--junit", toy, "--force", "--expect", "x", "-q")
+    assert result.code == 2
+    assert "--junit" not in result.err
 
 
 @pytest.mark.parametrize(
