@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # What Keras writes into a file.
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 _PLAIN_CLASSES = {(None, "__keras_tensor__"), (None, "__tuple__")}
+_SHOWN_FEATURES = 6  # of a step of values
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -379,4 +380,8 @@ def _misfit(config: ModelConfig, shape: Shape) -> str | None:
 
 
 def _label_values(inputs: npt.NDArray[np.float32]) -> tuple[str, ...]:
-    return tuple("  ".join(f"{v:g}" for v in np.atleast_1d(step)) for step in inputs[0])
+    labels = []
+    for step in map(np.atleast_1d, inputs[0]):
+        hidden = f"and {len(step) - _SHOWN_FEATURES} more" if len(step) > _SHOWN_FEATURES else ""
+        labels.append("  ".join([*(f"{v:g}" for v in step[:_SHOWN_FEATURES]), hidden]).rstrip())
+    return tuple(labels)
