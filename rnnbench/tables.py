@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 # Smaller numbers are written with a power of ten.
 _SMALLEST = 1e-4
 # A column that wraps is given at least so many characters, or what it needs if that is less.
-_WRAPPED_WIDTH = 20
+_WRAPPED_WIDTH = 18
+# Where a word that is longer than its column is folded: after these, as names have them.
+_SEPARATORS = re.compile(r"(?<=[/,=])|(?<=\w[-_])(?=\w)|(?<=\.)(?=[a-z])")
 _NUMBER = ' class="number"'
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -126,14 +128,16 @@ class Table:
     def split(self, width: int) -> list[Table]:
         """Tables with some of the columns each, none wider than a terminal.
 
-        What is too wide even alone beside the keys is folded.
+        What is too wide even alone beside the keys is folded, texts before numbers.
 
         Args:
             width: Characters in a line.
         """
-        keys = list(self.columns[: self.keys])
+        keys, others = list(self.columns[: self.keys]), self.columns[self.keys :]
+        if any(_measure([*keys, column]) > width for column in others):
+            keys = [replace(column, wrap=True) for column in keys]
         parts: list[list[Column]] = []
-        for column in self.columns[self.keys :]:
+        for column in others:
             if not parts or _measure([*parts[-1], column]) > width:
                 parts.append(keys[:])
             parts[-1].append(column)
@@ -141,7 +145,7 @@ class Table:
         return [
             replace(
                 self,
-                columns=[replace(c, wrap=c.wrap or _measure(part) > width) for c in part],
+                columns=_fold_columns(part, width),
                 caption=self.caption if part is parts[-1] else "",
             )
             for part in parts
@@ -216,14 +220,64 @@ class Table:
 
 def _measure(columns: Sequence[Column]) -> int:
     """Characters that a table takes at least: each column is padded and has a rule beside it."""
+    widths = (min(w, _WRAPPED_WIDTH) if c.wrap else w for c, w in _with_widths(columns))
+    return 1 + sum(3 + width for width in widths)
+
+
+def _with_widths(columns: Sequence[Column]) -> list[tuple[Column, int]]:
+    """Columns with the characters of their longest lines."""
     from rich.cells import cell_len
 
-    total = 1
-    for column in columns:
-        texts = (column.heading, *(cell.text for cell in column.cells))
-        longest = max(cell_len(line) for text in texts for line in text.split("\n"))
-        total += 3 + (min(longest, _WRAPPED_WIDTH) if column.wrap else longest)
-    return total
+    texts = ((c, (c.heading, *(cell.text for cell in c.cells))) for c in columns)
+    return [(c, max(cell_len(line) for t in of for line in t.split("\n"))) for c, of in texts]
+
+
+def _fold_columns(columns: Sequence[Column], width: int) -> list[Column]:
+    """Columns whose texts are folded until a table of them is no wider than a terminal."""
+    widths = [w for _, w in _with_widths(columns)]
+    narrow = [min(w, _WRAPPED_WIDTH) for w in widths]
+    sizes = list(zip(columns, narrow, widths, strict=True))
+    for least in (
+        [n if c.wrap else w for c, n, w in sizes],
+        [w if c.numeric else n for c, n, w in sizes],
+        narrow,
+        [1] * len(widths),
+    ):
+        while 1 + sum(3 + w for w in widths) > width:
+            reducible = [i for i, w in enumerate(widths) if w > least[i]]
+            if not reducible:
+                break
+            widths[max(reducible, key=lambda i: (widths[i], i))] -= 1
+
+    return [
+        replace(
+            column,
+            heading=_fold(column.heading, limit),
+            cells=[replace(cell, text=_fold(cell.text, limit)) for cell in column.cells],
+        )
+        for column, limit in zip(columns, widths, strict=True)
+    ]
+
+
+def _fold(text: str, width: int) -> str:
+    """A text in lines of so many characters: between words, else within a name, else anywhere."""
+    from rich.cells import cell_len, chop_cells
+
+    lines = []
+    for whole in text.split("\n"):
+        line = ""
+        for word in re.split(r"(?<=\s)(?=\S)", whole):
+            fits = cell_len(word.rstrip()) <= width
+            for piece in [word] if fits else _SEPARATORS.split(word):
+                if cell_len((line + piece).rstrip()) <= width:
+                    line += piece
+                    continue
+                lines += [line] if line else []
+                is_short = cell_len(piece.rstrip()) <= width
+                *chopped, line = [piece] if is_short else chop_cells(piece, width)
+                lines += chopped
+        lines.append(line)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _cell_to_html(cell: Cell, is_first: bool) -> str:

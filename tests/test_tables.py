@@ -181,3 +181,15 @@ def test_markdown_latex_and_csv():
         ["~{50%}", "[-2, 3]"],
         ["$5^\\", "—"],
     ]
+
+
+def test_texts_are_folded_between_words_then_within_names():
+    cells = [Cell("simple_rnn 32, simple_rnn 32"), Cell("runs/toy_gru/20260102T120000Z-s0")]
+    (part,) = Table([Column("a name", [*cells, Cell("x" * 30)])]).split(24)
+    assert [cell.text.split("\n") for cell in part.columns[0].cells] == [
+        ["simple_rnn 32,", "simple_rnn 32"],
+        ["runs/toy_gru/", "20260102T120000Z-s0"],
+        ["x" * 20, "x" * 10],
+    ]
+    (part,) = Table([Column("a", [Cell("ab abcd ef")])]).split(8)
+    assert part.columns[0].cells[0].text == "ab\nabcd\nef"

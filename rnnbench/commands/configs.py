@@ -38,7 +38,7 @@ def configs(json: arguments.Json = False) -> None:
             }
         )
     headings = ["name", "dataset", "layers", "parameters", "measured"]
-    table = Table.from_rows(headings, rows, wrap=("measured",))
+    table = Table.from_rows(headings, rows, wrap=("layers", "measured"))
     console.print_result(documents, table, as_json=json)
 
 

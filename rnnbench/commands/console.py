@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from rnnbench.sweep.plan import Trial
     from rnnbench.sweep.runner import TrialProgress
 
-# rich reads the width of the terminal; where there is none, a table must not be folded.
-_WIDE = 200
+_NARROWEST = 20  # that a table is laid out for
 _BAR_SECONDS = 0.1  # between two refreshes
 _TRIALS_SECONDS = 1.0
 _LINES_AROUND = 6  # heading, rules and caption of a table
@@ -48,10 +48,10 @@ def _finite(value: Any) -> Any:
 
 
 def print_table(table: Table) -> None:
-    """Print a table on stdout, in parts as wide as the terminal."""
+    """Print a table on stdout, in parts as wide as the terminal; $COLUMNS or 80 without one."""
     from rich.console import Console
 
-    width = Console().width if sys.stdout.isatty() else _WIDE
+    width = max(_NARROWEST, shutil.get_terminal_size().columns)
     for part in table.split(width):
         Console(width=width).print(part.to_rich())
 
@@ -202,6 +202,7 @@ class TerminalProgress(Progress):
         self.message(epoch_line(row, self._epochs))
 
     def trials(self, statuses: Mapping[Trial, TrialStatus]) -> None:
+        from rich.console import Group
         from rich.live import Live
 
         if self._live is None:
@@ -210,7 +211,8 @@ class TerminalProgress(Progress):
         if time.monotonic() - self._updated >= _TRIALS_SECONDS:
             self._updated = time.monotonic()
             table = trials_table(statuses, self._jobs, self._console.height - _LINES_AROUND)
-            self._live.update(table.to_rich(), refresh=True)
+            parts = table.split(self._console.width)
+            self._live.update(Group(*(part.to_rich() for part in parts)), refresh=True)
 
     def end(self) -> None:
         for display in (self._bar, self._live):

@@ -55,7 +55,7 @@ def list_files(json: arguments.Json = False) -> None:
         rows.append((dataset, file.name, status, megabytes, (digest or "")[:12], str(path)))
         encoded_bytes += encoded_size or 0
     headings = ["dataset", "file", "status", "MB", "sha256", "path"]
-    table = Table.from_rows(headings, rows, numeric=("MB",), wrap=("path",))
+    table = Table.from_rows(headings, rows, numeric=("MB",))
     console.print_result(documents, table, as_json=json)
     if not json:
         print(f"encoded: {encoded_bytes / 1e6:.1f} MB in {arrays_directory()}")

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _STEPS = 10  # of a drawn input where neither the config nor --steps says
 _SHOWN_UNITS = 6
-_SHOWN_INPUT = 24  # characters
 
 
 def summary(
@@ -46,7 +45,8 @@ def summary(
             "files, runs or names of shipped configs, such as imdb_simple_rnn"
         )
     paths = [arguments.find_config_or_run(name, output) for name in configs or ()]
-    paths = paths or list(shipped_configs().values())
+    shipped = {} if paths else shipped_configs()
+    paths = paths or list(shipped.values())
     loaded = [arguments.load_config_or_run(path) for path in paths]
     matchings = []
     if match_params is not None:
@@ -70,12 +70,12 @@ def summary(
                 print(f"matched: {matchings[i]}")
     else:
         rows = []
-        for config, document in zip(loaded, documents, strict=True):
+        for name, config, document in zip(shipped, loaded, documents, strict=True):
             dataset = config.dataset.type if isinstance(config, RunConfig) else ""
             layers = ", ".join(layer["type"] for layer in document["layers"])
-            rows.append((document["config"], dataset, layers, count_cell(document["total_params"])))
+            rows.append((name, dataset, layers, count_cell(document["total_params"])))
         headings = ["config", "dataset", "layers", "parameters"]
-        console.print_table(Table.from_rows(headings, rows, wrap=("config", "layers")))
+        console.print_table(Table.from_rows(headings, rows, wrap=("layers",)))
 
 
 def describe_layers(config: ModelConfig, *, explain: bool = False) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def print_layers(description: Mapping[str, Any]) -> None:
     for layer in description["layers"]:
         row = [layer["name"], layer["type"], str(layer["output_shape"]), f"{layer['params']:,}"]
         rows.append([*row, _explain(layer)] if weights else row)
-    table = Table.from_rows(headings, rows, numeric=("parameters",), wrap=("weights",))
+    table = Table.from_rows(headings, rows, numeric=("parameters",))
     console.print_table(table)
     total, trainable = description["total_params"], description["trainable_params"]
     share = "all trainable" if trainable == total else f"{trainable:,} trainable"
@@ -183,7 +183,7 @@ def _print_trace(trace: LayerTrace, labels: Sequence[str], steps: int | None) ->
     for t in range(timesteps)[:steps]:
         # A layer that reads backwards, or above one that changes the length, has other steps.
         label = labels[t] if trace.reads_inputs and t < len(labels) else ""
-        first = [str(t + 1), label if len(label) <= _SHOWN_INPUT else f"{label[:_SHOWN_INPUT]}…"]
+        first = [str(t + 1), label]
         for name, values in (trace.gates | compared).items():
             rows.append([*first, name, *(f"{value:+.6f}" for value in values[t][:shown])])
             first = ["", ""]
@@ -191,5 +191,5 @@ def _print_trace(trace: LayerTrace, labels: Sequence[str], steps: int | None) ->
     print(f"{trace.name}: {timesteps} steps, {units} units{hidden}")
     numeric = ["step", *(f"unit {unit}" for unit in range(shown))]
     headings = ["step", "input", "", *numeric[1:]]
-    console.print_table(Table.from_rows(headings, rows, numeric=numeric, keys=3))
+    console.print_table(Table.from_rows(headings, rows, numeric=numeric, wrap=("input",), keys=3))
     print(f"largest difference between h and h of Keras: {trace.max_difference:.1e}\n")

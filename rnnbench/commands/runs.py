@@ -12,7 +12,7 @@ from typer import Argument, Exit, Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError, RnnbenchError
-from rnnbench.tables import Table, count_cell
+from rnnbench.tables import Table, count_cell, metric_cell
 
 if TYPE_CHECKING:
     from rnnbench.comparison import Comparison
@@ -54,22 +54,25 @@ def runs(
     if not chosen and not json:
         print(f"no such runs in {output}/")
         return
-    numeric = ["seed", "epochs", "best", "test", "parameters", "seconds", "age"]
+    # In this order, what is asked for most fits into 80 columns beside the name.
+    headings = ["run", "status", "metric", "best", "test"]
+    headings += ["seed", "epochs", "parameters", "seconds", "age"]
     rows = [
         (
             str(run.run.path.relative_to(output)),
             run.status,
+            run.metric,
+            metric_cell(run.best),
+            metric_cell(run.test),
             "" if run.seed is None else str(run.seed),
             _epochs(run),
-            _metric(run, run.best),
-            _metric(run, run.test),
             count_cell(run.parameters),
             "" if run.seconds is None else f"{run.seconds:.0f}",
             _format_age(run.age),
         )
         for run in chosen
     ]
-    table = Table.from_rows(["run", "status", *numeric], rows, numeric=numeric)
+    table = Table.from_rows(headings, rows, numeric=headings[3:])
     console.print_result([run.to_json() for run in chosen], table, as_json=json)
 
 

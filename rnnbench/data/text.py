@@ -4,11 +4,15 @@ Token 0 pads, 1 starts a text, 2 stands for every word that is out of the vocabu
 of rank r in the word index (1 is the most frequent) is token r + 3. The word indexes were built by
 lower-casing ASCII letters, turning ASCII punctuation other than the apostrophe into spaces, and
 splitting at spaces; `split_words` does the same.
+
+People type typographic characters that the texts of the indexes had not: `read_words` reads a word
+that the vocabulary lacks by its ASCII forms.
 """
 
 from __future__ import annotations
 
 import string
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -29,6 +33,14 @@ _SPECIAL_TOKENS = {"<pad>": PAD, "<start>": START, "<oov>": OOV}
 _NORMALIZED = str.maketrans(
     string.ascii_uppercase + string.punctuation.replace("'", "") + "\t\r\n",
     string.ascii_lowercase + " " * (len(string.punctuation) - 1 + 3),
+)
+
+
+# Quotes and dashes that Unicode's compatibility forms leave alone, or change to something else.
+_ASCII_FORMS = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u201b\u2032\u02bc\u00b4", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb\u2039\u203a", '"')
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
 )
 
 
@@ -117,7 +129,8 @@ class TextDataset(Dataset):
         """
         # Keras applies skip_top to the start token too.
         start = START if self.skip_top <= START else OOV
-        tokens = [start, *(vocabulary.get(word, OOV) for word in split_words(text))]
+        words = read_words(text, vocabulary)
+        tokens = [start, *(vocabulary.get(word, OOV) for word in words)]
         return tokens[-self.maxlen :] if self.truncating == "pre" else tokens[: self.maxlen]
 
     def sequences(self, texts: Sequence[Sequence[int]]) -> TokenSequences:
@@ -133,6 +146,32 @@ class TextDataset(Dataset):
 def split_words(text: str) -> list[str]:
     """The words of a text, split and lower-cased as the word indexes were built."""
     return [word for word in text.translate(_NORMALIZED).split(" ") if word]
+
+
+def read_words(text: str, vocabulary: Mapping[str, int]) -> list[str]:
+    """The words of a text, as the vocabulary has them where it has them.
+
+    A word that it lacks is read by its ASCII forms: typographic apostrophes, quotes, dashes and
+    ellipses, any space, full-width letters. Accents are composed, as they are in the word indexes.
+
+    Args:
+        text: Any text.
+        vocabulary: Token of each word, as `TextDataset.read_vocabulary` gives it.
+    """
+    words = []
+    for typed in split_words(text):
+        found = [typed] if typed in vocabulary else split_words(_to_ascii_forms(typed))
+        words += [w if w in vocabulary or w.lower() not in vocabulary else w.lower() for w in found]
+    return words
+
+
+def _to_ascii_forms(word: str) -> str:
+    if word.isascii():
+        return word
+    composed = unicodedata.normalize("NFKC", word.translate(_ASCII_FORMS))
+    spaced = (" " if character.isspace() else character for character in composed)
+    # Characters of the category Cf, such as a soft hyphen or a byte order mark, are not seen.
+    return "".join(character for character in spaced if unicodedata.category(character) != "Cf")
 
 
 def decode_tokens(tokens: Sequence[int], vocabulary: Mapping[str, int]) -> list[str]:

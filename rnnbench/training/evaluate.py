@@ -7,6 +7,7 @@ import math
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from rnnbench.config.schema import ModelConfig, RunConfig
 from rnnbench.data.base import Split
 from rnnbench.data.batches import Batches
 from rnnbench.data.sequences import TokenSequences
-from rnnbench.data.text import OOV, TextDataset, decode_tokens, split_words
+from rnnbench.data.text import OOV, TextDataset, decode_tokens, read_words
 from rnnbench.errors import DataError, RunError, TrainingError
 from rnnbench.layers import Shape, ShapeError, infer_shapes
 from rnnbench.model import buckets_by_length, build_fast_model, build_model, compile_model
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 # What Keras writes into a file.
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 _PLAIN_CLASSES = {(None, "__keras_tensor__"), (None, "__tuple__")}
+_SHOWN_FEATURES = 6  # of a step of values
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -204,56 +206,104 @@ def predict(
         model: Model of the run. Defaults to what `load_fast_model` gives.
 
     Raises:
-        DataError: An input is not of the kind that the run was trained on, a text has no words, or
-            there are too few or too many values.
+        DataError: As for `Predictor.require`.
         RunError: The run has no trained model, or a file of it is damaged.
     """
-    config = run.read_config()
-    dataset, info = config.dataset, config.dataset.info()
-    details: list[dict[str, Any]]
-    if isinstance(dataset, TextDataset):
-        vocabulary = run.read_vocabulary()
-        encoded = [dataset.encode(_require_text(text), vocabulary) for text in inputs]
-        samples: Any = dataset.sequences(encoded)
-        details = [
-            _describe_text(str(text), tokens, dataset, decode_tokens(tokens, vocabulary))
-            for text, tokens in zip(inputs, encoded, strict=True)
-        ]
-    else:
-        details = [{"input": _require_values(values, info.input_shape)} for values in inputs]
-        values = np.array([detail["input"] for detail in details], np.float32)
-        samples = values.reshape(-1, *info.input_shape)
-    outputs = predict_inputs(
-        model or load_fast_model(run),
-        samples,
-        config.training.batch_size,
-        bucket=buckets_by_length(config),
-    )
-    decoded = map(info.task.decode, outputs)
-    return [Prediction(**vars(d), **detail) for d, detail in zip(decoded, details, strict=True)]
+    return Predictor(run, model).predict(inputs)
 
 
-def _require_text(text: object) -> str:
-    if not isinstance(text, str):
-        raise DataError(f"received {text!r}; this run was trained on text: give texts")
-    if not split_words(text):
-        raise DataError(f"received the text {text!r}, which has no words; give at least one")
-    return text
+class Predictor:
+    """A trained run that is asked again and again: its files and its model are read once.
+
+    Args:
+        run: Directory of the run.
+        model: Model of the run. Defaults to what `load_fast_model` gives when it is first needed.
+    """
+
+    def __init__(self, run: RunDirectory, model: keras.Model | None = None) -> None:
+        self._run, self._model = run, model
+        self._config = run.read_config()
+        dataset = self._config.dataset
+        self._text_dataset = dataset if isinstance(dataset, TextDataset) else None
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether the run was trained on text."""
+        return self._text_dataset is not None
+
+    @cached_property
+    def model(self) -> keras.Model:
+        """The model of the run."""
+        return self._model or load_fast_model(self._run)
+
+    @cached_property
+    def _vocabulary(self) -> dict[str, int]:
+        return self._run.read_vocabulary()
+
+    def require(self, received: str | Sequence[float]) -> None:
+        """Check that something can be predicted for an input, without the model.
+
+        Raises:
+            DataError: It is not of the kind that the run was trained on, a text has no words, or
+                there are too few or too many values.
+        """
+        if self._text_dataset is None:
+            _require_values(received, self._config.dataset.info().input_shape)
+        elif not isinstance(received, str):
+            raise DataError(f"received {received!r}; this run was trained on text: give texts")
+        elif not read_words(received, self._vocabulary):
+            raise DataError(
+                f"received the text {received!r}, which has no words; give at least one"
+            )
+
+    def predict(self, inputs: Sequence[str] | Sequence[Sequence[float]]) -> list[Prediction]:
+        """A class or a value for each input.
+
+        Raises:
+            DataError: As for `require`.
+        """
+        for received in inputs:
+            self.require(received)
+        if not inputs:
+            return []
+        info = self._config.dataset.info()
+        details: list[dict[str, Any]]
+        if self._text_dataset is not None:
+            texts = list(map(str, inputs))
+            encoded = [self._text_dataset.encode(text, self._vocabulary) for text in texts]
+            samples: Any = self._text_dataset.sequences(encoded)
+            details = [
+                _describe_text(text, tokens, self._text_dataset, self._vocabulary)
+                for text, tokens in zip(texts, encoded, strict=True)
+            ]
+        else:
+            details = [{"input": list(values)} for values in inputs]
+            values = np.array([detail["input"] for detail in details], np.float32)
+            samples = values.reshape(-1, *info.input_shape)
+        outputs = predict_inputs(
+            self.model,
+            samples,
+            self._config.training.batch_size,
+            bucket=buckets_by_length(self._config),
+        )
+        decoded = map(info.task.decode, outputs)
+        return [Prediction(**vars(d), **detail) for d, detail in zip(decoded, details, strict=True)]
 
 
 def _describe_text(
-    text: str, tokens: list[int], dataset: TextDataset, words: list[str]
+    text: str, tokens: list[int], dataset: TextDataset, vocabulary: dict[str, int]
 ) -> dict[str, Any]:
     """What is told of a text beside its prediction."""
-    count = len(split_words(text))
+    count = len(read_words(text, vocabulary))
     # A text that is cut at its end loses words, one that is cut at its start loses that first.
     has_start = dataset.truncating == "post" or count < dataset.maxlen
     seen = tokens[1:] if has_start else tokens
     rate = seen.count(OOV) / len(seen) if seen else 0.0
-    return {"input": text, "tokens": tuple(words), "oov_rate": rate, "words": count}
+    words = tuple(decode_tokens(tokens, vocabulary))
+    return {"input": text, "tokens": words, "oov_rate": rate, "words": count}
 
 
-def _require_values(values: str | Sequence[float], shape: tuple[int, ...]) -> list[float]:
+def _require_values(values: str | Sequence[float], shape: tuple[int, ...]) -> None:
     if isinstance(values, str):
         raise DataError(
             f"received the text {values!r}; this run was trained on values: give lists of numbers"
@@ -263,7 +313,6 @@ def _require_values(values: str | Sequence[float], shape: tuple[int, ...]) -> li
             f"received {len(values)} values ({', '.join(f'{v:g}' for v in values)}); this model "
             f"takes exactly {math.prod(shape)}"
         )
-    return list(values)
 
 
 def parse_values(text: str) -> list[float]:
@@ -316,9 +365,9 @@ def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sam
     dataset = config.dataset if isinstance(config, RunConfig) else None
     if not isinstance(dataset, TextDataset):
         raise DataError(f"--text: {config.name} has no text dataset, so no vocabulary to read it")
-    if not split_words(text):
-        raise DataError(f"--text: received {text!r}, which has no words; give at least one")
     vocabulary = run.read_vocabulary() if run else dataset.read_vocabulary()
+    if not read_words(text, vocabulary):
+        raise DataError(f"--text: received {text!r}, which has no words; give at least one")
     tokens = dataset.encode(text, vocabulary)
     if config.model.input_shape[0] is None and _misfit(config, (len(tokens),)) is None:
         inputs = np.array([tokens], np.int32)
@@ -379,4 +428,8 @@ def _misfit(config: ModelConfig, shape: Shape) -> str | None:
 
 
 def _label_values(inputs: npt.NDArray[np.float32]) -> tuple[str, ...]:
-    return tuple("  ".join(f"{v:g}" for v in np.atleast_1d(step)) for step in inputs[0])
+    labels = []
+    for step in map(np.atleast_1d, inputs[0]):
+        hidden = f"and {len(step) - _SHOWN_FEATURES} more" if len(step) > _SHOWN_FEATURES else ""
+        labels.append("  ".join([*(f"{v:g}" for v in step[:_SHOWN_FEATURES]), hidden]).rstrip())
+    return tuple(labels)

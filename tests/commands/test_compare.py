@@ -93,7 +93,7 @@ def test_wrong_input_is_one_message(rnnbench, two_cells):
 
 @pytest.mark.parametrize("width", [80, 100])
 def test_tables_keep_within_the_terminal(rnnbench, two_cells, monkeypatch, width):
-    monkeypatch.setattr("rnnbench.commands.console._WIDE", width)
+    monkeypatch.setenv("COLUMNS", str(width))
     make_seeds(two_cells / "runs", [0.8, 0.7, 0.75], "imdb_simple_rnn")
     lines = rnnbench("compare", "imdb_*").out.splitlines()
     table = lines[: lines.index("differences in test.accuracy, paired over common seeds")]

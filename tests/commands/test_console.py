@@ -1,7 +1,9 @@
 import io
+import re
 import sys
 
 import pytest
+from made_runs import make_run, make_seeds, make_sweep
 from rich.console import Console
 
 from rnnbench.commands import console
@@ -10,6 +12,22 @@ from rnnbench.lookup import TrialStatus
 from rnnbench.run import RunDirectory
 from rnnbench.sweep.plan import Trial
 from rnnbench.training import Progress
+
+_LONG = "toy_gru-model.layers.0.units-300-training.optimizer.learning_rate-0.0001"
+TABLES = [
+    "runs",
+    "configs",
+    "data list",
+    "summary",
+    "summary imdb_lstm --explain",
+    "compare imdb_lstm imdb_gru",
+    "compare long",
+    "diff imdb_lstm imdb_gru",
+    "sweep imdb_lstm --vary model.layers.1.units=16,32 --dry-run",
+    f"sweep toy_gru --set name={_LONG} --dry-run",
+    "data inspect toy_gru",
+    "trace models/simple_rnn_2x10_every_step",
+]
 
 TOY = """\
 name: {name}
@@ -151,3 +169,44 @@ def test_without_a_terminal_a_line_tells_of_each_change(statuses, capsys):
 )
 def test_times_to_wait(seconds, text):
     assert console.format_seconds(seconds) == text
+
+
+@pytest.fixture
+def long_names(in_tmp):
+    """Runs of two configs, and a sweep with a long name and values of many digits."""
+    for config in ("imdb_lstm", "imdb_gru"):
+        make_seeds(in_tmp / "runs", [0.88, 0.87, 0.86], config)
+    sweep = make_sweep(in_tmp / "runs", "long", [(_LONG, 0)])
+    make_run(sweep.path, "toy_gru", {"name": _LONG}, metrics={"loss": 123456.789})
+
+
+@pytest.mark.parametrize("command", TABLES)
+def test_no_table_is_wider_than_the_terminal_or_loses_a_word(
+    rnnbench, long_names, monkeypatch, command
+):
+    def words(columns):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        result = rnnbench(*command.split())
+        assert result.code == 0, result.err
+        tables = [line for line in result.out.splitlines() if line[:1] == " "]
+        assert max(map(len, tables)) <= columns
+        assert "…" not in result.out
+        return {word for line in tables for word in line.split() if "─" not in word}
+
+    whole = words(1000)
+    for columns, longest in ((120, 40), (80, 29), (60, 18)):
+        shown = words(columns)
+        assert {word for word in whole if len(word) <= longest} <= shown
+        # A longer one may be folded, and no letter of it is lost.
+        text = "".join(sorted(shown))
+        assert all(part in text for word in whole - shown for part in re.split(r"\W|_", word))
+
+
+@pytest.mark.parametrize(("columns", "width"), [(None, 80), ("60", 60), ("wide", 80)])
+def test_the_width_where_there_is_no_terminal(rnnbench, in_tmp, monkeypatch, columns, width):
+    if columns is None:
+        monkeypatch.delenv("COLUMNS", raising=False)
+    else:
+        monkeypatch.setenv("COLUMNS", columns)
+    lines = rnnbench("configs").out.splitlines()
+    assert width - 20 < max(map(len, lines)) <= width

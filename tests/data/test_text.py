@@ -8,7 +8,7 @@ from keras.utils import pad_sequences
 
 from rnnbench.data.imdb import Imdb
 from rnnbench.data.reuters import Reuters
-from rnnbench.data.text import decode_tokens, split_words
+from rnnbench.data.text import decode_tokens, read_words, split_words
 from rnnbench.errors import DataError
 
 VOCABULARY = {"<pad>": 0, "<start>": 1, "<oov>": 2, "the": 4, "film": 5, "isn't": 6, "br": 7}
@@ -35,6 +35,38 @@ def _imdb(**arguments):
 )
 def test_words_are_cut_as_the_word_index_was_built(text, expected):
     assert split_words(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The film isn\u2019t", ["the", "film", "isn't"]),
+        ("isn\u2018t isn\u02bct isn\u00b4t", ["isn't"] * 3),
+        ("\u201cthe\u201d \u00abfilm\u00bb", ["the", "film"]),
+        ("the\u2014film \u2013 the\u2212film", ["the", "film", "the", "film"]),
+        ("the\u2026film\u2028the\u00a0film\u3000the", ["the", "film"] * 2 + ["the"]),
+        (
+            "\uff34\uff48\uff45 \uff46\uff49\uff4c\uff4d, \ufb01lm \ufeffthe",
+            ["the", "film", "film", "the"],
+        ),
+        ("the fi\u00adlm", ["the", "film"]),
+        # Composed or not, and of either case, as the index has it; and else as it was typed.
+        (
+            "cafe\u0301 caf\u00e9 CAF\u00c9 \u00c1ngela M\u00dcLLER",
+            ["caf\u00e9"] * 3 + ["\u00c1ngela", "m\u00dcller"],
+        ),
+        # What the index has as a word of its own is that word.
+        ("it\u2019s \u2013", ["it\u2019s"]),
+        ("\u2014 \u2026", []),
+    ],
+)
+def test_typographic_characters_are_read_by_their_ascii_forms(text, expected):
+    vocabulary = VOCABULARY | {"caf\u00e9": 8, "\u00c1ngela": 9, "it\u2019s": 10}
+    assert read_words(text, vocabulary) == expected
+
+
+def test_encode_reads_typographic_characters():
+    assert _imdb().encode("The film isn\u2019t\u2026the film", VOCABULARY) == [1, 4, 5, 6, 4, 5]
 
 
 def test_encode_shifts_starts_and_marks_what_is_unknown():
