@@ -56,7 +56,6 @@ def train(
     quiet: arguments.Quiet = False,
 ) -> None:
     """Train a config's model, evaluate it and write everything to a new run directory."""
-    from rnnbench import lookup
     from rnnbench.config import load_run_config
     from rnnbench.model import require_memory
     from rnnbench.run import check_writable
@@ -72,7 +71,7 @@ def train(
                 "--resume continues with the run's own config: give no CONFIG, and no option that "
                 "changes it but --epochs"
             )
-        run = lookup.find_run(resume, output)
+        run = arguments.find_run(resume, output, unfinished=True)
         done = len(run.read_history().get("epoch", ()))
         if epochs is not None and epochs < done:
             raise InputError(
@@ -197,17 +196,17 @@ def evaluate(
         Literal["train", "validation", "test"] | None,
         Option(help="Default: test, or train where the dataset has no test split."),
     ] = None,
+    limited: arguments.Limited = False,
     expect: arguments.Expect = None,
     junit: arguments.Junit = None,
     output: arguments.Output,
     json: arguments.Json = False,
 ) -> None:
     """Evaluate a trained run on one split of its dataset."""
-    from rnnbench import lookup
     from rnnbench.thresholds import Thresholds
 
     thresholds = Thresholds(expect, junit)
-    found = arguments.require_trained(lookup.find_run(run, output))
+    found = arguments.require_trained(arguments.find_run(run, output, limited=limited))
     config = found.read_config()
     splits = config.dataset.info().num_examples
     chosen = split or ("test" if "test" in splits else "train")
@@ -252,17 +251,17 @@ def predict(
     values: Annotated[
         list[str] | None, Option(metavar="V,V,…", help="Values to continue. May be given again.")
     ] = None,
+    limited: arguments.Limited = False,
     output: arguments.Output,
     json: arguments.Json = False,
 ) -> None:
     """Predict with a trained run: a class for each text, the next value for each sequence."""
-    from rnnbench import lookup
     from rnnbench.config import check_config
     from rnnbench.config.diagnostics import render
     from rnnbench.data.text import TextDataset
     from rnnbench.training import evaluate as library
 
-    found = arguments.require_trained(lookup.find_run(run, output))
+    found = arguments.require_trained(arguments.find_run(run, output, limited=limited))
     dataset = found.read_config().dataset
     for warning in check_config(found.config_file, upgrade=True).warnings:
         if warning.name == "vocabulary_cut":
