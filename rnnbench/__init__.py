@@ -112,13 +112,16 @@ def train(
     return Run(result.run.path)
 
 
-def runs(what: str | None = None, output: str | Path | None = None) -> list[Run]:
+def runs(
+    what: str | None = None, output: str | Path | None = None, *, limited: bool = False
+) -> list[Run]:
     """Runs of a name, oldest first; those of a sweep in the order of its plan.
 
     Args:
         what: Name of a config or a sweep, a directory, or a pattern such as `imdb_*`. Defaults to
             all runs.
         output: Directory of all runs. Defaults to `$RNNBENCH_RUNS`, else `runs`.
+        limited: Whether a name also means its runs with `dataset.limit`.
 
     Raises:
         RunError: There are none of that name.
@@ -126,7 +129,10 @@ def runs(what: str | None = None, output: str | Path | None = None) -> list[Run]
     from rnnbench import lookup
 
     directory = _directory(output)
-    found = lookup.all_runs(directory) if what is None else lookup.find_runs(what, directory)
+    if what is None:
+        found = lookup.all_runs(directory)
+    else:
+        found = lookup.find_runs(what, directory, limited=limited)
     return [Run(run.path) for run in found]
 
 
@@ -179,7 +185,7 @@ class Run:
     """Run that has been trained, from the files in its directory.
 
     Args:
-        path: The run directory; or a config's name for its newest run.
+        path: The run directory; or a config's name for its newest finished run of the whole data.
 
     Attributes:
         path: The run directory.
@@ -204,7 +210,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """`running`, `finished`, `interrupted`, `failed` or `unknown`."""
+        """`running`, `finished`, `interrupted`, `failed` or `damaged`."""
         return self._run.status()
 
     @property

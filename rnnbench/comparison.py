@@ -384,7 +384,11 @@ class Comparison:
     @property
     def notes(self) -> list[str]:
         """What to keep in mind about these statistics."""
-        notes = []
+        notes = [
+            f"{group.label}: limited to {limit:,} samples of each split (dataset.limit)"
+            for group in self.groups
+            if (limit := group.runs[0].config.dataset.limit) is not None
+        ]
         fewest = min(len(group.runs) for group in self.groups)
         if fewest == 1:
             notes.append("one seed shows no spread: train at least three seeds of each group")

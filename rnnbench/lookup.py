@@ -8,24 +8,35 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from rnnbench.errors import ConfigError, RunError
-from rnnbench.run import RunDirectory, SweepDirectory, is_run, is_sweep, runs_in
-from rnnbench.tasks import best_epoch
+from rnnbench.run import (
+    RunDirectory,
+    SweepDirectory,
+    describe_ending,
+    is_run,
+    is_sweep,
+    runs_in,
+)
+from rnnbench.tasks import best_epoch, is_maximized
 
 
-def find_run(name: str, output: Path) -> RunDirectory:
+def find_run(
+    name: str, output: Path, *, limited: bool = False, unfinished: bool = False
+) -> RunDirectory:
     """The run that a user means.
 
     Args:
-        name: A run directory, also by its path below `output`; or a config's name for its newest
-            run there.
+        name: A run directory, also by its path below `output`; or a config's name, or a directory
+            of runs, for its newest finished run of the whole data, else its newest one.
         output: Directory of all runs.
+        limited: Whether a name may also mean a run with `dataset.limit`.
+        unfinished: Whether the newest run counts, finished or not.
 
     Raises:
         RunError: There is no such run.
@@ -34,9 +45,15 @@ def find_run(name: str, output: Path) -> RunDirectory:
         if is_run(path):
             return RunDirectory(path)
     with _reading():
-        runs = runs_in(output / name) if _is_name(name) else []
+        runs = next(filter(None, map(runs_in, _directories(name, output))), [])
     if runs:
-        return runs[-1]
+        allowed = runs if limited else list(filter(_has_whole_data, runs))
+        if not allowed:
+            raise RunError(_only_limited(name, runs))
+        # The files of old runs are read only where the newer ones do not count.
+        newest_first = reversed(allowed)
+        finished = (run for run in newest_first if unfinished or run.status() == "finished")
+        return next(finished, allowed[-1])
     sweep = find_sweep(name, output)
     if sweep is not None:
         raise RunError(
@@ -54,24 +71,48 @@ def find_run(name: str, output: Path) -> RunDirectory:
     )
 
 
+def _directories(name: str, output: Path) -> list[Path]:
+    """Directories whose runs a name may mean."""
+    is_below = bool(name) and not Path(name).is_absolute() and ".." not in Path(name).parts
+    return [*([Path(name)] if name else []), *([output / name] if is_below else [])]
+
+
+def _has_whole_data(run: RunDirectory) -> bool:
+    """Whether a run has read every sample; a config that is damaged is told of when it is used."""
+    try:
+        return run.limit() is None
+    except ConfigError:
+        return True
+
+
+def _only_limited(name: str, runs: Sequence[RunDirectory]) -> str:
+    return (
+        f"{name}: all its runs are of limited data (dataset.limit); the newest is "
+        f"{runs[-1].path}. Give its directory; evaluate, predict, show, compare, report and "
+        "reproduce also take --limited"
+    )
+
+
 def find_sweep(name: str, output: Path) -> SweepDirectory | None:
     """The sweep of a directory, or of a name in the directory of all runs; None without one."""
     paths = [Path(name), *([output / name] if _is_name(name) else [])]
     return next((SweepDirectory(path) for path in paths if is_sweep(path)), None)
 
 
-def find_runs(what: str, output: Path) -> list[RunDirectory]:
+def find_runs(what: str, output: Path, *, limited: bool = False) -> list[RunDirectory]:
     """All runs that a user means, oldest first; those of a sweep in the order of its plan.
 
     Args:
         what: A run directory; a sweep's or a config's name, or a directory, for all runs in it; or
             a pattern of these, such as `imdb_*`, below the working directory or `output`.
         output: Directory of all runs.
+        limited: Whether a config's name or a directory also means its runs with `dataset.limit`.
 
     Raises:
         RunError: There are none.
     """
     found: list[RunDirectory] = []
+    left_out: list[RunDirectory] = []
     with _reading():
         for root in (Path(), output):
             if found or (root == output and Path(what).is_absolute()):
@@ -80,7 +121,14 @@ def find_runs(what: str, output: Path) -> list[RunDirectory]:
             names = (
                 [what] if os.path.lexists(root / what) else sorted(glob.glob(what, root_dir=root))
             )
-            found = [run for name in names for run in _runs_at(root / name)]
+            for path in (root / name for name in names):
+                runs = _runs_at(path)
+                if not limited and not is_run(path) and not is_sweep(path):
+                    left_out += [run for run in runs if not _has_whole_data(run)]
+                    runs = list(filter(_has_whole_data, runs))
+                found += runs
+    if left_out and not found:
+        raise RunError(_only_limited(what, left_out))
     if not found:
         raise RunError(
             f"{what}: no runs: neither a run directory nor a sweep's or a config's name with runs "
@@ -93,11 +141,30 @@ def all_runs(output: Path) -> list[RunDirectory]:
     """Every run below a directory, by name and, within a name, oldest first.
 
     Raises:
-        RunError: The directory cannot be read, or the plan of a sweep is damaged.
+        RunError: The directory cannot be read.
     """
     with _reading():
         names = sorted(output.iterdir()) if os.path.lexists(output) else []
-        return [run for name in names for run in _runs_at(name)]
+        return [run for name in names for run in _runs_below(name)]
+
+
+def _runs_below(path: Path) -> list[RunDirectory]:
+    """As `_runs_at`; of a sweep whose plan is damaged, the runs that are there."""
+    try:
+        return _runs_at(path)
+    except RunError:
+        return [run for trial in sorted(path.iterdir()) for run in runs_in(trial)]
+
+
+def damaged_plans(output: Path) -> list[str]:
+    """What is wrong with the plans of the sweeps in a directory that are damaged."""
+    found = []
+    for name in names_of_sweeps(output):
+        try:
+            SweepDirectory(output / name).read_plan()
+        except RunError as error:
+            found.append(str(error))
+    return found
 
 
 def _runs_at(path: Path) -> list[RunDirectory]:
@@ -160,6 +227,9 @@ class RunOverview:
         parameters: Number of parameters of the model.
         seconds: Time of training and evaluation, in seconds.
         started: When it was started.
+        limited: Whether it has read a part of the data only (`dataset.limit`).
+        ending: How it stopped early and which weights were restored; empty where neither is so.
+        damage: What is wrong with the first file that is damaged; None where none is.
     """
 
     run: RunDirectory
@@ -175,6 +245,9 @@ class RunOverview:
     parameters: int | None
     seconds: float | None
     started: datetime | None
+    limited: bool
+    ending: str
+    damage: str | None
 
     @property
     def age(self) -> float | None:
@@ -188,21 +261,55 @@ class RunOverview:
         return {"run_dir": str(self.run.path), **values, "started": started, "age": self.age}
 
 
-def read_overview(run: RunDirectory) -> RunOverview:
-    """Summary of a run, from its files."""
-    metric, epochs = "loss", None
+def best_of_names(runs: Sequence[RunOverview]) -> list[RunOverview]:
+    """Of each name the finished run of the whole data with the best value over its epochs."""
+    best: dict[Path, RunOverview] = {}
+    for run in runs:
+        if run.status != "finished" or run.limited or run.best is None:
+            continue
+        other = best.setdefault(run.run.path.parent, run).best
+        if other is not None and (
+            run.best > other if is_maximized(run.metric) else run.best < other
+        ):
+            best[run.run.path.parent] = run
+    return list(best.values())
+
+
+def read_overview(run: RunDirectory, metric: str | None = None) -> RunOverview:
+    """Summary of a run, from its files.
+
+    Args:
+        run: Its directory.
+        metric: Metric to read. Defaults to the primary one of its config.
+    """
+    primary, epochs, limited = "loss", None, False
     manifest: dict[str, Any] = {}
     metrics: dict[str, dict[str, float]] = {}
     history: dict[str, list[float]] = {}
-    with contextlib.suppress(ConfigError):
-        training = run.read_config().training
-        metric, epochs = training.primary_metric, training.epochs
-    with contextlib.suppress(RunError):
-        manifest, metrics = run.read_manifest(), run.read_metrics()
-    with contextlib.suppress(RunError):
+    status, damage = run.status(), []
+
+    @contextlib.contextmanager
+    def noting_damage() -> Iterator[None]:
+        try:
+            yield
+        except (ConfigError, RunError) as error:
+            damage.append(str(error))
+
+    with noting_damage():
+        config = run.read_config()
+        primary, epochs = config.training.primary_metric, config.training.epochs
+        limited = config.dataset.limit is not None
+    with noting_damage():
+        manifest = run.read_manifest()
+    with noting_damage():
+        metrics = run.read_metrics()
+    # A line may be half written where it is read at the same time.
+    with contextlib.suppress(RunError) if status == "running" else noting_damage():
         history = run.read_history()
+    metric = metric or primary
     epoch, best = best_epoch(history, metric) or (None, None)
-    started, status = manifest.get("started"), run.status()
+    started = manifest.get("started")
+    status = "damaged" if damage else status
     final = metrics.get("test", metrics.get("train", {}))
     return RunOverview(
         run=run,
@@ -214,10 +321,13 @@ def read_overview(run: RunDirectory) -> RunOverview:
         metric=metric,
         best=best,
         best_epoch=epoch,
-        test=None if status == "interrupted" else final.get(metric),
+        test=final.get(metric) if status == "finished" else None,
         parameters=manifest.get("parameters"),
         seconds=manifest.get("seconds"),
         started=datetime.fromisoformat(started) if started else None,
+        limited=limited,
+        ending=describe_ending(manifest),
+        damage=damage[0] if damage else None,
     )
 
 

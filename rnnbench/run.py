@@ -177,6 +177,18 @@ class Manifest(_File):
     versions: dict[str, Any] | None = None
     dataset: _Data | None = None
     resumed: list[dict[str, Any]] | None = None
+    stopped_early: int | None = None  # the epoch after which a callback stopped the training
+    restored_epoch: int | None = None  # whose weights the model has, where it is not the last one
+    diverged: bool | None = None  # whether the loss or a weight was no longer a finite number
+    warm_start: dict[str, Any] | None = None  # the run and the epoch whose weights it began with
+
+
+def describe_ending(manifest: Mapping[str, Any]) -> str:
+    """How a run stopped early and which weights were restored; empty where neither is so."""
+    stopped, restored = manifest.get("stopped_early"), manifest.get("restored_epoch")
+    parts = [f"stopped early after epoch {stopped}"] if stopped else []
+    parts += [f"weights of epoch {restored} restored"] if restored else []
+    return "; ".join(parts)
 
 
 class _Trial(_File):
@@ -370,15 +382,19 @@ class RunDirectory:
                 f"{self.path}: no trained model: nothing was saved yet (status: {self.status()})"
             )
 
+    def limit(self) -> int | None:
+        """Most samples of each split that the run has read; None for the whole data."""
+        return self.read_config().dataset.limit
+
     def status(self) -> str:
-        """`running`, `finished`, `interrupted` or `failed`; `unknown` if the manifest is damaged.
+        """`running`, `finished`, `interrupted` or `failed`; `damaged` if the manifest is.
 
         A run whose process was killed is `interrupted`.
         """
         try:
             status = str(self.read_manifest().get("status"))
         except RunError:
-            return "unknown"
+            return "damaged"
         return "interrupted" if status == "running" and not self.is_locked() else status
 
 

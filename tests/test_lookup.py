@@ -190,6 +190,9 @@ def test_a_run_in_an_overview(output):
         "parameters": 2441,
         "seconds": 7.0,
         "started": "2026-01-02T12:00:00+00:00",
+        "limited": False,
+        "ending": "",
+        "damage": None,
     }
 
 
@@ -214,7 +217,7 @@ def test_of_a_damaged_run_there_is_what_can_be_read(output):
     run.manifest_file.write_text("{")
     run.config_file.write_text("[")
     overview = lookup.read_overview(run)
-    assert (overview.status, overview.seed, overview.completed_epochs) == ("unknown", None, 3)
+    assert (overview.status, overview.seed, overview.completed_epochs) == ("damaged", None, 3)
     assert (overview.epochs, overview.started, overview.age) == (None, None, None)
     run.history_file.write_text("epoch,loss\n1,0.5\n2,")
     overview = lookup.read_overview(run)
@@ -276,3 +279,37 @@ def test_of_several_runs_the_finished_one_counts_then_the_newest_with_a_state(tr
     finished = make("finished")
     make("running", state=True)
     assert _status(sweep) == ("finished", finished)
+
+
+def test_a_name_is_its_newest_finished_run_of_the_whole_data(output):
+    whole = make_run(output, "toy_gru")
+    make_run(output, "toy_gru", minutes=1, status="failed", epochs=1)
+    smoke = make_run(output, "toy_gru", {"dataset.limit": 64}, minutes=2)
+    for name in ("toy_gru", str(output / "toy_gru"), "../runs/toy_gru"):
+        assert lookup.find_run(name, output).path.resolve() == whole.path
+    assert lookup.find_run("toy_gru", output, limited=True) == smoke
+    assert lookup.find_run(str(smoke.path), output) == smoke
+    assert lookup.find_run("toy_gru", output, unfinished=True).status() == "failed"
+    assert smoke not in lookup.find_runs("toy_*", output)
+    assert lookup.find_runs("toy_gru", output, limited=True)[-1] == smoke
+    assert lookup.find_runs(str(smoke.path), output) == [smoke]
+
+
+def test_a_name_with_limited_runs_only_names_the_newest(output):
+    run = make_run(output, "toy_gru", {"dataset.limit": 64})
+    for find in (lookup.find_run, lookup.find_runs):
+        with pytest.raises(RunError, match=r"toy_gru: all its runs are of limited data") as raised:
+            find("toy_gru", output)
+        assert str(run.path) in str(raised.value)
+
+
+def test_a_sweep_of_limited_data_is_taken_whole(output):
+    sweep = make_sweep(output, "widths", [("toy", 0)])
+    run = make_run(sweep.path, "toy_gru", {"name": "toy", "dataset.limit": 64})
+    assert lookup.find_runs("widths", output) == [run]
+
+
+def test_without_a_finished_run_a_name_is_the_newest(output):
+    make_run(output, "toy_gru", status="failed", epochs=1)
+    run = make_run(output, "toy_gru", minutes=1, status="running", epochs=1)
+    assert lookup.find_run("toy_gru", output) == run

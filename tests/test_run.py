@@ -79,7 +79,7 @@ def test_a_token_that_no_embedding_has_is_refused(run, token):
 
 
 def test_a_run_that_nobody_trains_any_more_is_interrupted(run):
-    assert run.status() == "unknown"
+    assert run.status() == "damaged"
     run.write_manifest({"status": "running"})
     assert run.status() == "interrupted"
     with run.locked():
@@ -149,7 +149,7 @@ def test_a_damaged_manifest_is_named(run, manifest, said):
     run.write_manifest({"status": "finished"} | manifest)
     with pytest.raises(RunError, match=rf"manifest\.json: damaged: {said}"):
         run.read_manifest()
-    assert run.status() == "unknown"
+    assert run.status() == "damaged"
 
 
 @pytest.mark.parametrize("metrics", [5, None, {"loss": "low"}, {"loss": None}, {"loss": True}])

@@ -97,8 +97,10 @@ Output = Annotated[
         show_default=False,
     ),
 ]
-_RUN_HELP = "A run directory, or a config's name for its newest run."
+_RUN_HELP = "A run directory, or a config's name for its newest finished run of the whole data."
 Run = Annotated[str, Argument(metavar="RUN", help=_RUN_HELP, autocompletion=complete_run)]
+_LIMITED_HELP = "Let a name also mean runs that --smoke or --limit made."
+Limited = Annotated[bool, Option("--limited", help=_LIMITED_HELP)]
 _CONFIG = Argument(
     metavar="CONFIG…",
     help="YAML files, or names of shipped configs.",
@@ -155,22 +157,57 @@ def make_overrides(set_: Sequence[str] | None, **options: int | None) -> list[Ov
     return overrides + [parse_override(setting) for setting in set_ or ()]
 
 
-def find_config_or_run(config_or_run: str, output: Path) -> Path:
-    """Config file of a name: a YAML file, else that of a run, else a shipped one.
+def find_run(
+    name: str, output: Path, *, limited: bool = False, unfinished: bool = False
+) -> RunDirectory:
+    """The run that a user means, as `lookup.find_run` finds it; a note tells which one it is.
+
+    Raises:
+        RunError: There is no such run.
+    """
+    from rnnbench import lookup
+    from rnnbench.run import is_run
+
+    run = lookup.find_run(name, output, limited=limited, unfinished=unfinished)
+    if not any(map(is_run, (Path(name), output / name))):
+        status = run.status()
+        kind = "newest finished run" if status == "finished" else f"newest run ({status})"
+        console.note(f"{name}: using {run.path}, its {kind}{describe_limit(run)}")
+    return run
+
+
+def describe_limit(run: RunDirectory) -> str:
+    """Words for a run that has read a part of the data; empty for the whole data."""
+    try:
+        limit = run.limit()
+    except ConfigError:  # it is told of where the config is used
+        return ""
+    return f", limited to {console.count(limit, 'sample')} of each split" if limit else ""
+
+
+def find_config_or_run(config_or_run: str, output: Path, *, prefers_run: bool = False) -> Path:
+    """Config file of a YAML file, a run directory, a shipped config or a run's name, in this order.
+
+    Args:
+        config_or_run: What the user gave.
+        output: Directory of all runs.
+        prefers_run: Whether a run's name goes before that of a shipped config.
 
     Raises:
         ConfigError: There is none of them.
     """
-    from rnnbench import lookup
     from rnnbench.config.load import find_config, shipped_configs
+    from rnnbench.run import is_run
 
     path = Path(config_or_run)
     if os.path.isfile(path) or path.suffix in (".yaml", ".yml"):
         return path
+    shipped = find_config(config_or_run)
+    if shipped != path and not prefers_run and not is_run(path):
+        return shipped
     try:
-        return lookup.find_run(config_or_run, output).config_file
+        return find_run(config_or_run, output).config_file
     except RunError as error:
-        shipped = find_config(config_or_run)
         if shipped != path:
             return shipped
         raise ConfigError(

@@ -142,7 +142,7 @@ def trace(
     from rnnbench.run import RunDirectory, is_run
     from rnnbench.training import evaluate
 
-    path = arguments.find_config_or_run(config, output)
+    path = arguments.find_config_or_run(config, output, prefers_run=True)
     loaded = arguments.load_config_or_run(path)
     run = RunDirectory(path.parent) if is_run(path.parent) else None
     if run is not None:

@@ -15,6 +15,8 @@ from rnnbench.errors import InputError, RnnbenchError
 from rnnbench.tables import Table, count_cell, metric_cell
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rnnbench.comparison import Comparison
     from rnnbench.lookup import RunOverview
 
@@ -31,36 +33,55 @@ def runs(
     ] = None,
     *,
     status: Annotated[
-        Literal["running", "finished", "interrupted", "failed"] | None,
+        Literal["running", "finished", "interrupted", "failed", "damaged"] | None,
         Option(help="Only runs with this status."),
     ] = None,
+    metric: Annotated[
+        str | None,
+        Option(metavar="NAME", help="Show this metric, such as loss. Default: the first one."),
+    ] = None,
+    best: Annotated[
+        bool,
+        Option("--best", help="Only the best finished run of each name, of the whole data."),
+    ] = False,
     sort: Annotated[Column, Option(help="Smallest, or newest, first.")] = "age",
     reverse: Annotated[bool, Option("--reverse", help="Largest, or oldest, first.")] = False,
     output: arguments.Output,
     json: arguments.Json = False,
 ) -> None:
     """List runs: status, seed, epochs, best and test metric, parameters, seconds, age."""
-    from rnnbench.lookup import all_runs, read_overview
+    from rnnbench import lookup
 
+    for damage in lookup.damaged_plans(output):
+        console.note(damage)
     found = [
-        read_overview(run)
-        for run in all_runs(output)
+        lookup.read_overview(run, metric)
+        for run in lookup.all_runs(output)
         if not names or not set(names).isdisjoint(run.path.parent.relative_to(output).parts)
     ]
+    if metric is not None and found and all(run.best is run.test is None for run in found):
+        raise InputError(f"--metric: received {metric}; none of these runs has it")
     chosen = [run for run in found if status is None or run.status == status]
+    if best:
+        chosen = lookup.best_of_names(chosen)
     key = attrgetter("completed_epochs" if sort == "epochs" else sort)
     # A run without the value comes last.
     chosen.sort(key=lambda run: (key(run) is None, key(run) or 0), reverse=reverse)
     if not chosen and not json:
         print(f"no such runs in {output}/")
         return
+    _print_runs(chosen, output, json=json)
+
+
+def _print_runs(chosen: Sequence[RunOverview], output: Path, *, json: bool) -> None:
+    """Print a list of runs, and what is wrong with those that are damaged."""
     # In this order, what is asked for most fits into 80 columns beside the name.
     headings = ["run", "status", "metric", "best", "test"]
     headings += ["seed", "epochs", "parameters", "seconds", "age"]
     rows = [
         (
             str(run.run.path.relative_to(output)),
-            run.status,
+            f"{run.status}, limited" if run.limited else run.status,
             run.metric,
             metric_cell(run.best),
             metric_cell(run.test),
@@ -74,6 +95,9 @@ def runs(
     ]
     table = Table.from_rows(headings, rows, numeric=headings[3:])
     console.print_result([run.to_json() for run in chosen], table, as_json=json)
+    for run in chosen:
+        if run.damage is not None:
+            console.note(run.damage)
 
 
 def _epochs(run: RunOverview) -> str:
@@ -94,11 +118,27 @@ def _format_age(seconds: float | None) -> str:
     return f"{seconds:.0f} s"
 
 
-def show(run: arguments.Run, *, output: arguments.Output, json: arguments.Json = False) -> None:
-    """Show one run on a page: metrics, files, and the commands that continue from it."""
-    from rnnbench.lookup import find_run, read_overview
+def show(
+    run: arguments.Run,
+    *,
+    limited: arguments.Limited = False,
+    output: arguments.Output,
+    json: arguments.Json = False,
+) -> None:
+    """Show one run on a page: metrics, files, and the commands that continue from it.
 
-    found = find_run(run, output)
+    Of a directory, the runs in it are listed.
+    """
+    from rnnbench.lookup import all_runs, read_overview
+    from rnnbench.run import is_run, runs_in
+
+    directory = Path(run)
+    if run and directory.is_dir() and not is_run(directory):
+        inside = runs_in(directory) or all_runs(directory)
+        if inside:
+            _print_runs(list(map(read_overview, inside)), directory, json=json)
+            return
+    found = arguments.find_run(run, output, limited=limited)
     overview = read_overview(found)
     plots = sorted(str(path) for path in found.path.glob("*.png"))
     metrics, manifest = found.read_metrics(), found.read_manifest()
@@ -117,7 +157,8 @@ def show(run: arguments.Run, *, output: arguments.Output, json: arguments.Json =
         )
         return
     versions = ", ".join(f"{k} {v}" for k, v in (manifest.get("versions") or {}).items())
-    lines = [("status", f"{overview.status}, epoch {_epochs(overview)}, seed {overview.seed}")]
+    status = f"{overview.status}, epoch {_epochs(overview)}, seed {overview.seed}"
+    lines = [("status", status + arguments.describe_limit(found))]
     if overview.best is not None:
         best = _metric(overview, overview.best)
         lines.append(("best", f"{best} in epoch {overview.best_epoch}"))
@@ -156,6 +197,7 @@ def compare(
     different_data: Annotated[
         bool, Option("--different-data", help="Compare runs of other datasets or splits.")
     ] = False,
+    limited: arguments.Limited = False,
     plots: Annotated[
         Path | None,
         Option(
@@ -189,7 +231,17 @@ def compare(
                 "RUN is missing: give run directories, names of sweeps or configs, or patterns; "
                 "`rnnbench runs` lists what there is"
             )
-        found = {run.path.resolve(): run for what in runs for run in lookup.find_runs(what, output)}
+        found = {
+            run.path.resolve(): run
+            for what in runs
+            for run in lookup.find_runs(what, output, limited=limited)
+        }
+        not_taken = [
+            f"{run.path}: of limited data (dataset.limit); --limited takes it"
+            for what in runs
+            for run in lookup.find_runs(what, output, limited=True)
+            if run.path.resolve() not in found
+        ]
         comparison = library.compare(
             list(found.values()), metric=metric, interval=interval, different_data=different_data
         )
@@ -200,7 +252,7 @@ def compare(
             for name, seed in sweep.trials()
             if not sweep.runs_of(name, seed)
         ]
-        comparison = replace(comparison, left_out=(*comparison.left_out, *not_started))
+        comparison = replace(comparison, left_out=(*comparison.left_out, *not_taken, *not_started))
         pairs = zip(comparison.groups, comparison.estimates, strict=True)
         thresholds.check_groups(
             {group.label: {m: e[m].mean for m in comparison.metrics} for group, e in pairs}
@@ -251,15 +303,16 @@ def report(
         ),
     ] = None,
     force: arguments.Force = False,
+    limited: arguments.Limited = False,
 ) -> None:
     """Write one HTML file about a run or a sweep: summary, plots, tables, how to repeat it."""
-    from rnnbench.lookup import find_run, find_sweep
+    from rnnbench.lookup import find_sweep
     from rnnbench.report import render_report
     from rnnbench.run import default_output, is_run, reserve, write_text
 
     runs = default_output()
     sweep = None if is_run(Path(what)) else find_sweep(what, runs)
-    source = sweep or find_run(what, runs)
+    source = sweep or arguments.find_run(what, runs, limited=limited)
     file = output or source.report_file
     is_own = os.path.realpath(file) == os.path.realpath(source.report_file)
     with reserve("--output", file, force=force or is_own):
@@ -270,6 +323,7 @@ def report(
 def reproduce(
     run: arguments.Run,
     *,
+    limited: arguments.Limited = False,
     output: arguments.Output,
     json: arguments.Json = False,
     quiet: arguments.Quiet = False,
@@ -279,10 +333,9 @@ def reproduce(
     Exit code 1 where history or metrics are not equal to the last bit.
     """
     from rnnbench.comparison import compare_repetition
-    from rnnbench.lookup import find_run
     from rnnbench.run import check_writable
 
-    first = find_run(run, output)
+    first = arguments.find_run(run, output, limited=limited)
     config = first.read_config()
     check_writable(output)
     progress = console.choose_progress(quiet=quiet)

@@ -107,10 +107,9 @@ def train(
 
 def _load_run(name: str, output: Path, epochs: int | None) -> tuple[RunDirectory, RunConfig]:
     """Run to continue, and its config with so many epochs."""
-    from rnnbench import lookup
     from rnnbench.config import load_run_config
 
-    run = lookup.find_run(name, output)
+    run = arguments.find_run(name, output, unfinished=True)
     done = len(run.read_history().get("epoch", ()))
     if epochs is not None and epochs < done:
         raise InputError(
@@ -215,6 +214,7 @@ def evaluate(
         Literal["train", "validation", "test"] | None,
         Option(help="Default: test, or train where the dataset has no test split."),
     ] = None,
+    limited: arguments.Limited = False,
     expect: arguments.Expect = None,
     junit: arguments.Junit = None,
     force: arguments.Force = False,
@@ -222,12 +222,11 @@ def evaluate(
     json: arguments.Json = False,
 ) -> None:
     """Evaluate a trained run on one split of its dataset."""
-    from rnnbench import lookup
     from rnnbench.thresholds import Thresholds
 
     thresholds = Thresholds(expect, junit, force=force)
     with thresholds.reporting("evaluate", run):
-        found = arguments.require_trained(lookup.find_run(run, output))
+        found = arguments.require_trained(arguments.find_run(run, output, limited=limited))
         config = found.read_config()
         thresholds.config = config.name
         splits = config.dataset.info().num_examples
@@ -278,17 +277,17 @@ def predict(
     values: Annotated[
         list[str] | None, Option(metavar="V,V,…", help="Values to continue. May be given again.")
     ] = None,
+    limited: arguments.Limited = False,
     output: arguments.Output,
     json: arguments.Json = False,
 ) -> None:
     """Predict with a trained run: a class for each text, the next value for each sequence."""
-    from rnnbench import lookup
     from rnnbench.config import check_config
     from rnnbench.config.diagnostics import render
     from rnnbench.data.text import TextDataset
     from rnnbench.training import evaluate as library
 
-    found = arguments.require_trained(lookup.find_run(run, output))
+    found = arguments.require_trained(arguments.find_run(run, output, limited=limited))
     dataset = found.read_config().dataset
     for warning in check_config(found.config_file, upgrade=True).warnings:
         if warning.name == "vocabulary_cut":

@@ -94,13 +94,16 @@ def test_a_directory_hides_no_shipped_config(rnnbench, in_tmp):
     assert result.err.endswith("did you mean toy_gru?\n")
 
 
-def test_a_file_and_a_run_go_before_a_shipped_name(rnnbench, in_tmp):
+def test_a_file_and_a_run_directory_go_before_a_shipped_name(rnnbench, in_tmp):
     shutil.copy(CONFIGS / "toy_lstm.yaml", in_tmp / "toy_gru")
     assert rnnbench("validate", "toy_gru").out == "toy_gru: valid\n"
     (in_tmp / "toy_gru").unlink()
     assert rnnbench("train", "toy_gru", "--smoke", "-q").code == 0
+    (run,) = (in_tmp / "runs" / "toy_gru").iterdir()
+    (summed_up,) = json.loads(rnnbench("summary", run, "--json").out)
+    assert summed_up["config"] == str(run / "config.yaml")
     (summed_up,) = json.loads(rnnbench("summary", "toy_gru", "--json").out)
-    assert summed_up["config"].startswith("runs/toy_gru/")
+    assert summed_up["config"] == str(CONFIGS / "toy_gru.yaml")
 
 
 def test_a_wheel_carries_the_configs_and_the_page_of_reports(tmp_path):

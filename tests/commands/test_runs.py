@@ -81,7 +81,7 @@ def test_what_is_listed_can_be_shown(rnnbench, with_sweep):
             assert rnnbench("show", given).out.startswith(f"runs/{listed}\nstatus      finished")
 
 
-@pytest.mark.parametrize("command", ["runs", "compare widths", "report widths"])
+@pytest.mark.parametrize("command", ["compare widths", "report widths"])
 def test_a_damaged_plan_is_named(rnnbench, with_sweep, command):
     with_sweep.plan_file.write_text('{"trials": [{"seed": 0}]}')
     result = rnnbench(*command.split())
@@ -90,6 +90,64 @@ def test_a_damaged_plan_is_named(rnnbench, with_sweep, command):
         "error: runs/widths/sweep.json: damaged: trials.0.name: received {'seed': 0}, field "
         "required\n"
     )
+
+
+def test_a_damaged_plan_stops_no_listing(rnnbench, with_sweep):
+    with_sweep.plan_file.write_text("{")
+    result = rnnbench("runs", "--json")
+    assert (result.code, len(json.loads(result.out))) == (0, 3)
+    assert result.err.startswith("runs/widths/sweep.json: ")
+
+
+def test_limited_runs_are_marked_and_not_taken_by_name(rnnbench, in_tmp):
+    whole = make_run(in_tmp / "runs", "toy_gru")
+    smoke = make_run(in_tmp / "runs", "toy_gru", {"dataset.limit": 64}, minutes=1)
+    rows = json.loads(rnnbench("runs", "--json").out)
+    assert [row["limited"] for row in rows] == [True, False]
+    assert "finished, limited" in rnnbench("runs").out
+    result = rnnbench("show", "toy_gru")
+    assert result.out.startswith(f"runs/toy_gru/{whole.path.name}\n")
+    assert result.err == (
+        f"toy_gru: using runs/toy_gru/{whole.path.name}, its newest finished run\n"
+    )
+    limited = rnnbench("show", "toy_gru", "--limited")
+    assert "seed 0, limited to 64 samples of each split" in limited.out
+    assert limited.err.endswith("its newest finished run, limited to 64 samples of each split\n")
+    assert rnnbench("show", smoke.path).err == ""
+    compared = rnnbench("compare", "toy_gru")
+    assert (compared.code, "limited to" in compared.out) == (0, False)
+    assert f"left out: runs/toy_gru/{smoke.path.name}: of limited data" in compared.err
+    assert "limited to 64 samples" in rnnbench("compare", smoke.path).out
+
+
+def test_a_name_of_a_config_and_a_run_is_the_config(rnnbench, in_tmp):
+    run = make_run(in_tmp / "runs", "toy_gru", {"model.layers.0.units": 3})
+    assert rnnbench("diff", "toy_gru", "toy_gru").err == ""
+    changed = json.loads(rnnbench("diff", "toy_gru", run.path, "--json").out)
+    assert "model.layers.0.units" in [row["key"] for row in changed]
+    whole, small = (
+        json.loads(rnnbench("summary", name, "--json").out) for name in ("toy_gru", str(run.path))
+    )
+    assert whole != small
+
+
+def test_a_directory_names_the_runs_in_it(rnnbench, with_sweep):
+    for directory, number in (("runs", 3), ("runs/toy_gru", 1), ("runs/widths", 2)):
+        result = rnnbench("show", directory, "--json")
+        assert (result.code, len(json.loads(result.out))) == (0, number)
+    assert "toy-units-8/" in rnnbench("show", "runs/widths").out
+
+
+def test_runs_are_listed_by_a_metric_and_the_best_of_each_name(rnnbench, in_tmp):
+    runs = make_seeds(in_tmp / "runs", [0.7, 0.9, 0.8])
+    make_run(in_tmp / "runs", "imdb_lstm", {"dataset.limit": 64}, metrics={"accuracy": 1.0})
+    (best,) = json.loads(rnnbench("runs", "--best", "--json").out)
+    assert best["run_dir"].endswith(runs[1].path.name)
+    rows = json.loads(rnnbench("runs", "--metric", "loss", "--json").out)
+    assert {(row["metric"], row["test"]) for row in rows} == {("loss", 0.5)}
+    refused = rnnbench("runs", "--metric", "lost")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--metric: received lost" in refused.err
 
 
 def test_a_run_on_a_page(rnnbench, two_runs):
@@ -111,7 +169,7 @@ def test_a_damaged_run_is_listed_with_what_can_be_read(rnnbench, two_runs):
     row = next(
         row for row in json.loads(rnnbench("runs", "--json").out) if "2020" not in row["run_dir"]
     )
-    assert (row["status"], row["seed"], row["completed_epochs"]) == ("unknown", None, 2)
+    assert (row["status"], row["seed"], row["completed_epochs"]) == ("damaged", None, 2)
     (two_runs[1] / "history.csv").write_text("epoch,loss\n1,0.5\n2,")
     row = next(row for row in json.loads(rnnbench("runs", "--json").out) if row["seed"] == 7)
     assert (row["completed_epochs"], row["best"]) == (0, None)
