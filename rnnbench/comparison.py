@@ -382,6 +382,20 @@ class Comparison:
         return list(dict.fromkeys(key for group in self.groups for key in group.settings))
 
     @property
+    def best(self) -> Group | None:
+        """The group that is significantly better in the primary metric than every other."""
+        wins = [d.better for d in self.differences[self.metric]]
+        others = len(self.groups) - 1
+        won = (g for g in self.groups if sum(better is g for better in wins) == others)
+        return next(won, None) if others else None
+
+    def test_name(self, metric: str) -> str:
+        """The test of the differences in a metric, such as `paired t-test, Holm-adjusted`."""
+        tests = self.tests[metric]
+        count = f" for {tests} comparisons" if tests > 1 else ""
+        return f"{TEST_NAMES[self.interval]}, Holm-adjusted{count}"
+
+    @property
     def notes(self) -> list[str]:
         """What to keep in mind about these statistics."""
         notes = []
@@ -412,7 +426,7 @@ class Comparison:
 
         def metric(name: str, heading: str) -> Column:
             cells = [Cell(tables.with_std(e[name]), e[name].mean) for e in self.estimates]
-            return Column(heading, cells, numeric=True)
+            return Column(f"{heading}\nmean ± std", cells, numeric=True)
 
         primary, *others = self.metrics
         intervals = [Cell(tables.interval_text(e[primary])) for e in self.estimates]
@@ -422,13 +436,13 @@ class Comparison:
             [
                 Column("group", [Cell(group.label) for group in self.groups]),
                 Column("n", counts, numeric=True),
-                metric(primary, f"{primary}\nmean ± std"),
+                metric(primary, primary),
                 Column("95%\ninterval", intervals, numeric=True),
-                *(metric(name, f"{name}\nmean ± std") for name in others),
+                *(metric(name, name) for name in others),
                 Column("parameters", parameters, numeric=True),
                 metric("epochs", "epochs"),
-                metric("best_epoch", "best\nepoch"),
-                metric("epoch_seconds", "s per\nepoch"),
+                metric("best_epoch", "best epoch"),
+                metric("epoch_seconds", "s per epoch"),
             ]
         )
 
@@ -448,14 +462,12 @@ class Comparison:
         told, notes = self.differences[self.metric], [f"note: {note}" for note in self.notes]
         if not told:
             return notes
-        n, tests = len(self.groups), self.tests[self.metric]
+        n = len(self.groups)
         beside = "" if len(told) == n * (n - 1) // 2 else " from the best group"
-        interval, test = INTERVAL_NAMES[self.interval], TEST_NAMES[self.interval]
-        by = f"and p by {test}" if interval == test else f"by {interval}, p by {test}"
-        adjusted = f"; p adjusted by Holm for {tests} comparisons" if tests > 1 else ""
+        interval, test = INTERVAL_NAMES[self.interval], self.test_name(self.metric)
         return [
             f"differences in {self.metric}{beside}, paired over common seeds",
-            f"95% intervals {by}{adjusted}:",
+            f"95% intervals by {interval}; p by {test}:",
             *map(str, told),
             *notes,
         ]
@@ -466,7 +478,8 @@ class Comparison:
 
     def to_latex(self) -> str:
         """The tables, for the package booktabs."""
-        method = f"% n seeds each; 95% intervals of the mean: {INTERVAL_NAMES[self.interval]}"
+        interval = INTERVAL_NAMES[self.interval]
+        method = f"% n seeds each; std: standard deviation; 95% intervals of the mean: {interval}"
         return "\n\n".join([method, *(table.to_latex() for table in self.tables())])
 
     def to_csv(self) -> str:

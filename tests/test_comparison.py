@@ -376,7 +376,7 @@ def test_differences_are_paired_over_common_seeds(three_cells):
     assert best.adjusted_p_value == pytest.approx(3 * best.p_value)
     assert best.better.label == "lstm"
     assert str(best) == (
-        "lstm − gru: +0.040 ± 0.020 (95%), 5 seeds, p = 0.014: lstm is significantly "
+        "lstm − gru: +0.040 [+0.020, +0.060], 5 seeds, p = 0.014: lstm is significantly "
         "better (α = 0.05, Holm)"
     )
     assert second.seeds == third.seeds == (0, 1, 2)
@@ -398,7 +398,7 @@ def test_the_better_one_is_that_of_the_common_seeds(output):
     assert difference.a.label == "units-8"
     assert difference.estimate.mean == pytest.approx(-0.101)
     assert difference.better.label == "units-8"
-    assert "-0.1010 ± 0.0025 (95%), 3 seeds" in str(difference)
+    assert "-0.1010 [-0.1035, -0.0985], 3 seeds" in str(difference)
 
 
 def test_groups_without_a_common_seed(output):
@@ -555,9 +555,9 @@ def test_the_table_of_groups(three_cells):
         "95%\ninterval": ("[0.860, 0.900]", "[0.801, 0.879]", "[0.760, 0.860]"),
         "test.loss\nmean ± std": ("0.5 ± 0",) * 3,
         "parameters": ("328,353", "326,369", "1,000"),
-        "epochs": ("3 ± 0",) * 3,
-        "best\nepoch": ("3 ± 0",) * 3,
-        "s per\nepoch": ("2 ± 0",) * 3,
+        "epochs\nmean ± std": ("3 ± 0",) * 3,
+        "best epoch\nmean ± std": ("3 ± 0",) * 3,
+        "s per epoch\nmean ± std": ("2 ± 0",) * 3,
     }
     assert [column.numeric for column in three_cells.tables()[0].columns] == [False] + [True] * 8
 
@@ -577,12 +577,14 @@ def test_settings_are_shown_where_labels_do_not_tell_them(three_cells, output, o
 def test_the_heading_says_what_was_done(three_cells, output):
     assert three_cells.sentences() == [
         "differences in test.accuracy, paired over common seeds",
-        "95% intervals and p by Student's t; p adjusted by Holm for 3 comparisons:",
+        "95% intervals by Student's t; p by paired t-test, Holm-adjusted for 3 comparisons:",
         *map(str, three_cells.differences["test.accuracy"]),
     ]
     runs = [run.run for group in three_cells.groups[:2] for run in group.runs]
     bootstrap = compare(runs, interval="bootstrap")
-    assert bootstrap.sentences()[1] == "95% intervals by bootstrap, p by permutation:"
+    assert bootstrap.sentences()[1] == (
+        "95% intervals by bootstrap; p by paired permutation test, Holm-adjusted:"
+    )
     assert bootstrap.sentences()[3:] == [f"note: {note}" for note in bootstrap.notes] != []
     many = [
         run
@@ -594,7 +596,7 @@ def test_the_heading_says_what_was_done(three_cells, output):
     many += make_seeds(output, [0.1, 0.3], "toy_lstm", metric="loss")
     of, how, *_ = compare(many).sentences()
     assert of == "differences in train.loss from the best group, paired over common seeds"
-    assert re.search(r"Holm for \d+ comparisons", how)
+    assert re.search(r"Holm-adjusted for \d+ comparisons", how)
 
 
 def test_csv_has_every_digit(three_cells, odd):
@@ -614,7 +616,7 @@ def test_markdown(three_cells):
     lines = table.splitlines()
     assert lines[:3] == [
         "| group | n | test.accuracy mean ± std | 95% interval | test.loss mean ± std | parameters "
-        "| epochs | best epoch | s per epoch |",
+        "| epochs mean ± std | best epoch mean ± std | s per epoch mean ± std |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         "| lstm | 5 | 0.880 ± 0.016 | [0.860, 0.900] | 0.5 ± 0 | 328,353 | 3 ± 0 | 3 ± 0 | 2 ± 0 |",
     ]
@@ -631,12 +633,15 @@ def test_markdown_of_a_single_run_is_a_table_and_a_note(one_run):
 
 def test_latex(three_cells):
     method, groups, settings = three_cells.to_latex().split("\n\n")
-    assert method == "% n seeds each; 95% intervals of the mean: Student's t"
+    assert (
+        method == "% n seeds each; std: standard deviation; 95% intervals of the mean: Student's t"
+    )
     assert groups.splitlines() == [
         r"\begin{tabular}{lrrrrrrrr}",
         r"\toprule",
         r"group & n & test.accuracy mean $\pm$ std & 95\% interval & test.loss mean $\pm$ std & "
-        r"parameters & epochs & best epoch & s per epoch \\",
+        r"parameters & epochs mean $\pm$ std & best epoch mean $\pm$ std & "
+        r"s per epoch mean $\pm$ std \\",
         r"\midrule",
         r"lstm & 5 & 0.880 $\pm$ 0.016 & [0.860, 0.900] & 0.5 $\pm$ 0 & 328,353 & 3 $\pm$ 0 & "
         r"3 $\pm$ 0 & 2 $\pm$ 0 \\",

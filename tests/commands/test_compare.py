@@ -21,8 +21,8 @@ def test_groups_and_their_difference(rnnbench, two_cells):
     assert ["lstm", "5", "0.876", "±", "0.038", "[0.829,", "0.923]"] in [row[:7] for row in rows]
     assert result.out.splitlines()[-3:] == [
         "differences in test.accuracy, paired over common seeds",
-        "95% intervals and p by Student's t:",
-        "lstm − gru: +0.040 ± 0.020 (95%), 5 seeds, p = 0.0048: lstm is "
+        "95% intervals by Student's t; p by paired t-test, Holm-adjusted:",
+        "lstm − gru: +0.040 [+0.020, +0.060], 5 seeds, p = 0.0048: lstm is "
         "significantly better (α = 0.05, Holm)",
     ]
     assert "key" not in result.out  # the labels tell what differs
