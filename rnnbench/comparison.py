@@ -22,7 +22,7 @@ from rnnbench.errors import ConfigError, InputError, RunError
 from rnnbench.run import RunDirectory, replacing
 from rnnbench.statistics import INTERVAL_NAMES, TEST_NAMES, Estimate, Interval
 from rnnbench.tables import Cell, Column, Table, count_cell
-from rnnbench.tasks import History, best_epoch, in_words, is_maximized
+from rnnbench.tasks import History, best_epoch, canonical_name, in_words, is_maximized
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +41,8 @@ _MOST_FOR_ALL_PAIRS = 5
 _FEW_SEEDS = {"t": 3, "bootstrap": 10}
 # Parameters that were matched may differ by so much: a plot would blow that up.
 _MATCHED = 1.01
+# Splits by which a group is selected: the first one that there is.
+_SELECTING = ("validation", "test", "train")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class FinishedRun:
         history: Values of each epoch, by column.
         metrics: Metrics of the test split, else of the training split, such as `test.accuracy`, the
             primary one first; then `epochs`, `best_epoch`, and `epoch_seconds`: the median over the
-            epochs but the first, which compiles.
+            epochs but the first, which compiles; then the metrics of the other splits.
     """
 
     run: RunDirectory
@@ -62,6 +64,11 @@ class FinishedRun:
     manifest: dict[str, Any]
     history: History
     metrics: dict[str, float]
+
+    @property
+    def split(self) -> str:
+        """Split whose metrics come first."""
+        return next(iter(self.metrics)).partition(".")[0]
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -135,6 +142,13 @@ def _read(run: RunDirectory) -> FinishedRun:
             "epochs": len(seconds),
             "best_epoch": best[0],
             "epoch_seconds": median(seconds[1:] or seconds),
+        }
+        metrics |= {
+            f"{other}.{name}": float(values[name])
+            for other, values in by_split.items()
+            for name in names
+            # Another split's must not keep a run from being compared by the first one's.
+            if other != split and math.isfinite(values.get(name, math.nan))
         }
         read = FinishedRun(run, config, manifest, history, metrics)
         _ = read.data, manifest["parameters"]
@@ -350,6 +364,53 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Group with the best mean of the metric that selects, and its test metric.
+
+    Attributes:
+        group: The group.
+        metric: Metric by which it was selected: of the validation split where there is one, else
+            of the test split, else of the training split.
+        value: Its statistics.
+        test_metric: The same metric of the test split.
+        test: Its statistics; None without a test split.
+    """
+
+    group: Group
+    metric: str
+    value: Estimate
+    test_metric: str
+    test: Estimate | None
+
+    @property
+    def is_test_unbiased(self) -> bool:
+        """Whether there is a test metric that had no part in the selection."""
+        return self.test is not None and self.metric != self.test_metric
+
+    def __str__(self) -> str:
+        """The selection in words."""
+        value, by = tables.with_interval(self.value), in_words(self.metric)
+        said = f"selected by {by}: {self.group.label}, {value}"
+        if self.test is None:
+            return f"{said}; there is no test split for an unbiased estimate"
+        if not self.is_test_unbiased:
+            return f"{said}; biased, as the test split selected: dataset.validation_split helps"
+        test = f"{in_words(self.test_metric)} {tables.with_interval(self.test)}"
+        return f"{said}; {test}: unbiased, as the test split did not select"
+
+    def to_json(self) -> dict[str, Any]:
+        """The selection as JSON values."""
+        return {
+            "group": self.group.label,
+            "metric": self.metric,
+            "value": self.value.to_json(),
+            "test_metric": self.test_metric,
+            "test": self.test.to_json() if self.test else None,
+            "test_is_unbiased": self.is_test_unbiased,
+        }
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Groups of runs side by side.
 
@@ -361,6 +422,7 @@ class Comparison:
         differences: Differences of the groups, by metric; the primary one first.
         tests: How many pairs of groups were tested, by metric; p-values are adjusted for so many.
         left_out: Runs that were not compared, and why.
+        is_search: Whether one of the groups is to be selected, as a sweep does.
     """
 
     groups: tuple[Group, ...]
@@ -370,11 +432,25 @@ class Comparison:
     differences: dict[str, tuple[Difference, ...]]
     tests: dict[str, int]
     left_out: tuple[str, ...]
+    is_search: bool = False
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics that all groups have, the primary one first."""
+        """The primary metric, and those of the first split that all groups have."""
         return list(self.differences)
+
+    @property
+    def selection(self) -> Selection | None:
+        """The group that is selected; None of a single one."""
+        if len(self.groups) < 2:
+            return None
+        name = self.metric.partition(".")[2]
+        by = next(f"{s}.{name}" for s in _SELECTING if f"{s}.{name}" in self.estimates[0])
+        choose = max if is_maximized(by) else min
+        best = choose(range(len(self.groups)), key=lambda i: self.estimates[i][by].mean)
+        estimates = self.estimates[best]
+        test = f"test.{name}"
+        return Selection(self.groups[best], by, estimates[by], test, estimates.get(test))
 
     @property
     def setting_keys(self) -> list[str]:
@@ -460,6 +536,8 @@ class Comparison:
     def sentences(self) -> list[str]:
         """The differences in the primary metric and the notes, in words."""
         told, notes = self.differences[self.metric], [f"note: {note}" for note in self.notes]
+        if self.is_search and self.selection:
+            notes.insert(0, str(self.selection))
         if not told:
             return notes
         n = len(self.groups)
@@ -537,6 +615,7 @@ class Comparison:
                 for group, estimates in zip(self.groups, self.estimates, strict=True)
             ],
             "differences": [d.to_json() for of in self.differences.values() for d in of],
+            "selection": self.selection.to_json() if self.selection else None,
             "tests": self.tests,
             "notes": self.notes,
             "left_out": list(self.left_out),
@@ -549,14 +628,18 @@ def compare(
     metric: str | None = None,
     interval: Interval = "t",
     different_data: bool = False,
+    is_search: bool = False,
 ) -> Comparison:
     """Compare runs: grouped by their configs, over their seeds.
 
     Args:
         runs: Runs; those that have not finished are left out.
-        metric: Primary metric, such as `test.loss`. Defaults to the first one of the first run.
+        metric: Primary metric of any split, such as `validation.loss`. Defaults to the first one of
+            the first run, on its test split, else its training split; of a search, on its
+            validation split where there is one.
         interval: How the intervals are found; see `rnnbench.statistics.estimate`.
         different_data: Whether runs may have other data.
+        is_search: Whether one of the groups is to be selected.
 
     Raises:
         RunError: No run has finished.
@@ -567,11 +650,10 @@ def compare(
         require_same_data(finished)
     groups = group_runs(finished)
     names = _common_metrics(groups)
-    metrics = [name for name in names if "." in name]
-    if metric is not None and metric not in metrics:
-        raise InputError(f"--metric: received {metric}; all runs have {', '.join(metrics)}")
-    primary = metric or metrics[0]
-    metrics.sort(key=lambda name: name != primary)
+    primary = _primary_metric(names, metric, groups[0].runs[0].split, is_search=is_search)
+    # The primary one, and beside it those of the split that is for evaluation.
+    first = [name for name in names if name.startswith(f"{groups[0].runs[0].split}.")]
+    metrics = list(dict.fromkeys([primary, *first]))
     estimates = tuple(
         {name: stats.estimate(list(group.metrics[name].values()), interval) for name in names}
         for group in groups
@@ -590,17 +672,38 @@ def compare(
         differences=differences,
         tests=tests,
         left_out=tuple(left_out),
+        is_search=is_search,
     )
 
 
+def _primary_metric(
+    names: Sequence[str], metric: str | None, split: str, *, is_search: bool
+) -> str:
+    """The metric that the user names, else the first one; InputError where it is no common one."""
+    if metric is None:
+        first = next(name for name in names if name.startswith(f"{split}."))
+        validation = f"validation.{first.partition('.')[2]}"
+        return validation if is_search and validation in names else first
+    split, _, name = metric.partition(".")
+    received = f"{split}.{canonical_name(name)}"
+    metrics = [name for name in names if "." in name]
+    if received not in metrics:
+        raise InputError(f"--metric: received {metric}; all runs have {', '.join(metrics)}")
+    return received
+
+
 def _common_metrics(groups: Sequence[Group]) -> list[str]:
-    """The metrics that all groups have; InputError if there are none but times and epochs."""
+    """The metrics that all groups have; InputError if none of the first split is among them."""
     common = [n for n in groups[0].metrics if all(n in group.metrics for group in groups)]
     losses = list(dict.fromkeys(group.runs[0].config.training.loss for group in groups))
     if len(losses) > 1:
         common = [name for name in common if not name.endswith(".loss")]
-    if not any("." in name for name in common):
-        lists = dict.fromkeys(", ".join(n for n in group.metrics if "." in n) for group in groups)
+    splits = [f"{group.runs[0].split}." for group in groups]
+    if len(set(splits)) > 1 or not any(name.startswith(splits[0]) for name in common):
+        lists = dict.fromkeys(
+            ", ".join(name for name in group.metrics if name.startswith(split))
+            for group, split in zip(groups, splits, strict=True)
+        )
         raise InputError(
             f"the runs have no metric in common: {'; '.join(lists)}; their losses are "
             f"{' and '.join(losses)}. Compare those that have one"
@@ -675,9 +778,11 @@ def _curves_plot(comparison: Comparison, labels: Sequence[str]) -> Callable[[Pat
     """The mean over seeds of each epoch, as far as all seeds of a group went."""
     from rnnbench import plots
 
-    name = comparison.metric.rpartition(".")[2]
+    split, _, name = comparison.metric.partition(".")
     histories = [[run.history for run in group.runs] for group in comparison.groups]
-    has_validation = all(f"val_{name}" in history for of in histories for history in of)
+    has_validation = split != "train" and all(
+        f"val_{name}" in history for of in histories for history in of
+    )
     column, split = (f"val_{name}", "validation") if has_validation else (name, "training")
     # Beyond the shortest run, a mean would jump where a seed drops out of it.
     curves = [

@@ -272,7 +272,7 @@ def _compare(
     if not any(trial.status == "finished" for trial in trials):
         return None, ["There is nothing to compare yet."]
     try:
-        comparison = library.compare(sweep.runs(), different_data=True)
+        comparison = library.compare(sweep.runs(), different_data=True, is_search=True)
     except InputError as error:
         return None, [f"The runs cannot be compared: {error}"]
     metric, groups, best = comparison.metric, comparison.groups, comparison.best
@@ -281,7 +281,9 @@ def _compare(
         f"{_count(len(groups), 'group')} of runs that differ only in their seed, {seeds}, "
         f"compared by {in_words(metric)}.",
     ]
-    if len(groups) > 1:
+    if comparison.selection:
+        selection = str(comparison.selection)
+        said.append(f"{selection[:1].upper()}{selection[1:]}.")
         name = "No group" if best is None else best.label
         said.append(
             f"{name} is significantly better than all others in {in_words(metric)} "

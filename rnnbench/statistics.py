@@ -61,9 +61,9 @@ def estimate(values: Sequence[float], interval: Interval = "t") -> Estimate:
 
     Args:
         values: Finite values, at least one.
-        interval: `t`: t(0.975, n - 1)·std/√n to either side. `bootstrap`: bias-corrected, accelerated
-            (Efron, "Better Bootstrap Confidence Intervals", 1987), 9,999 resamples drawn from a
-            fixed seed.
+        interval: `t`: t(0.975, n - 1)·std/√n to either side. `bootstrap`: bias-corrected and
+            accelerated (Efron, "Better Bootstrap Confidence Intervals", 1987), 9,999 resamples
+            drawn from a fixed seed.
     """
     mean = float(np.mean(values))
     if len(values) < 2:

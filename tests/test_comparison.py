@@ -72,7 +72,12 @@ def test_a_run_as_a_comparison_reads_it(output):
         "epochs": 3,
         "best_epoch": 2,  # the first of the best on validation samples
         "epoch_seconds": 3.0,  # the median without the first, which compiles
+        "train.accuracy": 0.88,
+        "train.loss": 0.3,
+        "validation.accuracy": 0.88,
+        "validation.loss": 0.3,
     }
+    assert list(found.metrics)[:2] == ["test.accuracy", "test.loss"]
 
 
 def test_training_metrics_count_where_there_is_no_test_split(output):
@@ -357,7 +362,7 @@ def test_groups_side_by_side(three_cells):
     assert [e["test.accuracy"].mean for e in three_cells.estimates] == pytest.approx(
         [0.88, 0.84, 0.81]
     )
-    assert list(three_cells.estimates[0]) == [
+    assert list(three_cells.estimates[0])[:5] == [
         "test.accuracy",
         "test.loss",
         "epochs",
@@ -466,6 +471,56 @@ def test_the_metric_that_counts_is_chosen(three_cells, output):
         compare(runs, metric="accuracy")
     with pytest.raises(InputError, match="received epochs;"):
         compare(runs, metric="epochs")
+
+
+@pytest.fixture
+def search(output):
+    """Runs of two cells: by validation the first is better, by test the second."""
+    return [
+        make_run(
+            output,
+            f"imdb_{cell}",
+            seed=seed,
+            metrics={"accuracy": accuracy},
+            splits={"validation": {"accuracy": selecting + seed / 100}},
+        )
+        for cell, accuracy, selecting in (("lstm", 0.8, 0.9), ("gru", 0.85, 0.7))
+        for seed in (0, 1)
+    ]
+
+
+def test_every_split_can_be_compared(search):
+    comparison = compare(search, metric="validation.accuracy")
+    assert comparison.metrics == ["validation.accuracy", "test.accuracy", "test.loss"]
+    (difference,) = comparison.differences["validation.accuracy"]
+    assert (difference.a.label, difference.metric) == ("lstm", "validation.accuracy")
+    assert compare(search, metric="train.loss").metric == "train.loss"
+    with pytest.raises(InputError, match=r"all runs have test\.accuracy.*, validation\.loss"):
+        compare(search, metric="val_loss")
+
+
+def test_a_search_selects_by_validation(search):
+    comparison = compare(search, is_search=True)
+    assert comparison.metric == "validation.accuracy"
+    assert (
+        "selected by validation accuracy: lstm, 0.905 [0.841, 0.969]; test accuracy "
+        "0.8 [0.8, 0.8]: unbiased, as the test split did not select"
+    ) in comparison.sentences()
+    selection = comparison.to_json()["selection"]
+    assert (selection["group"], selection["metric"]) == ("lstm", "validation.accuracy")
+    assert (selection["test"]["mean"], selection["test_is_unbiased"]) == (0.8, True)
+    by_test = compare(search, metric="test.accuracy", is_search=True)
+    assert by_test.selection == comparison.selection
+    assert not any("selected" in sentence for sentence in compare(search).sentences())
+
+
+def test_a_test_metric_that_selected_is_called_biased(output):
+    changes = {"dataset.validation_split": 0.0, "training.early_stopping": None}
+    runs = [make_run(output, f"imdb_{cell}", changes) for cell in ("lstm", "gru")]
+    selection = compare(runs, is_search=True).selection
+    assert (selection.metric, selection.is_test_unbiased) == ("test.accuracy", False)
+    assert "unbiased" not in str(selection)
+    assert "biased, as the test split selected" in str(selection)
 
 
 def test_losses_of_different_kinds_are_not_compared(output):

@@ -213,8 +213,11 @@ def test_a_finished_sweep(sweep):
     assert page.headings == OF_SWEEP
     for said in (
         "6 of 6 runs of the plan finished.",
-        "2 groups of runs that differ only in their seed, 3 seeds, compared by test accuracy.",
-        "lstm is significantly better than all others in test accuracy (paired t-test, "
+        "2 groups of runs that differ only in their seed, 3 seeds, compared by validation "
+        "accuracy.",
+        "Selected by validation accuracy: lstm, 0.810 [0.785, 0.835]; test accuracy "
+        "0.810 [0.785, 0.835]: unbiased, as the test split did not select.",
+        "lstm is significantly better than all others in validation accuracy (paired t-test, "
         "Holm-adjusted, α = 0.05).",
         "lstm − gru: +0.0983 [+0.09",
         "Differences in test accuracy, seed by seed (paired t-test, Holm-adjusted)",
@@ -236,7 +239,7 @@ def test_no_group_is_called_best_where_the_adjusted_p_value_names_none(sweep):
         make_seeds(sweep.path, values, f"imdb_{cell}", {"name": f"cells-{cell}"})
     page = _read(sweep)
     assert (
-        "No group is significantly better than all others in test accuracy (paired t-test, "
+        "No group is significantly better than all others in validation accuracy (paired t-test, "
         "Holm-adjusted, α = 0.05)."
     ) in page.text
     assert "The best mean" not in page.text

@@ -179,7 +179,7 @@ def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None
     comparison = None
     if runs:
         try:
-            comparison = compare(runs)
+            comparison = compare(runs, is_search=True)
         except InputError as error:
             console.note(f"not compared: {error}")
     plots = draw_comparison(comparison, directory.path) if comparison else []

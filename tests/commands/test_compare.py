@@ -126,3 +126,25 @@ def test_the_trials_of_a_sweep_that_have_not_started_are_named(rnnbench, in_tmp)
     left_out = [f"runs/cells: {trial}: not started" for trial in ("lstm seed 1", "gru seed 0")]
     assert json.loads(result.out)["left_out"] == left_out
     assert result.err == "".join(f"left out: {reason}\n" for reason in left_out)
+
+
+def test_a_sweep_is_ranked_by_validation_and_any_split_is_compared(rnnbench, in_tmp):
+    sweep = make_sweep(in_tmp / "runs", "cells", [("lstm", 0), ("gru", 0)])
+    for cell, test, validation in (("lstm", 0.8, 0.9), ("gru", 0.85, 0.7)):
+        make_run(
+            sweep.path,
+            f"imdb_{cell}",
+            {"name": cell},
+            metrics={"accuracy": test},
+            splits={"validation": {"accuracy": validation}},
+        )
+    result = rnnbench("compare", "cells", "--expect", "lstm: validation.acc>=0.9")
+    assert (result.code, result.err) == (0, "")
+    said = "selected by validation accuracy: lstm, 0.9; test accuracy 0.8: unbiased"
+    assert said in result.out
+    assert "differences in validation.accuracy, paired" in result.out
+    assert "test.accuracy" in result.out
+    result = rnnbench("compare", "cells", "--metric", "validation.loss", "--json")
+    assert json.loads(result.out)["metric"] == "validation.loss"
+    result = rnnbench("compare", "cells", "--expect", "train.acc>=0.9")
+    assert (result.code, result.err.count("expected")) == (3, 2)
