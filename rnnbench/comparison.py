@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from html import escape
-from itertools import combinations
+from itertools import combinations, starmap
 from pathlib import Path, PurePath
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,8 @@ _MOST_FOR_ALL_PAIRS = 5
 _FEW_SEEDS = {"t": 3, "bootstrap": 10}
 # Parameters that were matched may differ by so much: a plot would blow that up.
 _MATCHED = 1.01
+# Software whose versions may change what is learnt.
+_VERSIONS = ("rnnbench", "tensorflow", "keras")
 # Splits by which a group is selected: the first one that there is.
 _SELECTING = ("validation", "test", "train")
 
@@ -221,10 +224,18 @@ class Group:
 
     def label_tells_settings(self) -> bool:
         """Whether the label has all the values by which the group differs from others."""
+        needed = Counter(starmap(_as_told, self.settings.items()))
         return all(
-            re.search(rf"(?<![a-zA-Z0-9.]){re.escape(text)}(?![a-zA-Z0-9.])", self.label)
-            for text in map(format_value, self.settings.values())
+            len(re.findall(rf"(?<![a-zA-Z0-9.]){pattern}(?![a-zA-Z0-9.])", self.label)) >= count
+            for pattern, count in needed.items()
         )
+
+
+def _as_told(key: str, value: object) -> str:
+    """Pattern of a setting in a label: a word tells itself, anything else its key too."""
+    text = re.escape(format_value(value))
+    # A number alone may be that of a label, such as `name #2`, or a part of a name.
+    return text if isinstance(value, str) else rf"{re.escape(key.rpartition('.')[2])}[-=]{text}"
 
 
 def group_runs(runs: Sequence[FinishedRun]) -> list[Group]:
@@ -489,7 +500,20 @@ class Comparison:
                     f"{most} common seeds are too few for the permutation test: the smallest p "
                     f"that it can give here is {min(1.0, least):.2g}"
                 )
-        return notes
+        return notes + self._version_notes()
+
+    def _version_notes(self) -> list[str]:
+        """What differs in the versions that trained the runs."""
+        manifests = [run.manifest for group in self.groups for run in group.runs]
+        # A run that was resumed may have gone on with others.
+        parts = [part for m in manifests for part in (m, *(m.get("resumed") or ()))]
+        versions = [part.get("versions") or {} for part in parts]
+        found = []
+        for name in _VERSIONS:
+            different = dict.fromkeys(str(of[name]) for of in versions if of.get(name))
+            if len(different) > 1:
+                found.append(f"{name} {' and '.join(different)}")
+        return [f"runs of different versions are compared: {'; '.join(found)}"] if found else []
 
     def tables(self) -> list[Table]:
         """The statistics of each group; and the settings, where labels do not tell them."""

@@ -309,7 +309,7 @@ def _groups(comparison: Comparison) -> list[Block]:
         test = comparison.test_name(metric)
         heading = f"Differences in {in_words(metric)}, seed by seed ({test})"
         blocks.append(Block("list", list(map(str, differences)), heading))
-    return blocks
+    return [*blocks, Block("list", comparison.notes, "Notes")]
 
 
 def _plots(comparison: Comparison) -> list[Block]:

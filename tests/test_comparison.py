@@ -328,6 +328,8 @@ def test_a_layer_more_is_told_by_its_type(output):
         (["toy-units-8", "toy-units-16"], "units", [8, 16], True),
         (["toy-units-18", "toy-units-16"], "units", [8, 16], False),
         (["toy-0.1", "toy-x"], "units", [1, 2], False),
+        (["toy-v-1", "toy-v-2"], "units", [1, 2], False),
+        (["toy-units-1", "toy-units-2"], "units", [1, 2], True),
         (["small", "large"], "units", [8, 16], False),
     ],
 )
@@ -339,6 +341,50 @@ def test_a_label_may_tell_all_that_differs(output, names, key, values, told):
         )
     )
     assert all(group.label_tells_settings() for group in groups) is told
+
+
+def test_the_number_of_a_label_tells_no_setting(output):
+    changes = {f"model.layers.{i}.units": 1 for i in (0, 1)}
+    comparison = compare(
+        [
+            make_run(output, "toy_gru", changes | {"training.batch_size": 1}),
+            make_run(output, "toy_gru", dict.fromkeys(changes, 2) | {"training.batch_size": 2}),
+            make_run(output, "toy_lstm"),
+        ]
+    )
+    assert [group.label for group in comparison.groups] == ["gru #1", "gru #2", "lstm"]
+    _, settings = comparison.tables()
+    rows = {row[0].text: [cell.text for cell in row[1:]] for row in settings.rows}
+    assert rows["model.layers.0.units"] == ["1", "2", "300"]
+
+
+def test_one_value_in_a_label_tells_one_setting(output):
+    (group, _) = _group(
+        *(
+            make_run(
+                output,
+                "toy_gru",
+                {"name": f"toy-units-{n}", "model.layers.0.units": n, "model.layers.1.units": n},
+            )
+            for n in (1, 2)
+        )
+    )
+    assert group.label == "units-1"
+    assert not group.label_tells_settings()
+
+
+def test_runs_of_different_versions_are_pooled_with_a_note(output):
+    new = {"rnnbench": "2", "keras": "3.15.1", "tensorflow": "2.21.0"}
+    resumed = [{"versions": new | {"keras": "3.16"}}]
+    runs = [
+        make_run(output),
+        make_run(output, seed=1, versions=new),
+        make_run(output, seed=2, resumed=resumed),
+    ]
+    said = "runs of different versions are compared: rnnbench 1 and 2; keras 3.15.1 and 3.16"
+    assert said in compare(runs).notes
+    assert f"note: {said}" in compare(runs).to_markdown()
+    assert not any("versions" in note for note in compare(runs[:1]).notes)
 
 
 def _pairs(comparison, metric=None):
