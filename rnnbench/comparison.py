@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from html import escape
-from itertools import combinations
+from itertools import combinations, starmap
 from pathlib import Path, PurePath
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from rnnbench.errors import ConfigError, InputError, RunError
 from rnnbench.run import RunDirectory, replacing
 from rnnbench.statistics import INTERVAL_NAMES, TEST_NAMES, Estimate, Interval
 from rnnbench.tables import Cell, Column, Table, count_cell
-from rnnbench.tasks import History, best_epoch, in_words, is_maximized
+from rnnbench.tasks import History, best_epoch, canonical_name, in_words, is_maximized
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +42,10 @@ _MOST_FOR_ALL_PAIRS = 5
 _FEW_SEEDS = {"t": 3, "bootstrap": 10}
 # Parameters that were matched may differ by so much: a plot would blow that up.
 _MATCHED = 1.01
+# Software whose versions may change what is learnt.
+_VERSIONS = ("rnnbench", "tensorflow", "keras")
+# Splits by which a group is selected: the first one that there is.
+_SELECTING = ("validation", "test", "train")
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class FinishedRun:
         history: Values of each epoch, by column.
         metrics: Metrics of the test split, else of the training split, such as `test.accuracy`, the
             primary one first; then `epochs`, `best_epoch`, and `epoch_seconds`: the median over the
-            epochs but the first, which compiles.
+            epochs but the first, which compiles; then the metrics of the other splits.
     """
 
     run: RunDirectory
@@ -62,6 +67,11 @@ class FinishedRun:
     manifest: dict[str, Any]
     history: History
     metrics: dict[str, float]
+
+    @property
+    def split(self) -> str:
+        """Split whose metrics come first."""
+        return next(iter(self.metrics)).partition(".")[0]
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -136,6 +146,13 @@ def _read(run: RunDirectory) -> FinishedRun:
             "best_epoch": best[0],
             "epoch_seconds": median(seconds[1:] or seconds),
         }
+        metrics |= {
+            f"{other}.{name}": float(values[name])
+            for other, values in by_split.items()
+            for name in names
+            # Another split's must not keep a run from being compared by the first one's.
+            if other != split and math.isfinite(values.get(name, math.nan))
+        }
         read = FinishedRun(run, config, manifest, history, metrics)
         _ = read.data, manifest["parameters"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -207,10 +224,18 @@ class Group:
 
     def label_tells_settings(self) -> bool:
         """Whether the label has all the values by which the group differs from others."""
+        needed = Counter(starmap(_as_told, self.settings.items()))
         return all(
-            re.search(rf"(?<![a-zA-Z0-9.]){re.escape(text)}(?![a-zA-Z0-9.])", self.label)
-            for text in map(format_value, self.settings.values())
+            len(re.findall(rf"(?<![a-zA-Z0-9.]){pattern}(?![a-zA-Z0-9.])", self.label)) >= count
+            for pattern, count in needed.items()
         )
+
+
+def _as_told(key: str, value: object) -> str:
+    """Pattern of a setting in a label: a word tells itself, anything else its key too."""
+    text = re.escape(format_value(value))
+    # A number alone may be that of a label, such as `name #2`, or a part of a name.
+    return text if isinstance(value, str) else rf"{re.escape(key.rpartition('.')[2])}[-=]{text}"
 
 
 def group_runs(runs: Sequence[FinishedRun]) -> list[Group]:
@@ -350,6 +375,53 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Group with the best mean of the metric that selects, and its test metric.
+
+    Attributes:
+        group: The group.
+        metric: Metric by which it was selected: of the validation split where there is one, else
+            of the test split, else of the training split.
+        value: Its statistics.
+        test_metric: The same metric of the test split.
+        test: Its statistics; None without a test split.
+    """
+
+    group: Group
+    metric: str
+    value: Estimate
+    test_metric: str
+    test: Estimate | None
+
+    @property
+    def is_test_unbiased(self) -> bool:
+        """Whether there is a test metric that had no part in the selection."""
+        return self.test is not None and self.metric != self.test_metric
+
+    def __str__(self) -> str:
+        """The selection in words."""
+        value, by = tables.with_interval(self.value), in_words(self.metric)
+        said = f"selected by {by}: {self.group.label}, {value}"
+        if self.test is None:
+            return f"{said}; there is no test split for an unbiased estimate"
+        if not self.is_test_unbiased:
+            return f"{said}; biased, as the test split selected: dataset.validation_split helps"
+        test = f"{in_words(self.test_metric)} {tables.with_interval(self.test)}"
+        return f"{said}; {test}: unbiased, as the test split did not select"
+
+    def to_json(self) -> dict[str, Any]:
+        """The selection as JSON values."""
+        return {
+            "group": self.group.label,
+            "metric": self.metric,
+            "value": self.value.to_json(),
+            "test_metric": self.test_metric,
+            "test": self.test.to_json() if self.test else None,
+            "test_is_unbiased": self.is_test_unbiased,
+        }
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Groups of runs side by side.
 
@@ -361,6 +433,7 @@ class Comparison:
         differences: Differences of the groups, by metric; the primary one first.
         tests: How many pairs of groups were tested, by metric; p-values are adjusted for so many.
         left_out: Runs that were not compared, and why.
+        is_search: Whether one of the groups is to be selected, as a sweep does.
     """
 
     groups: tuple[Group, ...]
@@ -370,16 +443,44 @@ class Comparison:
     differences: dict[str, tuple[Difference, ...]]
     tests: dict[str, int]
     left_out: tuple[str, ...]
+    is_search: bool = False
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics that all groups have, the primary one first."""
+        """The primary metric, and those of the first split that all groups have."""
         return list(self.differences)
+
+    @property
+    def selection(self) -> Selection | None:
+        """The group that is selected; None of a single one."""
+        if len(self.groups) < 2:
+            return None
+        name = self.metric.partition(".")[2]
+        by = next(f"{s}.{name}" for s in _SELECTING if f"{s}.{name}" in self.estimates[0])
+        choose = max if is_maximized(by) else min
+        best = choose(range(len(self.groups)), key=lambda i: self.estimates[i][by].mean)
+        estimates = self.estimates[best]
+        test = f"test.{name}"
+        return Selection(self.groups[best], by, estimates[by], test, estimates.get(test))
 
     @property
     def setting_keys(self) -> list[str]:
         """The keys of the config in which the groups differ."""
         return list(dict.fromkeys(key for group in self.groups for key in group.settings))
+
+    @property
+    def best(self) -> Group | None:
+        """The group that is significantly better in the primary metric than every other."""
+        wins = [d.better for d in self.differences[self.metric]]
+        others = len(self.groups) - 1
+        won = (g for g in self.groups if sum(better is g for better in wins) == others)
+        return next(won, None) if others else None
+
+    def test_name(self, metric: str) -> str:
+        """The test of the differences in a metric, such as `paired t-test, Holm-adjusted`."""
+        tests = self.tests[metric]
+        count = f" for {tests} comparisons" if tests > 1 else ""
+        return f"{TEST_NAMES[self.interval]}, Holm-adjusted{count}"
 
     @property
     def notes(self) -> list[str]:
@@ -403,7 +504,20 @@ class Comparison:
                     f"{most} common seeds are too few for the permutation test: the smallest p "
                     f"that it can give here is {min(1.0, least):.2g}"
                 )
-        return notes
+        return notes + self._version_notes()
+
+    def _version_notes(self) -> list[str]:
+        """What differs in the versions that trained the runs."""
+        manifests = [run.manifest for group in self.groups for run in group.runs]
+        # A run that was resumed may have gone on with others.
+        parts = [part for m in manifests for part in (m, *(m.get("resumed") or ()))]
+        versions = [part.get("versions") or {} for part in parts]
+        found = []
+        for name in _VERSIONS:
+            different = dict.fromkeys(str(of[name]) for of in versions if of.get(name))
+            if len(different) > 1:
+                found.append(f"{name} {' and '.join(different)}")
+        return [f"runs of different versions are compared: {'; '.join(found)}"] if found else []
 
     def tables(self) -> list[Table]:
         """The statistics of each group; and the settings, where labels do not tell them."""
@@ -416,7 +530,7 @@ class Comparison:
 
         def metric(name: str, heading: str) -> Column:
             cells = [Cell(tables.with_std(e[name]), e[name].mean) for e in self.estimates]
-            return Column(heading, cells, numeric=True)
+            return Column(f"{heading}\nmean ± std", cells, numeric=True)
 
         primary, *others = self.metrics
         intervals = [Cell(tables.interval_text(e[primary])) for e in self.estimates]
@@ -426,13 +540,13 @@ class Comparison:
             [
                 Column("group", [Cell(group.label) for group in self.groups]),
                 Column("n", counts, numeric=True),
-                metric(primary, f"{primary}\nmean ± std"),
+                metric(primary, primary),
                 Column("95%\ninterval", intervals, numeric=True),
-                *(metric(name, f"{name}\nmean ± std") for name in others),
+                *(metric(name, name) for name in others),
                 Column("parameters", parameters, numeric=True),
                 metric("epochs", "epochs"),
-                metric("best_epoch", "best\nepoch"),
-                metric("epoch_seconds", "s per\nepoch"),
+                metric("best_epoch", "best epoch"),
+                metric("epoch_seconds", "s per epoch"),
             ]
         )
 
@@ -450,16 +564,16 @@ class Comparison:
     def sentences(self) -> list[str]:
         """The differences in the primary metric and the notes, in words."""
         told, notes = self.differences[self.metric], [f"note: {note}" for note in self.notes]
+        if self.is_search and self.selection:
+            notes.insert(0, str(self.selection))
         if not told:
             return notes
-        n, tests = len(self.groups), self.tests[self.metric]
+        n = len(self.groups)
         beside = "" if len(told) == n * (n - 1) // 2 else " from the best group"
-        interval, test = INTERVAL_NAMES[self.interval], TEST_NAMES[self.interval]
-        by = f"and p by {test}" if interval == test else f"by {interval}, p by {test}"
-        adjusted = f"; p adjusted by Holm for {tests} comparisons" if tests > 1 else ""
+        interval, test = INTERVAL_NAMES[self.interval], self.test_name(self.metric)
         return [
             f"differences in {self.metric}{beside}, paired over common seeds",
-            f"95% intervals {by}{adjusted}:",
+            f"95% intervals by {interval}; p by {test}:",
             *map(str, told),
             *notes,
         ]
@@ -470,7 +584,8 @@ class Comparison:
 
     def to_latex(self) -> str:
         """The tables, for the package booktabs."""
-        method = f"% n seeds each; 95% intervals of the mean: {INTERVAL_NAMES[self.interval]}"
+        interval = INTERVAL_NAMES[self.interval]
+        method = f"% n seeds each; std: standard deviation; 95% intervals of the mean: {interval}"
         return "\n\n".join([method, *(table.to_latex() for table in self.tables())])
 
     def to_csv(self) -> str:
@@ -528,6 +643,7 @@ class Comparison:
                 for group, estimates in zip(self.groups, self.estimates, strict=True)
             ],
             "differences": [d.to_json() for of in self.differences.values() for d in of],
+            "selection": self.selection.to_json() if self.selection else None,
             "tests": self.tests,
             "notes": self.notes,
             "left_out": list(self.left_out),
@@ -540,14 +656,18 @@ def compare(
     metric: str | None = None,
     interval: Interval = "t",
     different_data: bool = False,
+    is_search: bool = False,
 ) -> Comparison:
     """Compare runs: grouped by their configs, over their seeds.
 
     Args:
         runs: Runs; those that have not finished are left out.
-        metric: Primary metric, such as `test.loss`. Defaults to the first one of the first run.
+        metric: Primary metric of any split, such as `validation.loss`. Defaults to the first one of
+            the first run, on its test split, else its training split; of a search, on its
+            validation split where there is one.
         interval: How the intervals are found; see `rnnbench.statistics.estimate`.
         different_data: Whether runs may have other data.
+        is_search: Whether one of the groups is to be selected.
 
     Raises:
         RunError: No run has finished.
@@ -558,11 +678,10 @@ def compare(
         require_same_data(finished)
     groups = group_runs(finished)
     names = _common_metrics(groups)
-    metrics = [name for name in names if "." in name]
-    if metric is not None and metric not in metrics:
-        raise InputError(f"--metric: received {metric}; all runs have {', '.join(metrics)}")
-    primary = metric or metrics[0]
-    metrics.sort(key=lambda name: name != primary)
+    primary = _primary_metric(names, metric, groups[0].runs[0].split, is_search=is_search)
+    # The primary one, and beside it those of the split that is for evaluation.
+    first = [name for name in names if name.startswith(f"{groups[0].runs[0].split}.")]
+    metrics = list(dict.fromkeys([primary, *first]))
     estimates = tuple(
         {name: stats.estimate(list(group.metrics[name].values()), interval) for name in names}
         for group in groups
@@ -581,17 +700,38 @@ def compare(
         differences=differences,
         tests=tests,
         left_out=tuple(left_out),
+        is_search=is_search,
     )
 
 
+def _primary_metric(
+    names: Sequence[str], metric: str | None, split: str, *, is_search: bool
+) -> str:
+    """The metric that the user names, else the first one; InputError where it is no common one."""
+    if metric is None:
+        first = next(name for name in names if name.startswith(f"{split}."))
+        validation = f"validation.{first.partition('.')[2]}"
+        return validation if is_search and validation in names else first
+    split, _, name = metric.partition(".")
+    received = f"{split}.{canonical_name(name)}"
+    metrics = [name for name in names if "." in name]
+    if received not in metrics:
+        raise InputError(f"--metric: received {metric}; all runs have {', '.join(metrics)}")
+    return received
+
+
 def _common_metrics(groups: Sequence[Group]) -> list[str]:
-    """The metrics that all groups have; InputError if there are none but times and epochs."""
+    """The metrics that all groups have; InputError if none of the first split is among them."""
     common = [n for n in groups[0].metrics if all(n in group.metrics for group in groups)]
     losses = list(dict.fromkeys(group.runs[0].config.training.loss for group in groups))
     if len(losses) > 1:
         common = [name for name in common if not name.endswith(".loss")]
-    if not any("." in name for name in common):
-        lists = dict.fromkeys(", ".join(n for n in group.metrics if "." in n) for group in groups)
+    splits = [f"{group.runs[0].split}." for group in groups]
+    if len(set(splits)) > 1 or not any(name.startswith(splits[0]) for name in common):
+        lists = dict.fromkeys(
+            ", ".join(name for name in group.metrics if name.startswith(split))
+            for group, split in zip(groups, splits, strict=True)
+        )
         raise InputError(
             f"the runs have no metric in common: {'; '.join(lists)}; their losses are "
             f"{' and '.join(losses)}. Compare those that have one"
@@ -666,9 +806,11 @@ def _curves_plot(comparison: Comparison, labels: Sequence[str]) -> Callable[[Pat
     """The mean over seeds of each epoch, as far as all seeds of a group went."""
     from rnnbench import plots
 
-    name = comparison.metric.rpartition(".")[2]
+    split, _, name = comparison.metric.partition(".")
     histories = [[run.history for run in group.runs] for group in comparison.groups]
-    has_validation = all(f"val_{name}" in history for of in histories for history in of)
+    has_validation = split != "train" and all(
+        f"val_{name}" in history for of in histories for history in of
+    )
     column, split = (f"val_{name}", "validation") if has_validation else (name, "training")
     # Beyond the shortest run, a mean would jump where a seed drops out of it.
     curves = [

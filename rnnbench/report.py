@@ -19,9 +19,9 @@ from rnnbench.config.load import flatten, format_value
 from rnnbench.errors import InputError, RunError
 from rnnbench.lookup import RunOverview, read_overview
 from rnnbench.run import RunDirectory, SweepDirectory
-from rnnbench.statistics import INTERVAL_NAMES
-from rnnbench.tables import Cell, Table, count_cell, metric_cell, metrics_table, with_interval
-from rnnbench.tasks import History, best_epoch, in_words, is_maximized, monitored
+from rnnbench.statistics import CONFIDENCE, INTERVAL_NAMES
+from rnnbench.tables import Cell, Table, count_cell, metric_cell, metrics_table
+from rnnbench.tasks import History, best_epoch, in_words, monitored
 
 _NOT_DRAWN = ("epoch", "learning_rate", "seconds")
 
@@ -272,20 +272,23 @@ def _compare(
     if not any(trial.status == "finished" for trial in trials):
         return None, ["There is nothing to compare yet."]
     try:
-        comparison = library.compare(sweep.runs(), different_data=True)
+        comparison = library.compare(sweep.runs(), different_data=True, is_search=True)
     except InputError as error:
         return None, [f"The runs cannot be compared: {error}"]
-    metric, groups = comparison.metric, comparison.groups
-    choose = max if is_maximized(metric) else min
-    found = [of[metric] for of in comparison.estimates]
-    best = choose(found, key=lambda e: e.mean)
+    metric, groups, best = comparison.metric, comparison.groups, comparison.best
     seeds = _count(len({seed for group in groups for seed in group.seeds}), "seed")
     said = [
         f"{_count(len(groups), 'group')} of runs that differ only in their seed, {seeds}, "
         f"compared by {in_words(metric)}.",
-        f"The best mean {in_words(metric)} is that of {groups[found.index(best)].label}: "
-        f"{with_interval(best)}.",
     ]
+    if comparison.selection:
+        selection = str(comparison.selection)
+        said.append(f"{selection[:1].upper()}{selection[1:]}.")
+        name = "No group" if best is None else best.label
+        said.append(
+            f"{name} is significantly better than all others in {in_words(metric)} "
+            f"({comparison.test_name(metric)}, α = {1 - CONFIDENCE:.2g})."
+        )
     try:
         library.require_same_data([run for group in groups for run in group.runs])
     except InputError:
@@ -300,12 +303,13 @@ def _groups(comparison: Comparison) -> list[Block]:
     settings = Table.from_rows(keys, rows).columns
     first, *rest = comparison.tables()[0].columns
     interval = INTERVAL_NAMES[comparison.interval]
-    caption = f"Statistics over seeds, intervals of the mean by {interval}"
+    caption = f"Mean and standard deviation over seeds, intervals of the mean by {interval}"
     blocks = [Block("table", Table([first, *settings, *rest], caption))]
     for metric, differences in comparison.differences.items():
-        heading = f"Differences in {in_words(metric)}, seed by seed"
+        test = comparison.test_name(metric)
+        heading = f"Differences in {in_words(metric)}, seed by seed ({test})"
         blocks.append(Block("list", list(map(str, differences)), heading))
-    return blocks
+    return [*blocks, Block("list", comparison.notes, "Notes")]
 
 
 def _plots(comparison: Comparison) -> list[Block]:

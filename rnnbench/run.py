@@ -422,11 +422,11 @@ class SweepDirectory:
         """What the processes of a trial printed."""
         return self.path / "logs" / f"{trial}-s{seed}.log"
 
-    def make(self) -> None:
-        """Make the directory if it does not exist.
+    def require_free(self) -> None:
+        """Check that the directory is a sweep's, or can become one.
 
         Raises:
-            RunError: It cannot be made, or contains something else than a sweep.
+            RunError: It contains something else, or cannot be read.
         """
         try:
             if os.path.lexists(self.path) and not is_sweep(self.path):
@@ -436,6 +436,19 @@ class SweepDirectory:
                     raise RunError(
                         f"{self.path}: already exists and is not a sweep; use another --name"
                     )
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: a sweep's directory cannot be made: {error.strerror}"
+            ) from error
+
+    def make(self) -> None:
+        """Make the directory if it does not exist.
+
+        Raises:
+            RunError: It cannot be made, or contains something else than a sweep.
+        """
+        self.require_free()
+        try:
             (self.path / "logs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(

@@ -17,7 +17,10 @@ import numpy as np
 Interval = Literal["t", "bootstrap"]
 INTERVAL_NAMES: Mapping[Interval, str] = {"t": "Student's t", "bootstrap": "bootstrap"}
 # How p-values are found, by how intervals are.
-TEST_NAMES: Mapping[Interval, str] = {"t": "Student's t", "bootstrap": "permutation"}
+TEST_NAMES: Mapping[Interval, str] = {
+    "t": "paired t-test",
+    "bootstrap": "paired permutation test",
+}
 
 CONFIDENCE = 0.95
 _RESAMPLES = 9_999
@@ -58,9 +61,9 @@ def estimate(values: Sequence[float], interval: Interval = "t") -> Estimate:
 
     Args:
         values: Finite values, at least one.
-        interval: `t`: mean ± t(0.975, n - 1)·std/√n. `bootstrap`: bias-corrected and accelerated
-            (Efron, "Better Bootstrap Confidence Intervals", 1987), 9,999 resamples drawn from a
-            fixed seed.
+        interval: `t`: t(0.975, n - 1)·std/√n to either side. `bootstrap`: bias-corrected and
+            accelerated (Efron, "Better Bootstrap Confidence Intervals", 1987), 9,999 resamples
+            drawn from a fixed seed.
     """
     mean = float(np.mean(values))
     if len(values) < 2:

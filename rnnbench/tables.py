@@ -326,24 +326,21 @@ def with_std(estimate: Estimate) -> str:
     """`0.882 ± 0.016`; the mean alone where there is no standard deviation."""
     std = estimate.std
     (mean, error), power = _round([estimate.mean, std or 0.0], std)
-    return mean + power if std is None else _join(mean, error, power)
+    if std is None:
+        return mean + power
+    return f"({mean} ± {error}){power}" if power else f"{mean} ± {error}"
 
 
 def with_interval(estimate: Estimate, *, signed: bool = False) -> str:
-    """`0.040 ± 0.020 (95%)`; `0.040 [0.015, 0.060]` where the interval is uneven.
+    """`0.040 [0.020, 0.060]`; the mean alone where there is no interval.
 
-    The mean alone where there is no interval.
+    Never with ±, which is a standard deviation.
 
     Args:
         estimate: Statistics of a metric or of a difference.
         signed: Whether positive numbers have a plus, as differences have.
     """
-    half = estimate.half_width
-    (mean, error), power = _round([estimate.mean, half or 0.0], half, signed=signed)
-    if half and estimate.low is not None and estimate.high is not None:
-        below, above = estimate.mean - estimate.low, estimate.high - estimate.mean
-        if math.isclose(below, above, rel_tol=1e-6):
-            return f"{_join(mean, error.removeprefix('+'), power)} (95%)"
+    (mean,), power = _round([estimate.mean], estimate.half_width, signed=signed)
     return f"{mean}{power} {interval_text(estimate, signed=signed)}".rstrip()
 
 
@@ -362,10 +359,6 @@ def format_p(p: float) -> str:
         return "p < 0.001"
     text = f"{p:.2g}"
     return f"p = {p:.4g}" if text == "0.05" else f"p = {text}"
-
-
-def _join(mean: str, error: str, power: str) -> str:
-    return f"({mean} ± {error}){power}" if power else f"{mean} ± {error}"
 
 
 def _round(

@@ -117,20 +117,24 @@ class Thresholds:
         for t in self._thresholds:
             if t.group is not None:
                 raise t.unknown(f"group {t.group}", "groups are what `rnnbench compare` compares")
-        self._require_names(splits, metrics)
+        self._require_names([f"{split}.{metric}" for split in splits for metric in metrics])
 
-    def _require_names(self, splits: Collection[str], metrics: Collection[str]) -> None:
+    def _require_names(self, names: Sequence[str]) -> None:
+        pairs = [name.split(".") for name in names]
+        splits = dict.fromkeys(split for split, _ in pairs)
         errors = []
         for t in self._thresholds:
+            if t.name in names:
+                continue
             split, metric = t.name.split(".")
-            kind, received, computed = "split", split, splits
+            kind, received, computed = "split", split, list(splits)
+            metrics = dict.fromkeys(m for s, m in pairs if s == split or split not in splits)
             if split in splits:
-                kind, received, computed = "metric", metric, metrics
-            if received not in computed:
-                allowed = f"computed here: {', '.join(computed)}"
-                meant = closest(split, splits), closest(metric, metrics)
-                hint = f"{meant[0]}.{meant[1]}" if all(meant) else None
-                errors.append(str(t.unknown(f"{kind} {received}", allowed, hint)))
+                kind, received, computed = "metric", metric, list(metrics)
+            allowed = f"computed here: {', '.join(computed)}"
+            meant = closest(split, splits), closest(metric, metrics)
+            hint = f"{meant[0]}.{meant[1]}" if all(meant) else None
+            errors.append(str(t.unknown(f"{kind} {received}", allowed, hint)))
         if errors:
             raise InputError("\n".join(errors))
 
@@ -180,8 +184,7 @@ class Thresholds:
         Raises:
             InputError: There is no such group, or no such metric of all groups.
         """
-        names = [name.split(".") for name in next(iter(metrics.values()))]
-        self._require_names(*(sorted({name[i] for name in names}) for i in (0, 1)))
+        self._require_names(sorted(next(iter(metrics.values()))))
         for t in self._thresholds:
             if t.group not in (None, *metrics):
                 allowed = f"compared here: {', '.join(metrics)}"

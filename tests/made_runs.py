@@ -18,6 +18,7 @@ def make_run(
     *,
     seed=0,
     metrics=None,
+    splits=None,
     history=None,
     epochs=None,
     status="finished",
@@ -32,6 +33,7 @@ def make_run(
         changes: Other values for it, by key; it has 3 epochs unless this says other.
         seed: Seed of the run.
         metrics: Loss and metrics of the final model on every split. Default to 0.5.
+        splits: Others, by split.
         history: A row for each epoch. By default each epoch is better than the one before and
             takes 2 seconds, the first one 3.
         epochs: Number of the config's epochs that were trained. Defaults to all.
@@ -69,7 +71,7 @@ def make_run(
     for row in _rows(config, final)[:epochs] if history is None else history:
         run.append_history(row)
     if status == "finished":
-        run.write_metrics(dict.fromkeys(samples, final))
+        run.write_metrics({split: final | (splits or {}).get(split, {}) for split in samples})
     return run
 
 

@@ -72,7 +72,12 @@ def test_a_run_as_a_comparison_reads_it(output):
         "epochs": 3,
         "best_epoch": 2,  # the first of the best on validation samples
         "epoch_seconds": 3.0,  # the median without the first, which compiles
+        "train.accuracy": 0.88,
+        "train.loss": 0.3,
+        "validation.accuracy": 0.88,
+        "validation.loss": 0.3,
     }
+    assert list(found.metrics)[:2] == ["test.accuracy", "test.loss"]
 
 
 def test_training_metrics_count_where_there_is_no_test_split(output):
@@ -323,6 +328,8 @@ def test_a_layer_more_is_told_by_its_type(output):
         (["toy-units-8", "toy-units-16"], "units", [8, 16], True),
         (["toy-units-18", "toy-units-16"], "units", [8, 16], False),
         (["toy-0.1", "toy-x"], "units", [1, 2], False),
+        (["toy-v-1", "toy-v-2"], "units", [1, 2], False),
+        (["toy-units-1", "toy-units-2"], "units", [1, 2], True),
         (["small", "large"], "units", [8, 16], False),
     ],
 )
@@ -334,6 +341,50 @@ def test_a_label_may_tell_all_that_differs(output, names, key, values, told):
         )
     )
     assert all(group.label_tells_settings() for group in groups) is told
+
+
+def test_the_number_of_a_label_tells_no_setting(output):
+    changes = {f"model.layers.{i}.units": 1 for i in (0, 1)}
+    comparison = compare(
+        [
+            make_run(output, "toy_gru", changes | {"training.batch_size": 1}),
+            make_run(output, "toy_gru", dict.fromkeys(changes, 2) | {"training.batch_size": 2}),
+            make_run(output, "toy_lstm"),
+        ]
+    )
+    assert [group.label for group in comparison.groups] == ["gru #1", "gru #2", "lstm"]
+    _, settings = comparison.tables()
+    rows = {row[0].text: [cell.text for cell in row[1:]] for row in settings.rows}
+    assert rows["model.layers.0.units"] == ["1", "2", "300"]
+
+
+def test_one_value_in_a_label_tells_one_setting(output):
+    (group, _) = _group(
+        *(
+            make_run(
+                output,
+                "toy_gru",
+                {"name": f"toy-units-{n}", "model.layers.0.units": n, "model.layers.1.units": n},
+            )
+            for n in (1, 2)
+        )
+    )
+    assert group.label == "units-1"
+    assert not group.label_tells_settings()
+
+
+def test_runs_of_different_versions_are_pooled_with_a_note(output):
+    new = {"rnnbench": "2", "keras": "3.15.1", "tensorflow": "2.21.0"}
+    resumed = [{"versions": new | {"keras": "3.16"}}]
+    runs = [
+        make_run(output),
+        make_run(output, seed=1, versions=new),
+        make_run(output, seed=2, resumed=resumed),
+    ]
+    said = "runs of different versions are compared: rnnbench 1 and 2; keras 3.15.1 and 3.16"
+    assert said in compare(runs).notes
+    assert f"note: {said}" in compare(runs).to_markdown()
+    assert not any("versions" in note for note in compare(runs[:1]).notes)
 
 
 def _pairs(comparison, metric=None):
@@ -357,7 +408,7 @@ def test_groups_side_by_side(three_cells):
     assert [e["test.accuracy"].mean for e in three_cells.estimates] == pytest.approx(
         [0.88, 0.84, 0.81]
     )
-    assert list(three_cells.estimates[0]) == [
+    assert list(three_cells.estimates[0])[:5] == [
         "test.accuracy",
         "test.loss",
         "epochs",
@@ -376,7 +427,7 @@ def test_differences_are_paired_over_common_seeds(three_cells):
     assert best.adjusted_p_value == pytest.approx(3 * best.p_value)
     assert best.better.label == "lstm"
     assert str(best) == (
-        "lstm − gru: +0.040 ± 0.020 (95%), 5 seeds, p = 0.014: lstm is significantly "
+        "lstm − gru: +0.040 [+0.020, +0.060], 5 seeds, p = 0.014: lstm is significantly "
         "better (α = 0.05, Holm)"
     )
     assert second.seeds == third.seeds == (0, 1, 2)
@@ -398,7 +449,7 @@ def test_the_better_one_is_that_of_the_common_seeds(output):
     assert difference.a.label == "units-8"
     assert difference.estimate.mean == pytest.approx(-0.101)
     assert difference.better.label == "units-8"
-    assert "-0.1010 ± 0.0025 (95%), 3 seeds" in str(difference)
+    assert "-0.1010 [-0.1035, -0.0985], 3 seeds" in str(difference)
 
 
 def test_groups_without_a_common_seed(output):
@@ -466,6 +517,56 @@ def test_the_metric_that_counts_is_chosen(three_cells, output):
         compare(runs, metric="accuracy")
     with pytest.raises(InputError, match="received epochs;"):
         compare(runs, metric="epochs")
+
+
+@pytest.fixture
+def search(output):
+    """Runs of two cells: by validation the first is better, by test the second."""
+    return [
+        make_run(
+            output,
+            f"imdb_{cell}",
+            seed=seed,
+            metrics={"accuracy": accuracy},
+            splits={"validation": {"accuracy": selecting + seed / 100}},
+        )
+        for cell, accuracy, selecting in (("lstm", 0.8, 0.9), ("gru", 0.85, 0.7))
+        for seed in (0, 1)
+    ]
+
+
+def test_every_split_can_be_compared(search):
+    comparison = compare(search, metric="validation.accuracy")
+    assert comparison.metrics == ["validation.accuracy", "test.accuracy", "test.loss"]
+    (difference,) = comparison.differences["validation.accuracy"]
+    assert (difference.a.label, difference.metric) == ("lstm", "validation.accuracy")
+    assert compare(search, metric="train.loss").metric == "train.loss"
+    with pytest.raises(InputError, match=r"all runs have test\.accuracy.*, validation\.loss"):
+        compare(search, metric="val_loss")
+
+
+def test_a_search_selects_by_validation(search):
+    comparison = compare(search, is_search=True)
+    assert comparison.metric == "validation.accuracy"
+    assert (
+        "selected by validation accuracy: lstm, 0.905 [0.841, 0.969]; test accuracy "
+        "0.8 [0.8, 0.8]: unbiased, as the test split did not select"
+    ) in comparison.sentences()
+    selection = comparison.to_json()["selection"]
+    assert (selection["group"], selection["metric"]) == ("lstm", "validation.accuracy")
+    assert (selection["test"]["mean"], selection["test_is_unbiased"]) == (0.8, True)
+    by_test = compare(search, metric="test.accuracy", is_search=True)
+    assert by_test.selection == comparison.selection
+    assert not any("selected" in sentence for sentence in compare(search).sentences())
+
+
+def test_a_test_metric_that_selected_is_called_biased(output):
+    changes = {"dataset.validation_split": 0.0, "training.early_stopping": None}
+    runs = [make_run(output, f"imdb_{cell}", changes) for cell in ("lstm", "gru")]
+    selection = compare(runs, is_search=True).selection
+    assert (selection.metric, selection.is_test_unbiased) == ("test.accuracy", False)
+    assert "unbiased" not in str(selection)
+    assert "biased, as the test split selected" in str(selection)
 
 
 def test_losses_of_different_kinds_are_not_compared(output):
@@ -555,9 +656,9 @@ def test_the_table_of_groups(three_cells):
         "95%\ninterval": ("[0.860, 0.900]", "[0.801, 0.879]", "[0.760, 0.860]"),
         "test.loss\nmean ± std": ("0.5 ± 0",) * 3,
         "parameters": ("328,353", "326,369", "1,000"),
-        "epochs": ("3 ± 0",) * 3,
-        "best\nepoch": ("3 ± 0",) * 3,
-        "s per\nepoch": ("2 ± 0",) * 3,
+        "epochs\nmean ± std": ("3 ± 0",) * 3,
+        "best epoch\nmean ± std": ("3 ± 0",) * 3,
+        "s per epoch\nmean ± std": ("2 ± 0",) * 3,
     }
     assert [column.numeric for column in three_cells.tables()[0].columns] == [False] + [True] * 8
 
@@ -577,12 +678,14 @@ def test_settings_are_shown_where_labels_do_not_tell_them(three_cells, output, o
 def test_the_heading_says_what_was_done(three_cells, output):
     assert three_cells.sentences() == [
         "differences in test.accuracy, paired over common seeds",
-        "95% intervals and p by Student's t; p adjusted by Holm for 3 comparisons:",
+        "95% intervals by Student's t; p by paired t-test, Holm-adjusted for 3 comparisons:",
         *map(str, three_cells.differences["test.accuracy"]),
     ]
     runs = [run.run for group in three_cells.groups[:2] for run in group.runs]
     bootstrap = compare(runs, interval="bootstrap")
-    assert bootstrap.sentences()[1] == "95% intervals by bootstrap, p by permutation:"
+    assert bootstrap.sentences()[1] == (
+        "95% intervals by bootstrap; p by paired permutation test, Holm-adjusted:"
+    )
     assert bootstrap.sentences()[3:] == [f"note: {note}" for note in bootstrap.notes] != []
     many = [
         run
@@ -594,7 +697,7 @@ def test_the_heading_says_what_was_done(three_cells, output):
     many += make_seeds(output, [0.1, 0.3], "toy_lstm", metric="loss")
     of, how, *_ = compare(many).sentences()
     assert of == "differences in train.loss from the best group, paired over common seeds"
-    assert re.search(r"Holm for \d+ comparisons", how)
+    assert re.search(r"Holm-adjusted for \d+ comparisons", how)
 
 
 def test_csv_has_every_digit(three_cells, odd):
@@ -614,7 +717,7 @@ def test_markdown(three_cells):
     lines = table.splitlines()
     assert lines[:3] == [
         "| group | n | test.accuracy mean ± std | 95% interval | test.loss mean ± std | parameters "
-        "| epochs | best epoch | s per epoch |",
+        "| epochs mean ± std | best epoch mean ± std | s per epoch mean ± std |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         "| lstm | 5 | 0.880 ± 0.016 | [0.860, 0.900] | 0.5 ± 0 | 328,353 | 3 ± 0 | 3 ± 0 | 2 ± 0 |",
     ]
@@ -631,12 +734,15 @@ def test_markdown_of_a_single_run_is_a_table_and_a_note(one_run):
 
 def test_latex(three_cells):
     method, groups, settings = three_cells.to_latex().split("\n\n")
-    assert method == "% n seeds each; 95% intervals of the mean: Student's t"
+    assert (
+        method == "% n seeds each; std: standard deviation; 95% intervals of the mean: Student's t"
+    )
     assert groups.splitlines() == [
         r"\begin{tabular}{lrrrrrrrr}",
         r"\toprule",
         r"group & n & test.accuracy mean $\pm$ std & 95\% interval & test.loss mean $\pm$ std & "
-        r"parameters & epochs & best epoch & s per epoch \\",
+        r"parameters & epochs mean $\pm$ std & best epoch mean $\pm$ std & "
+        r"s per epoch mean $\pm$ std \\",
         r"\midrule",
         r"lstm & 5 & 0.880 $\pm$ 0.016 & [0.860, 0.900] & 0.5 $\pm$ 0 & 328,353 & 3 $\pm$ 0 & "
         r"3 $\pm$ 0 & 2 $\pm$ 0 \\",

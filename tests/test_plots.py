@@ -198,7 +198,7 @@ def test_means_with_their_values_below_and_their_numbers_beside(tmp_path, drawn)
     assert [list(values) for values in dots] == [[0.45, 0.55], [0.7]]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["lstm", "gru"]
     notes = [note.get_text() for note in axes.texts]
-    assert notes == ["0.50 ± 0.10 (95%)\nn = 2", "0.7\nn = 1"]
+    assert notes == ["0.50 [0.40, 0.60]\nn = 2", "0.7\nn = 1"]
     assert axes.get_ylim() == (1.5, -0.5)  # the first one on top
     assert axes.get_xlabel() == "acc"
 

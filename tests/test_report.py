@@ -2,7 +2,7 @@ import base64
 import json
 
 import pytest
-from made_runs import make_run, make_sweep
+from made_runs import make_run, make_seeds, make_sweep
 from matplotlib.image import imsave
 from pages import PageReader
 
@@ -213,9 +213,15 @@ def test_a_finished_sweep(sweep):
     assert page.headings == OF_SWEEP
     for said in (
         "6 of 6 runs of the plan finished.",
-        "2 groups of runs that differ only in their seed, 3 seeds, compared by test accuracy.",
-        "The best mean test accuracy is that of lstm: 0.810 ± 0.025 (95%).",
-        "lstm − gru: +0.0983 ±",
+        "2 groups of runs that differ only in their seed, 3 seeds, compared by validation "
+        "accuracy.",
+        "Selected by validation accuracy: lstm, 0.810 [0.785, 0.835]; test accuracy "
+        "0.810 [0.785, 0.835]: unbiased, as the test split did not select.",
+        "lstm is significantly better than all others in validation accuracy (paired t-test, "
+        "Holm-adjusted, α = 0.05).",
+        "lstm − gru: +0.0983 [+0.09",
+        "Differences in test accuracy, seed by seed (paired t-test, Holm-adjusted)",
+        "epochs mean ± std",
         "Differences in test loss, seed by seed",
         "model.layers.1.type lstm gru",
         "dataset.maxlen 500",
@@ -226,6 +232,18 @@ def test_a_finished_sweep(sweep):
     assert page.count("svg") == 3
     assert "Not started" not in page.text
     assert "failed" not in page.text
+
+
+def test_no_group_is_called_best_where_the_adjusted_p_value_names_none(sweep):
+    for cell, values in {"lstm": (0.8, 0.82), "gru": (0.79, 0.83)}.items():
+        make_seeds(sweep.path, values, f"imdb_{cell}", {"name": f"cells-{cell}"})
+    page = _read(sweep)
+    assert (
+        "No group is significantly better than all others in validation accuracy (paired t-test, "
+        "Holm-adjusted, α = 0.05)."
+    ) in page.text
+    assert "The best mean" not in page.text
+    assert "(95%)" not in page.text  # no interval is written with ±
 
 
 def test_what_tells_groups_apart_is_marked_and_the_rest_said_once(sweep):

@@ -48,10 +48,10 @@ def test_a_mean_has_the_digits_that_its_spread_supports(mean, std, text):
 def test_intervals_have_two_digits_of_their_width():
     found = estimate([0.04, 0.05, 0.03, 0.06, 0.02])
     assert interval_text(found) == "[0.020, 0.060]"
-    assert with_interval(found) == "0.040 ± 0.020 (95%)"
-    assert with_interval(found, signed=True) == "+0.040 ± 0.020 (95%)"
-    assert with_interval(_of(-0.01, 1.0, -0.03, 0.01)) == "-0.010 ± 0.020 (95%)"
-    assert with_interval(_of(2e-6, 1e-6, 1e-6, 3e-6), signed=True) == "(+2.0 ± 1.0)e-6 (95%)"
+    assert with_interval(found) == "0.040 [0.020, 0.060]"
+    assert with_interval(found, signed=True) == "+0.040 [+0.020, +0.060]"
+    assert with_interval(_of(-0.01, 1.0, -0.03, 0.01)) == "-0.010 [-0.030, 0.010]"
+    assert with_interval(_of(2e-6, 1e-6, 1e-6, 3e-6), signed=True) == "+2.0e-6 [+1.0e-6, +3.0e-6]"
     assert with_interval(_of(0.04, 0.01, 0.01, 0.05), signed=True) == "+0.040 [+0.010, +0.050]"
     assert with_interval(_of(2e-6, 1e-6, 1e-6, 4e-6)) == "2.0e-6 [1.0e-6, 4.0e-6]"
 

@@ -188,7 +188,12 @@ def compare(
     *,
     metric: Annotated[
         str | None,
-        Option(metavar="NAME", help="Primary metric, such as test.loss. Default: the first one."),
+        Option(
+            metavar="SPLIT.METRIC",
+            help="Primary metric, such as validation.loss. Default: the config's first one, of the "
+            "test split; of a sweep, of the validation split, which selects.",
+            show_default=False,
+        ),
     ] = None,
     interval: Annotated[
         Literal["t", "bootstrap"],
@@ -243,7 +248,11 @@ def compare(
             if run.path.resolve() not in found
         ]
         comparison = library.compare(
-            list(found.values()), metric=metric, interval=interval, different_data=different_data
+            list(found.values()),
+            metric=metric,
+            interval=interval,
+            different_data=different_data,
+            is_search=any(lookup.find_sweep(what, output) for what in runs),
         )
         not_started = [
             f"{sweep.path}: {name} seed {seed}: not started"
@@ -254,9 +263,7 @@ def compare(
         ]
         comparison = replace(comparison, left_out=(*comparison.left_out, *not_taken, *not_started))
         pairs = zip(comparison.groups, comparison.estimates, strict=True)
-        thresholds.check_groups(
-            {group.label: {m: e[m].mean for m in comparison.metrics} for group, e in pairs}
-        )
+        thresholds.check_groups({g.label: {m: e[m].mean for m in e if "." in m} for g, e in pairs})
         if plots is not None:
             make_empty_directory("--plots", plots, force=force)
             for path in library.draw_comparison(comparison, plots):

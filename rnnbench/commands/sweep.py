@@ -86,7 +86,7 @@ def sweep(
     from rnnbench.config.load import find_config
     from rnnbench.model import count_params, estimate_memory, require_memory
     from rnnbench.run import SweepDirectory, check_writable
-    from rnnbench.sweep.plan import create_plan, make_trials
+    from rnnbench.sweep.plan import check_plan, create_plan, make_trials
     from rnnbench.sweep.runner import LocalExecutor, RayExecutor, run_sweep
 
     overrides = arguments.make_overrides(set_, epochs=epochs, limit=limit)
@@ -99,6 +99,23 @@ def sweep(
     if engine == "local":
         largest = max(trials, key=lambda trial: estimate_memory(trial.config).peak)
         require_memory(largest.config, copies=min(jobs or 1, len(trials)))
+    names = dict.fromkeys(c.config.name for candidates, _ in chosen for c in candidates)
+    directory = SweepDirectory(output / (name or f"{'-'.join(names)}-sweep"))
+    check_writable(directory.path)
+    threads = 1
+    # A cluster decides how many trials of one thread run at a time, unless --jobs says so.
+    if engine == "local" or jobs:
+        # Together, the trials at a time fill the machine.
+        usable = tensorflow.requested_threads() or tensorflow.usable_cpus()
+        threads = max(1, usable // (jobs or 1))
+    threads = check_plan(directory, trials, threads).threads
+    if engine == "ray":
+        executor: Executor = RayExecutor(
+            directory, threads=threads, gpus=gpus, jobs=jobs, address=address
+        )
+    else:
+        executor = LocalExecutor(directory, jobs=jobs or 1, threads=threads)
+    # Not before: a dry run refuses what the sweep refuses.
     if dry_run:
         counts = [(trial, count_params(trial.config.model)) for trial in trials]
         documents = [_to_json(trial) | {"total_params": number} for trial, number in counts]
@@ -106,24 +123,9 @@ def sweep(
         table = Table.from_rows(["trial", "seed", "parameters"], rows, numeric=["seed"])
         console.print_result(documents, table, as_json=json)
         return
-    names = dict.fromkeys(c.config.name for candidates, _ in chosen for c in candidates)
-    directory = SweepDirectory(output / (name or f"{'-'.join(names)}-sweep"))
-    check_writable(directory.path)
     directory.make()
     with directory.locked():
-        threads = 1
-        # A cluster decides how many trials of one thread run at a time, unless --jobs says so.
-        if engine == "local" or jobs:
-            # Together, the trials at a time fill the machine.
-            usable = tensorflow.requested_threads() or tensorflow.usable_cpus()
-            threads = max(1, usable // (jobs or 1))
         plan = create_plan(directory, trials, threads, console.typed_command())
-        if engine == "ray":
-            executor: Executor = RayExecutor(
-                directory, threads=plan.threads, gpus=gpus, jobs=jobs, address=address
-            )
-        else:
-            executor = LocalExecutor(directory, jobs=jobs or 1, threads=plan.threads)
         progress = console.choose_progress(quiet=quiet, jobs=jobs)
         each = console.count(plan.threads, "thread")
         progress.message(f"{directory.path}: {console.count(len(trials), 'trial')}, {each} each")
@@ -147,7 +149,7 @@ def _choose(
 ) -> tuple[list[Candidate], int]:
     """Candidates of a config and number of seeds; options win over the config's `sweep:`."""
     from rnnbench.config import load_run_config
-    from rnnbench.config.candidates import assignments, read_candidates
+    from rnnbench.config.candidates import assignments, drop_equal, read_candidates
     from rnnbench.config.schema import SweepSettings
     from rnnbench.model import match_parameters
 
@@ -163,6 +165,9 @@ def _choose(
             matching = match_parameters(candidate.config, count)
             console.note(f"{candidate.label}: {matching}")
             candidates[i] = replace(candidate, config=matching.config)
+    candidates, notes = drop_equal(candidates)
+    for note in notes:
+        console.note(note)
     return candidates, section.seeds if seeds is None else seeds
 
 
@@ -179,7 +184,7 @@ def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None
     comparison = None
     if runs:
         try:
-            comparison = compare(runs)
+            comparison = compare(runs, is_search=True)
         except InputError as error:
             console.note(f"not compared: {error}")
     plots = draw_comparison(comparison, directory.path) if comparison else []

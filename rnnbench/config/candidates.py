@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.config.diagnostics import in_order, render
-from rnnbench.config.load import Override, check_config, parse_override, require_run
+from rnnbench.config.load import Override, check_config, flatten, parse_override, require_run
 from rnnbench.config.schema import Range, RunConfig, SweepSettings
 from rnnbench.config.yaml import write_value
 from rnnbench.errors import ConfigError
@@ -179,3 +179,19 @@ def read_candidates(
         )
         for assignment, each in checked
     ]
+
+
+def drop_equal(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[str]]:
+    """Candidates with different configs, and notes about those that only spell values differently.
+
+    A candidate that is spelled as another is kept: it is a mistake, which is for others to refuse.
+    """
+    first: dict[str, Candidate] = {}
+    kept, notes = [], []
+    for candidate in candidates:
+        other = first.setdefault(repr(flatten(candidate.config)), candidate)
+        if other is candidate or other.texts == candidate.texts:
+            kept.append(candidate)
+        else:
+            notes.append(f"{candidate.label}: the config of {other.label}; it is one trial")
+    return kept, notes

@@ -115,6 +115,29 @@ def _make_name(candidate: Candidate) -> str:
     return name
 
 
+def check_plan(sweep: SweepDirectory, trials: Sequence[Trial], threads: int) -> Plan:
+    """The plan of a sweep, new or continued, of which nothing is written.
+
+    The arguments are those of `create_plan`.
+
+    Raises:
+        RunError: The directory contains another sweep, or no sweep at all.
+    """
+    sweep.require_free()
+    plan: dict[str, Any] = sweep.read_plan() if sweep.plan_file.exists() else {}
+    given = {(trial.name, trial.seed) for trial in trials}
+    for old in plan.get("trials", ()):
+        if (old["name"], old["seed"]) not in given:
+            raise RunError(
+                f"{sweep.path}: contains a sweep with other trials, such as {old['name']} seed "
+                f"{old['seed']}; to continue it, give what it was started with, or more; to start "
+                "another, use another --name"
+            )
+    for trial in {trial.name: trial for trial in trials}.values():
+        _has_config(sweep, trial)
+    return Plan(tuple(trials), plan.get("threads", threads))
+
+
 def create_plan(
     sweep: SweepDirectory, trials: Sequence[Trial], threads: int, command: Sequence[str]
 ) -> Plan:
@@ -131,25 +154,17 @@ def create_plan(
     Raises:
         RunError: The directory contains another sweep, or no sweep at all.
     """
+    checked = check_plan(sweep, trials, threads)
     sweep.make()
-    plan: dict[str, Any] = sweep.read_plan() if sweep.plan_file.exists() else {"trials": []}
-    given = {(trial.name, trial.seed) for trial in trials}
-    for old in plan["trials"]:
-        if (old["name"], old["seed"]) not in given:
-            raise RunError(
-                f"{sweep.path}: contains a sweep with other trials, such as {old['name']} seed "
-                f"{old['seed']}; to continue it, give what it was started with, or more; to start "
-                "another, use another --name"
-            )
     new = {trial.name: trial for trial in reversed(trials) if not _has_config(sweep, trial)}
     for trial in new.values():  # with its first seed
         sweep.write_config(trial.name, trial.config)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     began: dict[str, Any] = {"command": list(command), "created": now, "threads": threads}
     listed = [{"name": t.name, "seed": t.seed, "settings": t.settings} for t in trials]
-    plan = began | plan | {"trials": listed}
-    sweep.write_plan(plan)
-    return Plan(tuple(trials), plan["threads"])
+    plan = sweep.read_plan() if sweep.plan_file.exists() else {}
+    sweep.write_plan(began | plan | {"trials": listed})
+    return checked
 
 
 def _has_config(sweep: SweepDirectory, trial: Trial) -> bool:

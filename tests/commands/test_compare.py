@@ -21,8 +21,8 @@ def test_groups_and_their_difference(rnnbench, two_cells):
     assert ["lstm", "5", "0.876", "±", "0.038", "[0.829,", "0.923]"] in [row[:7] for row in rows]
     assert result.out.splitlines()[-3:] == [
         "differences in test.accuracy, paired over common seeds",
-        "95% intervals and p by Student's t:",
-        "lstm − gru: +0.040 ± 0.020 (95%), 5 seeds, p = 0.0048: lstm is "
+        "95% intervals by Student's t; p by paired t-test, Holm-adjusted:",
+        "lstm − gru: +0.040 [+0.020, +0.060], 5 seeds, p = 0.0048: lstm is "
         "significantly better (α = 0.05, Holm)",
     ]
     assert "key" not in result.out  # the labels tell what differs
@@ -131,3 +131,25 @@ def test_the_trials_of_a_sweep_that_have_not_started_are_named(rnnbench, in_tmp)
     left_out = [f"runs/cells: {trial}: not started" for trial in ("lstm seed 1", "gru seed 0")]
     assert json.loads(result.out)["left_out"] == left_out
     assert result.err == "".join(f"left out: {reason}\n" for reason in left_out)
+
+
+def test_a_sweep_is_ranked_by_validation_and_any_split_is_compared(rnnbench, in_tmp):
+    sweep = make_sweep(in_tmp / "runs", "cells", [("lstm", 0), ("gru", 0)])
+    for cell, test, validation in (("lstm", 0.8, 0.9), ("gru", 0.85, 0.7)):
+        make_run(
+            sweep.path,
+            f"imdb_{cell}",
+            {"name": cell},
+            metrics={"accuracy": test},
+            splits={"validation": {"accuracy": validation}},
+        )
+    result = rnnbench("compare", "cells", "--expect", "lstm: validation.acc>=0.9")
+    assert (result.code, result.err) == (0, "")
+    said = "selected by validation accuracy: lstm, 0.9; test accuracy 0.8: unbiased"
+    assert said in result.out
+    assert "differences in validation.accuracy, paired" in result.out
+    assert "test.accuracy" in result.out
+    result = rnnbench("compare", "cells", "--metric", "validation.loss", "--json")
+    assert json.loads(result.out)["metric"] == "validation.loss"
+    result = rnnbench("compare", "cells", "--expect", "train.acc>=0.9")
+    assert (result.code, result.err.count("expected")) == (3, 2)

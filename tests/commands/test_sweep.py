@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from made_runs import make_sweep
 
 from rnnbench.run import SweepDirectory
 
@@ -81,6 +82,50 @@ def test_what_is_wrong_is_said_before_anything_is_written(rnnbench, toy, argumen
     assert (result.code, result.out) == (2, "")
     assert said in result.err
     assert [path.name for path in toy.iterdir()] == ["toy.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("vary", "names"),
+    [
+        ("model.layers.0.units=8,0x8,+8,16", ["toy-units-8", "toy-units-16"]),
+        ("training.optimizer.learning_rate=1e-3,0.001", ["toy-learning_rate-1e-3"]),
+        ("training.metrics=[mae],[mean_absolute_error]", ["toy-metrics-mae"]),
+    ],
+)
+def test_equal_values_spelled_differently_are_one_trial(rnnbench, toy, vary, names):
+    result = rnnbench("sweep", "toy.yaml", "--vary", vary, "--dry-run", "--json")
+    assert result.code == 0, result.err
+    assert [row["name"] for row in json.loads(result.out)] == names
+    assert "; it is one trial\n" in result.err
+
+
+def test_units_that_are_matched_to_one_number_are_one_trial(rnnbench, toy):
+    vary = ("--vary", "model.layers.0.units=4,8", "--match-params", "5000")
+    result = rnnbench("sweep", "toy.yaml", *vary, "--dry-run", "--json")
+    assert [row["name"] for row in json.loads(result.out)] == ["toy-units-4"]
+    assert "toy units=8: the config of toy units=4; it is one trial" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--name", "other"], "already exists and is not a sweep"),
+        (["--name", "old"], "contains a sweep with other trials"),
+        (["-o", "/proc/runs"], "runs cannot be written here"),
+        (["--engine", "ray"], "Ray is not installed"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_sweep_refuses(rnnbench, toy, monkeypatch, arguments, said):
+    monkeypatch.setattr("rnnbench.sweep.runner.find_spec", lambda name: None)
+    (toy / "runs" / "other").mkdir(parents=True)
+    (toy / "runs" / "other" / "thesis.tex").touch()
+    make_sweep(toy / "runs", "old", [("toy-units-2", 0)])
+    before = sorted(toy.rglob("*"))
+    for options in (["--dry-run"], []):
+        result = rnnbench("sweep", "toy.yaml", *arguments, *options)
+        assert (result.code, result.out) == (2, "")
+        assert said in result.err
+    assert sorted(toy.rglob("*")) == before
 
 
 def _start(directory, *arguments):
