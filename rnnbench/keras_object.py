@@ -13,6 +13,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# TensorFlow counts samples, steps and the sizes of arrays in 32 bits.
+MAX_INT = 2**31 - 1
+Positive = Annotated[int, Field(ge=1, le=MAX_INT)]
+NonNegative = Annotated[int, Field(ge=0, le=MAX_INT)]
 # The keys that lead to a value, such as ("model", "layers", 1, "units").
 KeyPath = tuple[str | int, ...]
 

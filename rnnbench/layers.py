@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from rnnbench.keras_object import KerasObject, KeyPath, union_of
+from rnnbench.keras_object import KerasObject, KeyPath, NonNegative, Positive, union_of
 
 if TYPE_CHECKING:
     from rnnbench.activations import Array
@@ -35,7 +35,6 @@ Initializer = Literal[
     "orthogonal", "random_uniform", "random_normal", "truncated_normal", "zeros", "ones",
 ]  # fmt: skip
 BiasInitializer = Literal["zeros", "ones", "random_uniform", "random_normal", "truncated_normal"]
-Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -852,9 +851,7 @@ class Cropping1D(Layer):
     """
 
     type: Literal["cropping1d"] = "cropping1d"
-    cropping: Annotated[
-        tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]], Field(strict=False)
-    ] = (1, 1)
+    cropping: Annotated[tuple[NonNegative, NonNegative], Field(strict=False)] = (1, 1)
 
     input_rank: ClassVar = 2
     mask: ClassVar = "drop"

@@ -46,6 +46,12 @@ def test_threads_must_be_an_integer(monkeypatch, value):
         tensorflow.requested_threads()
 
 
+def test_threads_of_five_thousand_digits_are_refused(monkeypatch):
+    monkeypatch.setenv("RNNBENCH_THREADS", "9" * 5000)
+    with pytest.raises(InputError, match=r"received '9{27}\.\.\.'; allowed: an integer from 1 to"):
+        tensorflow.requested_threads()
+
+
 def test_threads_are_left_to_tensorflow_where_nothing_is_said(monkeypatch):
     monkeypatch.delenv("RNNBENCH_THREADS", raising=False)
     assert tensorflow.requested_threads() is None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Tag
+from pydantic import Discriminator, Field, NonNegativeFloat, PositiveFloat, Tag
 
-from rnnbench.keras_object import KerasObject, KeyPath, Settings, union_of
+from rnnbench.keras_object import KerasObject, KeyPath, NonNegative, Positive, Settings, union_of
 from rnnbench.tasks import is_maximized
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -30,7 +30,7 @@ class _Decay(Schedule):
     """
 
     initial_learning_rate: PositiveFloat
-    decay_steps: Annotated[int, Field(ge=1)]
+    decay_steps: Positive
 
 
 class ExponentialDecay(_Decay):
@@ -59,7 +59,7 @@ class CosineDecay(_Decay):
     initial_learning_rate: NonNegativeFloat
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.0
     warmup_target: PositiveFloat | None = None
-    warmup_steps: NonNegativeInt = 0
+    warmup_steps: NonNegative = 0
 
 
 class PiecewiseConstantDecay(Schedule):
@@ -71,9 +71,7 @@ class PiecewiseConstantDecay(Schedule):
     """
 
     type: Literal["piecewise_constant_decay"] = "piecewise_constant_decay"
-    boundaries: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, strict=False)
-    ]
+    boundaries: Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)]
     values: Annotated[tuple[PositiveFloat, ...], Field(min_length=1, strict=False)]
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
@@ -305,7 +303,7 @@ class Callback(KerasObject):
 
     monitor: str = "val_loss"
     min_delta: NonNegativeFloat = 0.0
-    patience: NonNegativeInt = 0
+    patience: NonNegative = 0
 
     def build(self, **extra: Any) -> Any:
         """The Keras callback, which knows whether its metric is maximized."""
@@ -320,7 +318,7 @@ class EarlyStopping(Callback):
         restore_best_weights: Whether to restore the weights of the best epoch.
     """
 
-    start_from_epoch: NonNegativeInt = 0
+    start_from_epoch: NonNegative = 0
     restore_best_weights: bool = False
 
 
@@ -334,9 +332,9 @@ class ReduceLROnPlateau(Callback):
     """
 
     min_delta: NonNegativeFloat = 1e-4
-    patience: NonNegativeInt = 10
+    patience: NonNegative = 10
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    cooldown: NonNegativeInt = 0
+    cooldown: NonNegative = 0
     min_lr: NonNegativeFloat = 0.0
 
 
@@ -348,7 +346,7 @@ class CheckpointEvery(Settings):
         seconds: Longest time between two checkpoints, in seconds.
     """
 
-    steps: Annotated[int | None, Field(ge=1)] = None
+    steps: Positive | None = None
     seconds: PositiveFloat = 30.0
 
     def is_due(self, step: int, seconds: float) -> bool:

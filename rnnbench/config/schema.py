@@ -19,7 +19,7 @@ from rnnbench.config.optimizers import (
     Schedule,
 )
 from rnnbench.data import AnyDataset
-from rnnbench.keras_object import KeyPath, Settings
+from rnnbench.keras_object import KeyPath, Positive, Settings
 from rnnbench.layers import AnyLayer, Shape
 from rnnbench.tasks import LOSSES, METRICS, canonical_name, known_names
 
@@ -74,10 +74,10 @@ class InputSettings(Settings):
     """
 
     shape: Annotated[
-        tuple[Annotated[int, Field(ge=1)] | None, ...],
+        tuple[Positive | None, ...],
         Field(min_length=1, max_length=2, strict=False),
     ]
-    batch_size: Annotated[int | None, Field(ge=1)] = None
+    batch_size: Positive | None = None
     dtype: Literal["int32", "float32"] | None = None
 
 
@@ -124,8 +124,8 @@ class TrainingSettings(Settings):
     optimizer: AnyOptimizer = RMSprop()
     loss: LossName
     metrics: Annotated[tuple[MetricName, ...], Field(strict=False)] = ()
-    batch_size: Annotated[int, Field(ge=1)] = 32
-    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Positive = 32
+    epochs: Positive
     backend: Literal["auto", "keras", "fast"] = "auto"
     class_weight: dict[int, float] | None = None
     checkpoint_every: CheckpointEvery = CheckpointEvery()
@@ -244,7 +244,7 @@ class SweepSettings(Settings):
         trials: Assignments to try one by one: values by key.
     """
 
-    seeds: Annotated[int, Field(ge=1)] = 1
+    seeds: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 1
     match_params: Annotated[int | str | None, BeforeValidator(_check_target)] = None
     grid: Annotated[dict[str, Choices] | None, Field(min_length=1)] = None
     random: RandomSettings | None = None

@@ -26,6 +26,7 @@ _EXPECTED = {
     "finite_number": "a finite number",
     "bool_type": "true or false",
     "string_type": "text",
+    "string_unicode": "text without halves of characters",
     "tuple_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",

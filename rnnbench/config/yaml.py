@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,9 @@ from rnnbench.keras_object import KeyPath
 MAX_CHARACTERS = 200_000
 MAX_NODES = 3_000
 MAX_DEPTH = 20
+MAX_BITS = 63  # of an integer
+_MANY_DIGITS = 19  # of a key: more are no class and no index
+_CODE_POINT = re.compile(r"\\U([\da-fA-F]{8})")
 
 # Stands for a value that cannot be read; nothing more is reported for it.
 UNREADABLE = object()
@@ -142,14 +146,15 @@ def _step(here: object, part: str, path: KeyPath) -> str | int:
     """
     if isinstance(here, dict):
         # A number is a key of class_weight.
-        return int(part) if part.isdecimal() and part not in here else part
+        is_number = part.isdecimal() and len(part) < _MANY_DIGITS
+        return int(part) if is_number and part not in here else part
     if not isinstance(here, list):
         where = dotted(path) or "the config"
         raise ValueError(f"{where} is a single value; there is no {part!r} inside it")
-    if part.isdecimal() and int(part) < len(here):
+    if part.isdecimal() and len(part) < _MANY_DIGITS and int(part) < len(here):
         return int(part)
     allowed = f"an index from 0 to {len(here) - 1}" if here else "none: the list is empty"
-    raise ValueError(f"received {part!r}; allowed: {allowed}")
+    raise ValueError(f"received {_cut(part)!r}; allowed: {allowed}")
 
 
 def read_document(path: Path) -> Document:
@@ -218,6 +223,12 @@ def _read(document: Document, text: str, *, only_mappings: bool = False) -> None
     except yaml.reader.ReaderError as error:
         message = f"not valid YAML: the character U+{int(error.character):04X} is not allowed"
         errors.append(Diagnostic(source.span_at(error.position, 1), (), message))
+    except (ValueError, OverflowError):  # PyYAML makes a character of any number
+        document.keys.clear()
+        escapes = (m for m in _CODE_POINT.finditer(text) if int(m[1], 16) > sys.maxunicode)
+        for escape in escapes:
+            message = f"not valid YAML: no character has the number of {escape[0]}"
+            errors.append(Diagnostic(source.span_at(escape.start(), len(escape[0])), (), message))
     except yaml.MarkedYAMLError as error:
         document.keys.clear()  # what was read before is no whole config
         errors += _describe(error, source)
@@ -286,11 +297,16 @@ class _Reader(yaml.SafeLoader):
             return [self.build(item, (*path, i)) for i, item in enumerate(node.value)]
         try:
             if node.tag in _SCALARS and isinstance(node, yaml.ScalarNode):
-                return self.construct_object(node)
+                data = self.construct_object(node)
+                if not _is_huge(data):
+                    return data
+                raise ValueError(data)
             why = f"the tag {printable(node.tag.replace(_TAG, '!!'))} is not allowed in a config"
         except (ValueError, KeyError, IndexError):  # a scalar that is tagged as a number
-            text = node.value if len(node.value) <= 30 else f"{node.value[:27]}..."
-            why = f"{printable(text)!r} cannot be read as {node.tag.replace(_TAG, '!!')}"
+            shown = _cut(node.value)
+            why = f"{shown!r} cannot be read as {node.tag.replace(_TAG, '!!')}"
+            if re.fullmatch(r"[-+]?(0x[\da-fA-F]+|[\d_]+)", node.value):
+                why = f"{shown!r} has more than {MAX_BITS} bits"
         if node.tag != _UNREADABLE_TAG:
             self._report(node, f"not valid YAML: {why}", path)
         return UNREADABLE
@@ -318,7 +334,7 @@ class _Reader(yaml.SafeLoader):
         if not isinstance(node, yaml.ScalarNode):
             self._report(node, f"a key must be a word; received {_kind(node)}", path)
         elif kind in ("str", "int"):
-            is_number = kind == "int" and node.value.isdecimal()
+            is_number = kind == "int" and node.value.isdecimal() and len(node.value) < _MANY_DIGITS
             return int(node.value) if is_number else str(node.value)
         elif node.tag != _UNREADABLE_TAG:
             written = printable(node.value)
@@ -369,6 +385,14 @@ def _describe(error: yaml.MarkedYAMLError, source: Source) -> Iterator[Diagnosti
             break
     span = Span(source, mark.line + 1, mark.column + 1)
     yield Diagnostic(span, (), f"not valid YAML: {message}")
+
+
+def _is_huge(value: object) -> bool:
+    return isinstance(value, int) and value.bit_length() > MAX_BITS
+
+
+def _cut(text: str) -> str:
+    return printable(text if len(text) <= 30 else f"{text[:27]}...")
 
 
 def _kind(node: yaml.Node) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from pydantic import Field
 
 from rnnbench.data.cache import CachedFile, cached_path
-from rnnbench.keras_object import Settings
+from rnnbench.keras_object import Positive, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +97,7 @@ class Dataset(Settings):
 
     type: str
     validation_split: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    limit: Annotated[int | None, Field(ge=1)] = None
+    limit: Positive | None = None
 
     @abstractmethod
     def info(self) -> DatasetInfo:

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
 from rnnbench.data.cache import CachedFile, load_arrays
-from rnnbench.keras_object import KeyPath
+from rnnbench.keras_object import MAX_INT, KeyPath, NonNegative, Positive
 
 if TYPE_CHECKING:
     from rnnbench.data.sequences import TokenSequences
@@ -67,9 +67,9 @@ class TextDataset(Dataset):
     # Memory for the Python lists that the archive holds, measured when it was first encoded.
     reading_bytes: ClassVar[int]
 
-    num_words: Annotated[int | None, Field(ge=4)] = None
-    skip_top: Annotated[int, Field(ge=0)] = 0
-    maxlen: Annotated[int, Field(ge=1)]
+    num_words: Annotated[int | None, Field(ge=4, le=MAX_INT)] = None
+    skip_top: NonNegative = 0
+    maxlen: Positive
     padding: Literal["pre", "post"] = "pre"
     truncating: Literal["pre", "post"] = "pre"
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
-from rnnbench.keras_object import KeyPath
+from rnnbench.keras_object import KeyPath, Positive
 from rnnbench.tasks import Regression
 
 _LARGEST = 2**24
@@ -26,7 +26,7 @@ class ToySequence(Dataset):
     type: Literal["toy_sequence"] = "toy_sequence"
     start: int = 0
     length: Annotated[int, Field(ge=2)] = 10
-    window: Annotated[int, Field(ge=1)] = 4
+    window: Positive = 4
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
         if self.window >= self.length:

@@ -80,3 +80,44 @@ def test_every_field_has_a_description(name):
 
 def test_the_name_may_be_left_out_since_a_file_has_one():
     assert SCHEMA["required"] == ["model"]
+
+
+def _integers(kind):
+    """Integers of a JSON Schema, whatever holds them."""
+    if isinstance(kind, dict):
+        if kind.get("type") == "integer":
+            yield kind
+        for part in kind.values():
+            yield from _integers(part)
+    elif isinstance(kind, list):
+        for part in kind:
+            yield from _integers(part)
+
+
+def test_every_integer_has_a_bound():
+    """TensorFlow counts in 32 bits: more fails after seconds, with a traceback."""
+    definitions = json_schema()["$defs"]
+    # `problems` holds them to what float32 can tell apart; a range is of any key.
+    free = {("ToySequence", "start"), ("ToySequence", "length"), ("SweepSettings", "match_params")}
+    free |= {("Range", "low"), ("Range", "high")}
+    unbounded = {
+        (name, key)
+        for name, definition in definitions.items()
+        for key, value in definition["properties"].items()
+        for integer in _integers(value)
+        if not {"maximum", "exclusiveMaximum"} & set(integer)
+    }
+    assert unbounded <= free
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "training.batch_size", "training.epochs", "dataset.limit", "dataset.maxlen",
+        "model.layers.0.output_dim", "model.layers.1.units", "training.checkpoint_every.steps",
+    ],
+)  # fmt: skip
+def test_an_integer_beyond_32_bits_is_refused(key):
+    override = parse_override(f"{key}=2147483648")
+    (error,) = check_config(CONFIGS / "imdb_lstm.yaml", [override]).errors
+    assert error.message == "received 2147483648; allowed: at most 2147483647"

@@ -207,3 +207,27 @@ def test_override_refuses_a_way_that_is_not_there(document, key, message):
     _override(document, key, 1, f"--set {key}=1")
     assert [str(error) for error in document.errors] == [f"--set {key}=1: {message}"]
     assert document.data["model"]["layers"] == [{"type": "gru", "units": 2}]
+
+
+@pytest.mark.parametrize("digits", ["9223372036854775808", "0x" + "f" * 8000, "1" + "0" * 8000])
+def test_an_integer_that_no_computer_counts_to_is_an_error_of_its_line(digits):
+    document = read_text(f"x-a: 1\nseed: {digits}\n", "a.yaml")
+    (error,) = document.errors
+    assert str(error).startswith(f"a.yaml:2:7: seed: received {digits[:10]}")
+    assert error.message.endswith("; allowed: an integer of at most 63 bits")
+    assert read_text("seed: -9223372036854775807", "a.yaml").errors == []
+
+
+def test_a_key_of_many_digits_is_a_word():
+    digits = "1" + "0" * 8000
+    assert list(read_text(f"? {digits}\n: 1\n", "a.yaml").data) == [digits]
+    document = read_text("layers: [1]", "a.yaml")
+    option = Source("--set", f"--set layers.{digits}=1", is_option=True)
+    document.override(f"layers.{digits}", read_value(option, len(option.text) - 1))
+    assert document.errors[0].message.endswith("allowed: an index from 0 to 0")
+
+
+@pytest.mark.parametrize("escape", ["\\U00110000", "\\UFFFFFFFF"])
+def test_an_escape_of_no_character_is_an_error_of_its_line(escape):
+    (error,) = read_text(f'seed: 1\nname: "a{escape}"\n', "a.yaml").errors
+    assert str(error) == f"a.yaml:2:9: not valid YAML: no character has the number of {escape}"
