@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rnnbench.config import RunConfig
     from rnnbench.config.load import Override
     from rnnbench.run import RunDirectory
-    from rnnbench.training.evaluate import Prediction
+    from rnnbench.training.evaluate import Prediction, Predictor
     from rnnbench.training.trainer import TrainingResult
 
 _SHOWN_PROBABILITIES = 5
@@ -269,7 +270,8 @@ def predict(
         Path | None,
         Option(
             metavar="FILE",
-            help="One text, or comma-separated values, a line; - is stdin.",
+            help="One text, or comma-separated values, a line; - is stdin. A line that nothing can "
+            "be predicted for does not stop the others.",
             parser=arguments.parse_path,
             autocompletion=arguments.complete_file,
         ),
@@ -281,57 +283,147 @@ def predict(
     output: arguments.Output,
     json: arguments.Json = False,
 ) -> None:
-    """Predict with a trained run: a class for each text, the next value for each sequence."""
+    """Predict with a trained run: a class for each text, the next value for each sequence.
+
+    Without an input, on a terminal, it asks for one line after another.
+    """
     from rnnbench.config import check_config
     from rnnbench.config.diagnostics import render
-    from rnnbench.data.text import TextDataset
-    from rnnbench.training import evaluate as library
+    from rnnbench.training.evaluate import Predictor
 
     found = arguments.require_trained(arguments.find_run(run, output, limited=limited))
-    dataset = found.read_config().dataset
     for warning in check_config(found.config_file, upgrade=True).warnings:
         if warning.name == "vocabulary_cut":
             console.note(render([warning]))
-    is_text = isinstance(dataset, TextDataset)
-    if is_text and values:
+    predictor = Predictor(found)
+    if predictor.takes_text and values:
         raise DataError(f"--values: {run} was trained on text; give --text or --file")
-    if not is_text and text:
+    if not predictor.takes_text and text:
         raise DataError(f"--text: {run} was trained on values; give --values or --file")
-    inputs = [*(text or ()), *(values or ()), *(_read_lines(file) if file else ())]
-    if not inputs:
-        option = "--text TEXT" if is_text else "--values 6,7,8,9"
+    inputs = [_Input(received) for received in (*(text or ()), *(values or ()))]
+    if file is not None:
+        inputs += [_Input(line, number) for number, line in enumerate(_read_lines(file), start=1)]
+    elif not inputs and not sys.stdin.isatty():
+        option = "--text TEXT" if predictor.takes_text else "--values 6,7,8,9"
         raise InputError(f"nothing to predict: give {option} or --file FILE")
-    parsed = inputs if is_text else [library.parse_values(line) for line in inputs]
-    tensorflow.load()
-    predictions = library.predict(found, parsed)
+    console.note(f"asking {found.path}: {_describe_metrics(found)}")
+    records = _predict(predictor, inputs) if inputs else _ask(predictor, show=not json)
     if json:
-        console.print_json([prediction.to_json() for prediction in predictions])
-    else:
-        for prediction in predictions:
-            _print_prediction(prediction, dataset.info().input_shape[0])
+        console.print_json([record.to_json() for record in records])
+    elif inputs:
+        for record in records:
+            _print_record(record, predictor.maxlen)
+    if records and all(record.error is not None for record in records):
+        raise DataError(f"--file: {file}: nothing can be predicted for any line of it")
+
+
+def _describe_metrics(run: RunDirectory) -> str:
+    """Loss and metrics of the final model on test data, else on what there is."""
+    metrics = run.read_metrics()
+    split = "test" if "test" in metrics else next(iter(metrics), None)
+    return f"{split}  {console.format_metrics(metrics[split])}" if split else "no metrics yet"
+
+
+@dataclass(frozen=True)
+class _Input:
+    """A text or values as the user gave them; with the number of the line in a file."""
+
+    received: str
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class _Record:
+    """Prediction for an input, or why there is none."""
+
+    input: _Input
+    prediction: Prediction | None = None
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        line = {} if self.input.line is None else {"line": self.input.line}
+        if self.prediction is not None:
+            return line | self.prediction.to_json()
+        return line | {"input": self.input.received, "prediction": None, "error": self.error}
+
+
+def _predict(predictor: Predictor, inputs: Sequence[_Input]) -> list[_Record]:
+    """A record for each input; only a line of a file may be one that nothing is predicted for.
+
+    Raises:
+        DataError: Nothing can be predicted for an input that is no line of a file.
+    """
+    from rnnbench.training.evaluate import parse_values
+
+    readable: dict[_Input, Any] = {}
+    errors: dict[_Input, str] = {}
+    for given in inputs:
+        try:
+            parsed = given.received if predictor.takes_text else parse_values(given.received)
+            predictor.require(parsed)
+            readable[given] = parsed
+        except DataError as error:
+            if given.line is None:
+                raise
+            errors[given] = str(error)
+    if readable:
+        tensorflow.load()
+    predictions = dict(zip(readable, predictor.predict(list(readable.values())), strict=True))
+    return [_Record(given, predictions.get(given), errors.get(given)) for given in inputs]
+
+
+def _ask(predictor: Predictor, *, show: bool) -> list[_Record]:
+    """Records of what a user types line by line; shown at once, unless they are wanted as JSON."""
+    tensorflow.load()
+    _ = predictor.model  # loaded before the first question, and once
+    what = "a text" if predictor.takes_text else "values, such as 6,7,8,9"
+    console.note(f"type {what}, and Enter; Ctrl-D ends")
+    records: list[_Record] = []
+    while True:
+        print("> ", end="", file=sys.stderr, flush=True)
+        line = sys.stdin.buffer.readline().decode(errors="replace")
+        if not line:
+            console.note("")
+            return records
+        if not line.strip():
+            continue
+        try:
+            (record,) = _predict(predictor, [_Input(line.rstrip("\r\n"))])
+        except DataError as error:
+            console.note(str(error))
+            continue
+        records.append(record)
+        if show:
+            _print_record(record, predictor.maxlen)
 
 
 def _read_lines(file: Path) -> list[str]:
-    """Lines of a file that are not blank."""
+    """Lines of a file, blank ones too."""
     try:
         data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        lines = [line for line in data.decode("utf-8-sig").split("\n") if line.strip()]
+        lines = data.decode("utf-8-sig").split("\n")
     except OSError as error:
         raise InputError(f"--file: {file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"--file: {file}: not UTF-8 text: byte {error.start}") from error
+    lines = [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
     if not lines:
         raise InputError(f"--file: {file}: no lines in it")
     return lines
 
 
-def _print_prediction(p: Prediction, maxlen: int) -> None:
-    if not isinstance(p.input, str):
+def _print_record(record: _Record, maxlen: int) -> None:
+    line = "" if record.input.line is None else f"line {record.input.line}: "
+    p = record.prediction
+    if p is None:
+        print(f"{line}no prediction: {record.error}")
+    elif not isinstance(p.input, str):
         result = f"{p.prediction:.4f}" if p.label is None else p.label
-        print(f"[{', '.join(f'{v:g}' for v in p.input)}] -> {result}")
-        return
-    likeliest = list((p.probabilities or {}).items())[:_SHOWN_PROBABILITIES]
-    print(f"{p.label}  ({', '.join(f'{name} {q:.3f}' for name, q in likeliest)})")
-    print(f"  saw: {' '.join(p.tokens)}")
-    cut = f"; cut to {maxlen} tokens" if p.words + 1 > maxlen else ""
-    print(f"  {p.words} words, {p.oov_rate:.0%} out of vocabulary{cut}")
+        print(f"{line}[{', '.join(f'{v:g}' for v in p.input)}] -> {result}")
+    else:
+        likeliest = list((p.probabilities or {}).items())[:_SHOWN_PROBABILITIES]
+        print(f"{line}{p.label}  ({', '.join(f'{name} {q:.3f}' for name, q in likeliest)})")
+        print(f"  saw: {' '.join(p.tokens)}")
+        cut = f"; cut to {maxlen} tokens" if p.words + 1 > maxlen else ""
+        words = console.count(p.words, "word")
+        print(f"  {words}, {p.oov_rate:.0%} out of vocabulary{cut}", flush=True)

@@ -231,6 +231,11 @@ class Predictor:
         """Whether the run was trained on text."""
         return self._text_dataset is not None
 
+    @property
+    def maxlen(self) -> int:
+        """Steps of an input that the model sees."""
+        return self._config.dataset.info().input_shape[0]
+
     @cached_property
     def model(self) -> keras.Model:
         """The model of the run."""

@@ -174,18 +174,87 @@ def test_values_and_files(rnnbench, in_toy, tmp_path):
         [6, 7, 8, 9],
         [-1, 0, 1, 2],
         [1, 2, 3, 4],
+        "",
         [-1, 0, 1, 2],
     ]
-    assert document[1]["prediction"] == document[3]["prediction"]
+    assert [p.get("line") for p in document] == [None, None, 1, 2, 3]
+    assert document[1]["prediction"] == document[4]["prediction"]
     assert set(document[0]) == {"input", "prediction"}
     text = rnnbench("predict", "toy", "--values", "6,7,8,9").out
     assert text == f"[6, 7, 8, 9] -> {document[0]['prediction']:.4f}\n"
 
 
+def test_a_line_that_cannot_be_predicted_is_a_record_too(rnnbench, in_toy, tmp_path):
+    lines = tmp_path / "values.txt"
+    lines.write_text("\n6,7,8,9\nsix\n1,2,3\n")
+    result = rnnbench("predict", "toy", "--file", lines, "--json")
+    assert result.code == 0, result.err
+    document = json.loads(result.out)
+    assert [(r["line"], r["input"], r.get("error")) for r in document] == [
+        (1, "", document[0]["error"]),
+        (2, [6, 7, 8, 9], None),
+        (3, "six", document[2]["error"]),
+        (4, "1,2,3", "received 3 values (1, 2, 3); this model takes exactly 4"),
+    ]
+    assert set(document[0]) == {"line", "input", "prediction", "error"}
+    assert [r["prediction"] is None for r in document] == [True, False, True, True]
+    assert "'six' is not a finite number" in document[2]["error"]
+    shown = rnnbench("predict", "toy", "--file", lines).out.splitlines()
+    assert [line.split(": ")[:2] for line in shown[2:]] == [
+        ["line 3", "no prediction"],
+        ["line 4", "no prediction"],
+    ]
+    assert shown[1].startswith("line 2: [6, 7, 8, 9] -> ")
+
+
+def test_where_every_line_fails_the_exit_code_tells(rnnbench, in_toy, tmp_path):
+    lines = tmp_path / "values.txt"
+    lines.write_text("\nsix")
+    result = rnnbench("predict", "toy", "--file", lines, "--json")
+    assert result.code == 2
+    assert [record["line"] for record in json.loads(result.out)] == [1, 2]
+    assert f"--file: {lines}: nothing can be predicted for any line of it" in result.err
+
+
+def test_the_run_that_is_asked_is_named_with_its_metrics(rnnbench, toy_runs, in_toy):
+    run = json.loads(toy_runs[1].stdout)
+    result = rnnbench("predict", "toy", "--values", "6,7,8,9")
+    (line,) = [line for line in result.err.splitlines() if line.startswith("asking ")]
+    assert line == f"asking {run['run_dir']}: train  loss {run['metrics']['train']['loss']:.4f}"
+
+
+class _Terminal(io.TextIOWrapper):
+    def isatty(self):
+        return True
+
+
+def test_without_an_input_a_terminal_is_asked(rnnbench, in_toy, monkeypatch):
+    from rnnbench.training import evaluate
+
+    loaded = []
+    monkeypatch.setattr(
+        evaluate, "load_model", lambda run, load=evaluate.load_model: loaded.append(1) or load(run)
+    )
+    for json_ in ([], ["--json"]):
+        typed = _Terminal(io.BytesIO(b"6,7,8,9\n\nsix\n-1,0,1,2\n"))
+        monkeypatch.setattr(sys, "stdin", typed)
+        result = rnnbench("predict", "toy", *json_)
+        assert result.code == 0, result.err
+        assert "type values, such as 6,7,8,9, and Enter; Ctrl-D ends" in result.err
+        assert "'six' is not a finite number" in result.err
+        if json_:
+            inputs = [record["input"] for record in json.loads(result.out)]
+        else:
+            shown = result.out.splitlines()
+            inputs = [json.loads(line.split(" -> ")[0]) for line in shown]
+        assert inputs == [[6, 7, 8, 9], [-1, 0, 1, 2]]
+    assert len(loaded) == 2
+
+
 def test_a_file_can_be_stdin(rnnbench, in_toy, monkeypatch):
     stdin = io.TextIOWrapper(io.BytesIO(b"6,7,8,9\n"))
     monkeypatch.setattr(sys, "stdin", stdin)
-    assert rnnbench("predict", "toy", "--file", "-").out.startswith("[6, 7, 8, 9] -> ")
+    assert rnnbench("predict", "toy", "--file", "-").out.startswith("line 1: [6, 7, 8, 9] -> ")
 
 
 def test_the_model_of_an_unfinished_run_is_used_and_said_so(rnnbench, in_toy, tmp_path):
@@ -215,7 +284,7 @@ def test_the_model_of_an_unfinished_run_is_used_and_said_so(rnnbench, in_toy, tm
     ],
 )
 def test_what_does_not_fit_is_refused(rnnbench, in_toy, arguments, message):
-    (in_toy / "empty").write_text("\n")
+    (in_toy / "empty").write_text("")
     (in_toy / "binary").write_bytes(b"\xff\xfe")
     result = rnnbench("predict", "toy", *arguments)
     assert result.code == 2
