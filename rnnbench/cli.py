@@ -14,6 +14,7 @@ import typer
 import rnnbench
 from rnnbench.commands import bench, configs, data, models, runs, sweep, train
 from rnnbench.errors import RnnbenchError, ThresholdError
+from rnnbench.tables import visible
 
 # In the order of the help.
 COMMANDS = (
@@ -74,7 +75,7 @@ def main() -> None:
             traceback.print_exc()
         # Each line of a ThresholdError says what was expected.
         prefix = "" if isinstance(error, ThresholdError) else "error: "
-        print(f"{prefix}{error}", file=sys.stderr)
+        print(visible(f"{prefix}{error}"), file=sys.stderr)
         sys.exit(getattr(error, "exit_code", RnnbenchError.exit_code))
 
 
