@@ -18,6 +18,7 @@ import rnnbench
 from rnnbench import tensorflow
 from rnnbench.commands import bench, configs, data, models, runs, sweep, train
 from rnnbench.errors import InterruptedRunError, RnnbenchError, ThresholdError
+from rnnbench.tables import visible
 
 # In the order of the help.
 COMMANDS = (
@@ -116,7 +117,7 @@ def _run() -> None:
             traceback.print_exc()
         # Each line of a ThresholdError says what was expected.
         prefix = "" if isinstance(error, ThresholdError) else "error: "
-        print(f"{prefix}{error}", file=sys.stderr)
+        print(visible(f"{prefix}{error}"), file=sys.stderr)
         sys.exit(getattr(error, "exit_code", RnnbenchError.exit_code))
 
 

@@ -249,7 +249,7 @@ def group_runs(runs: Sequence[FinishedRun]) -> list[Group]:
         grouped.setdefault(repr(sorted(run.settings.items())), []).append(run)
     members = [tuple(sorted(group, key=lambda run: run.config.seed)) for group in grouped.values()]
     configs = [group[0].settings for group in members]
-    labels = _label([group[0].config.name for group in members], configs)
+    labels = map(tables.visible, _label([group[0].config.name for group in members], configs))
     return list(map(Group, labels, _differing(configs), members))
 
 
@@ -517,7 +517,8 @@ class Comparison:
             different = dict.fromkeys(str(of[name]) for of in versions if of.get(name))
             if len(different) > 1:
                 found.append(f"{name} {' and '.join(different)}")
-        return [f"runs of different versions are compared: {'; '.join(found)}"] if found else []
+        said = tables.visible("; ".join(found))
+        return [f"runs of different versions are compared: {said}"] if found else []
 
     def tables(self) -> list[Table]:
         """The statistics of each group; and the settings, where labels do not tell them."""
@@ -580,7 +581,8 @@ class Comparison:
 
     def to_markdown(self) -> str:
         """The tables and the sentences as GitHub shows them."""
-        return "\n\n".join([*(table.to_markdown() for table in self.tables()), *self.sentences()])
+        sentences = map(tables.to_markdown, self.sentences())
+        return "\n\n".join([*(table.to_markdown() for table in self.tables()), *sentences])
 
     def to_latex(self) -> str:
         """The tables, for the package booktabs."""

@@ -27,7 +27,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from rnnbench.data.base import SplitName
 from rnnbench.statistics import Estimate
-from rnnbench.tables import with_interval
+from rnnbench.tables import visible, with_interval
 from rnnbench.tasks import History, in_words, monitored
 
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000")
@@ -181,7 +181,7 @@ def draw_curves(
         _save(axes, path, title, "epoch", metric)
     else:
         figure = _figure(axes)
-        figure.suptitle(title)
+        figure.suptitle(_literal(title))
         figure.supxlabel("epoch", fontsize="medium")
         figure.supylabel(metric, fontsize="medium")
         figure.savefig(path)
@@ -420,9 +420,13 @@ def _add_legend(axes: Axes) -> None:
 
 
 def _wrap(label: str) -> str:
-    """A label in lines; a dollar is a dollar, and begins no formula."""
-    lines = textwrap.wrap(label, _LABEL_WIDTH, break_on_hyphens=False)
-    return "\n".join(lines).replace("$", r"\$")
+    """A label in lines."""
+    return _literal("\n".join(textwrap.wrap(label, _LABEL_WIDTH, break_on_hyphens=False)))
+
+
+def _literal(text: str) -> str:
+    """A text that Matplotlib draws as it is, without formulas."""
+    return visible(text).replace("$", r"\$")
 
 
 def _figure(axes: Axes) -> Figure:
@@ -430,7 +434,7 @@ def _figure(axes: Axes) -> Figure:
 
 
 def _save(axes: Axes, path: Path, title: str, xlabel: str, ylabel: str = "") -> None:
-    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    axes.set(title=_literal(title), xlabel=_literal(xlabel), ylabel=_literal(ylabel))
     _figure(axes).savefig(path)
 
 

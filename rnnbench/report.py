@@ -20,7 +20,7 @@ from rnnbench.errors import InputError, RunError
 from rnnbench.lookup import RunOverview, read_overview
 from rnnbench.run import RunDirectory, SweepDirectory
 from rnnbench.statistics import CONFIDENCE, INTERVAL_NAMES
-from rnnbench.tables import Cell, Table, count_cell, metric_cell, metrics_table
+from rnnbench.tables import Cell, Table, count_cell, metric_cell, metrics_table, visible
 from rnnbench.tasks import History, best_epoch, in_words, monitored
 
 _NOT_DRAWN = ("epoch", "learning_rate", "seconds")
@@ -70,6 +70,8 @@ def render_page(title: str, summary: Sequence[str], sections: Sections) -> str:
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
+        # Not of markup, which is safe: a text of a run's files, or a path.
+        finalize=lambda value: visible(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

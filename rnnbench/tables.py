@@ -26,14 +26,37 @@ _WRAPPED_WIDTH = 18
 # Where a word that is longer than its column is folded: after these, as names have them.
 _SEPARATORS = re.compile(r"(?<=[/,=])|(?<=\w[-_])(?=\w)|(?<=\.)(?=[a-z])")
 _NUMBER = ' class="number"'
+# What a terminal or a browser obeys instead of showing it: control characters but line feed and
+# tab, marks of direction, line and paragraph separators, invisible spaces; and lone surrogates,
+# which no encoding has.
+_OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ud800-\udfff]"
+)
+# What GitHub's Markdown would read as markup: tags, entities, links, code, emphasis, formulas.
+_MARKDOWN = re.compile(r"[\\|`*$~]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|(?<=\])\(|(?<!\w)_|_(?!\w)")
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     "±": r"$\pm$",
     "—": "---",
 }
+
+
+def visible(text: str) -> str:
+    """A text in which each character that would be obeyed is shown, an escape as `\\x1b`."""
+    return _OBEYED.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def to_markdown(text: str) -> str:
+    """A text as Markdown that shows it."""
+    entities = {"<": "&lt;", "&": "&amp;"}
+    return _MARKDOWN.sub(lambda match: entities.get(match[0], f"\\{match[0]}"), text)
 
 
 @dataclass(frozen=True)
@@ -52,6 +75,9 @@ class Cell:
     marked: bool = False
     span: int = 1
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", visible(self.text))
+
 
 @dataclass(frozen=True)
 class Column:
@@ -69,6 +95,9 @@ class Column:
     numeric: bool = False
     wrap: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heading", visible(self.heading))
+
 
 @dataclass(frozen=True)
 class Table:
@@ -83,6 +112,9 @@ class Table:
     columns: Sequence[Column]
     caption: str = ""
     keys: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "caption", visible(self.caption))
 
     @classmethod
     def from_rows(
@@ -174,8 +206,8 @@ class Table:
         rules = ["---:" if column.numeric else "---" for column in self.columns]
         head, *rows = self._lines()
         return "\n".join(
-            f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |"
-            for line in (head, rules, *rows)
+            f"| {' | '.join(line)} |"
+            for line in (map(to_markdown, head), rules, *(map(to_markdown, row) for row in rows))
         )
 
     def to_latex(self) -> str:

@@ -940,3 +940,23 @@ def test_what_differs_in_a_repetition(output):
         "difference": 0.25,
     }
     assert document["environment"]["device"] == {"first": "CPU (x86_64)", "second": "H100"}
+
+
+def test_an_old_run_may_monitor_what_is_no_metric(output):
+    old, new = make_run(output), make_run(output, "imdb_gru")
+    text = old.config_file.read_text()
+    assert "monitor: val_loss" in text
+    hostile = r'monitor: "\e[2J\\input{x}<b>|"'
+    old.config_file.write_text(text.replace("monitor: val_loss", hostile))
+    comparison = compare([old, new])
+    # It had no effect: what is shown is what was trained.
+    assert comparison.groups[0].runs[0].config.training.early_stopping is None
+    for shown in (comparison.to_markdown(), comparison.to_latex()):
+        assert "input" not in shown
+
+
+def test_what_a_manifest_holds_is_shown(output):
+    runs = [make_run(output), make_run(output, seed=1, versions={"keras": "<b>\x1b[2J\u202e"})]
+    comparison = compare(runs)
+    assert r"keras 3.15.1 and <b>\x1b[2J\u202e" in comparison.notes[-1]
+    assert r"keras 3.15.1 and &lt;b>\\x1b[2J\\u202e" in comparison.to_markdown()

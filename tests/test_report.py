@@ -1,5 +1,6 @@
 import base64
 import json
+import shutil
 
 import pytest
 from made_runs import make_run, make_seeds, make_sweep
@@ -9,6 +10,7 @@ from pages import PageReader
 from rnnbench import plots
 from rnnbench.errors import RunError
 from rnnbench.report import Block, render_page, render_report
+from rnnbench.run import RunDirectory
 from rnnbench.tables import Cell, Table
 
 NASTY = """<script>alert("&amp; 'x'")</script> {{ 7 * 7 }} https://elsewhere.example/"""
@@ -324,13 +326,29 @@ def test_different_places_are_marked(sweep):
 
 def test_labels_and_names_are_escaped(tmp_path):
     nasty = "<script>alert(1)</script>"
-    plateau = {"training.reduce_lr_on_plateau": {"monitor": nasty}}
     sweep = make_sweep(tmp_path, "x<script>y", [("a", 0), ("b", 0)])
-    make_run(sweep.path, changes={"name": "a"} | plateau)
-    make_run(sweep.path, changes={"name": "b"})
+    make_run(sweep.path, changes={"name": "a"}, device=nasty)
+    make_run(sweep.path, changes={"name": "b", "training.batch_size": 3})
     html = render_report(sweep)
     page = PageReader(html)
     assert nasty not in html
     assert nasty in page.text
     assert page.text.startswith("x<script>y")
     assert page.count("script") == 1
+
+
+def test_what_a_browser_would_obey_is_shown(tmp_path):
+    hostile = "\x1b[2J\u202e$x_$\udc80"
+    sweep = make_sweep(tmp_path, hostile, [("a", 0), ("b", 0)])
+    versions = {"keras": hostile}
+    run = make_run(sweep.path, changes={"name": "a"}, error=hostile, versions=versions)
+    make_run(sweep.path, changes={"name": "b", "training.batch_size": 3})
+    run.config_file.write_text(f"# {hostile[:-1]}\n{run.config_file.read_text()}")
+    named = run.path.parent.with_name(hostile)
+    shutil.copytree(run.path.parent, named)
+    shown = r"\x1b[2J\u202e$x_$\udc80"
+    for source in (sweep, run, RunDirectory(named / run.path.name)):
+        html = render_report(source)
+        html.encode()
+        assert shown in PageReader(html).text
+        assert not set(html) & set(hostile[:1] + "\u202e\udc80")

@@ -13,6 +13,7 @@ from rnnbench.tables import (
     format_p,
     interval_text,
     metric_cell,
+    visible,
     with_interval,
     with_std,
 )
@@ -160,15 +161,15 @@ def test_markdown_latex_and_csv():
         "| group name | a & b |",
         "| --- | ---: |",
         "| x_1 \\| y | -1.5e-3 ± 2 |",
-        "| ~{50%} | [-2, 3] |",
-        "| $5^\\ | — |",
+        "| \\~{50%} | [-2, 3] |",
+        "| \\$5^\\\\ | — |",
     ]
     assert table.to_latex().splitlines() == [
         r"\begin{tabular}{lr}",
         r"\toprule",
         r"group name & a \& b \\",
         r"\midrule",
-        r"x\_1 | y & $-$1.5e-3 $\pm$ 2 \\",
+        r"x\_1 \textbar{} y & $-$1.5e-3 $\pm$ 2 \\",
         r"\textasciitilde{}\{50\%\} & [$-$2, 3] \\",
         r"\$5\textasciicircum{}\textbackslash{} & --- \\",
         r"\bottomrule",
@@ -193,3 +194,32 @@ def test_texts_are_folded_between_words_then_within_names():
     ]
     (part,) = Table([Column("a", [Cell("ab abcd ef")])]).split(8)
     assert part.columns[0].cells[0].text == "ab\nabcd\nef"
+
+
+HOSTILE = "\x1b[2J\x9b1m[red]\u202edoc\u2028\u200b\udc80<b>&amp;`x`[a](http://b)*c* _d_\\input{e}"
+SHOWN = (
+    "\\x1b[2J\\x9b1m[red]\\u202edoc\\u2028\\u200b\\udc80<b>&amp;`x`[a](http://b)*c* _d_\\input{e}"
+)
+
+
+def test_what_would_be_obeyed_is_shown():
+    assert visible("tab\tline\nπ ± — 日本 👩\u200d🔬") == "tab\tline\nπ ± — 日本 👩\u200d🔬"
+    assert visible(HOSTILE) == SHOWN
+    table = Table.from_rows([HOSTILE], [[HOSTILE]], HOSTILE)
+    console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
+    console.print(table.to_rich())
+    assert console.file.getvalue().count(SHOWN) == 3
+    assert table.to_csv().count("\\x1b") == 2
+    for text in (table.to_markdown(), table.to_latex(), table.to_html(), table.to_csv()):
+        assert not set(text) & set("\x1b\x9b\u202e\u2028\u200b\udc80")
+    assert table.to_html().count("&lt;b&gt;&amp;amp;") == 3
+
+
+def test_markdown_and_latex_show_their_own_markup():
+    table = Table.from_rows(["a"], [["<b>&amp;`x`[a](http://b)*c* _d_ snake_case p < 0.1"]])
+    assert table.to_markdown().splitlines()[2] == (
+        r"| &lt;b>&amp;amp;\`x\`[a]\(http://b)\*c\* \_d\_ snake_case p < 0.1 |"
+    )
+    assert r"\textless{}b\textgreater{}\&amp;" in table.to_latex()
+    nasty = Table.from_rows(["a"], [[r"\input{/etc/passwd}"]]).to_latex()
+    assert r"\textbackslash{}input\{/etc/passwd\} \\" in nasty

@@ -12,7 +12,7 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from rnnbench import tensorflow
-from rnnbench.tables import Table
+from rnnbench.tables import Table, visible
 from rnnbench.training import Progress, epoch_line
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _LINES_AROUND = 6  # heading, rules and caption of a table
 
 def note(text: str) -> None:
     """Print a line on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(visible(text), file=sys.stderr, flush=True)
 
 
 def print_json(value: object) -> None:

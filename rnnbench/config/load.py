@@ -144,6 +144,8 @@ def check_config(
     errors, warnings = list(document.errors), list[Diagnostic]()
     if config is not None:
         config = _resolve(config)
+        if upgrade:
+            config = _without_idle_callbacks(config)
         for found in rules.check(_as_meant(config, document)):
             diagnostic = replace(found, span=document.span(found.path))
             (warnings if found.name else errors).append(diagnostic)
@@ -170,6 +172,16 @@ def _resolve(config: ModelConfig) -> ModelConfig:
         given = given.model_copy(update={"dtype": dtype})
     model = model.model_copy(update={"input": given, "layers": tuple(layers)})
     return config.model_copy(update={"model": model})
+
+
+def _without_idle_callbacks(config: ModelConfig) -> ModelConfig:
+    """The config without callbacks that monitor no metric of it, as earlier versions trained it."""
+    if not isinstance(config, RunConfig):
+        return config
+    training = config.training
+    names = training.metric_names(validation=True)
+    idle = {key: None for key, of in training.callbacks.items() if of.monitor not in names}
+    return config.model_copy(update={"training": training.model_copy(update=idle)})
 
 
 def _as_meant(config: ModelConfig, document: Document) -> ModelConfig:

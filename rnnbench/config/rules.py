@@ -219,14 +219,15 @@ def _check_samples(config: RunConfig, info: DatasetInfo) -> Iterator[Diagnostic]
         yield _report(path, message, f"batch_size: {train}", "batch_size_above_training_set")
     metrics = training.metric_names(validation=is_validated)
     for key, callback in training.callbacks.items():
-        if callback.monitor not in metrics:
-            hint = "" if is_validated else "; dataset.validation_split adds val_ metrics"
-            message = f"received {callback.monitor}; computed are {', '.join(metrics)}{hint}"
-            # Where only validation is missing, another metric is not what was meant.
-            exists = callback.monitor in training.metric_names(validation=True)
-            meant = None if exists else closest(callback.monitor, metrics)
-            suggestion = f"monitor: {meant}" if meant else None
-            yield _report(("training", key, "monitor"), message, suggestion, "monitor_not_computed")
+        monitor, path = callback.monitor, ("training", key, "monitor")
+        if monitor not in training.metric_names(validation=True):
+            message = f"received {write_value(monitor)}; allowed: {', '.join(metrics)}"
+            meant = closest(monitor, metrics)
+            yield _report(path, message, f"monitor: {meant}" if meant else None)
+        elif monitor not in metrics:
+            hint = "dataset.validation_split adds val_ metrics"
+            message = f"received {monitor}; computed are {', '.join(metrics)}; {hint}"
+            yield _report(path, message, None, "monitor_not_computed")
 
 
 def _check_padding(dataset: TextDataset, layers: Sequence[NamedLayer]) -> Iterator[Diagnostic]:
