@@ -49,7 +49,7 @@ _LATEX = {
 
 
 def visible(text: str) -> str:
-    """A text in which each character that would be obeyed is shown, an escape as `\\x1b`."""
+    r"""A text in which each character that would be obeyed is shown, an escape as `\x1b`."""
     return _OBEYED.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 

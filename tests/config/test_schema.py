@@ -5,8 +5,8 @@ import jsonschema
 import pytest
 from paths import CONFIGS
 
-from rnnbench.config import dump_config, load_config
-from rnnbench.config.load import json_schema
+from rnnbench.config import check_config, dump_config, load_config
+from rnnbench.config.load import json_schema, parse_override
 from rnnbench.config.yaml import read_text
 
 SCHEMA = json.loads(json.dumps(json_schema()))
