@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
@@ -16,8 +16,12 @@ from rnnbench.errors import ConfigError, DataError, InputError, RunError
 from rnnbench.training import require_tensorboard
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rnnbench.config import RunConfig
     from rnnbench.config.load import Override
+    from rnnbench.run import RunDirectory
+    from rnnbench.thresholds import Thresholds
     from rnnbench.training.evaluate import Prediction
 
 _SHOWN_PROBABILITIES = 5
@@ -37,7 +41,8 @@ def train(
         str | None,
         Option(
             metavar="RUN",
-            help="Continue a run where it stopped; with --epochs, train it further.",
+            help="Continue a run where it stopped; with --epochs, train it further; with --set, "
+            "start a new run from its weights.",
             autocompletion=arguments.complete_run,
         ),
     ] = None,
@@ -60,25 +65,27 @@ def train(
     from rnnbench.model import require_memory
     from rnnbench.run import check_writable
     from rnnbench.thresholds import Thresholds
+    from rnnbench.training.checkpoint import find_weights
 
     thresholds = Thresholds(expect, junit)
     if tensorboard:
         require_tensorboard()
-    run = None
+    run = warm_start = None
     if resume is not None:
-        if config is not None or set_ or seed is not None or limit is not None or smoke or dry_run:
+        changes = (config, None if set_ else seed, None if set_ else limit)
+        if any(change is not None for change in changes) or smoke or dry_run:
             raise InputError(
                 "--resume continues with the run's own config: give no CONFIG, and no option that "
-                "changes it but --epochs"
+                "changes it but --epochs; or --set KEY=VALUE, which starts a new run from its "
+                "weights"
             )
         run = arguments.find_run(resume, output, unfinished=True)
-        done = len(run.read_history().get("epoch", ()))
-        if epochs is not None and epochs < done:
-            raise InputError(
-                f"--epochs {epochs}: {run.path} has {done} epochs already; allowed: at least {done}"
-            )
-        overrides = arguments.make_overrides((), epochs=epochs)
-        loaded = load_run_config(run.config_file, overrides, upgrade=True)
+        if set_:
+            warm_start, run = run, None
+            overrides = arguments.make_overrides(set_, seed=seed, epochs=epochs, limit=limit)
+            loaded = load_run_config(warm_start.config_file, overrides, upgrade=True)
+        else:
+            loaded = _load_resumed(run, epochs)
     elif config is None:
         raise InputError("CONFIG is missing; or give --resume RUN")
     elif dry_run and junit is not None:
@@ -91,16 +98,21 @@ def train(
     if dry_run:
         _show_plan(loaded, json=json)
         return
+    if run is not None and _has_nothing_to_train(run, epochs):
+        _print_finished(run, thresholds, json=json)
+        return
     require_memory(loaded)
     if run is None:
         check_writable(output)
+    if warm_start is not None:
+        console.note(f"warm start: a new run from the weights of {find_weights(warm_start)}")
     with thresholds.reporting("train", loaded.name):
         progress = console.choose_progress(quiet=quiet)
         console.load_tensorflow(progress)
         from rnnbench.training import trainer
 
         start = (
-            partial(trainer.train, loaded, output)
+            partial(trainer.train, loaded, output, warm_start=warm_start)
             if run is None
             else partial(trainer.resume, run, loaded)
         )
@@ -112,14 +124,75 @@ def train(
                 "run_dir": str(result.run.path),
                 "status": result.status,
                 "epochs": result.epochs,
+                "stopped_early": result.stopped_early,
+                "restored_epoch": result.restored_epoch,
                 "metrics": result.metrics,
                 **thresholds.to_json(),
             }
         )
     else:
-        for split, values in result.metrics.items():
-            print(f"{split:<10}  {console.format_metrics(values)}")
-        print(f"run         {result.run.path}")
+        _print_metrics(result.run, result.metrics, vars(result))
+    thresholds.require_passed()
+
+
+def _print_metrics(
+    run: RunDirectory, metrics: Mapping[Any, Mapping[str, float]], ending: Mapping[str, Any]
+) -> None:
+    from rnnbench.run import describe_ending
+
+    for split, values in metrics.items():
+        print(f"{split:<10}  {console.format_metrics(values)}")
+    if text := describe_ending(ending):
+        print(f"ending      {text}")
+    print(f"run         {run.path}")
+
+
+def _load_resumed(run: RunDirectory, epochs: int | None) -> RunConfig:
+    """Config of a run that is resumed, perhaps with more epochs."""
+    from rnnbench.config import load_run_config
+    from rnnbench.training.checkpoint import load_state
+
+    state = load_state(run) if epochs is not None else None
+    done = state.epoch if state else 0
+    if epochs is not None and epochs < done:
+        raise InputError(
+            f"--epochs {epochs}: {run.path} has {done} epochs already; allowed: at least {done}"
+        )
+    overrides = arguments.make_overrides((), epochs=epochs)
+    return load_run_config(run.config_file, overrides, upgrade=True)
+
+
+def _has_nothing_to_train(run: RunDirectory, epochs: int | None) -> bool:
+    """Whether a run has finished and no more epochs are asked for."""
+    asked = run.read_config().training.epochs
+    is_complete = run.status() == "finished" and run.model_file.exists() and run.read_metrics()
+    return bool(is_complete) and (epochs is None or epochs <= asked)
+
+
+def _print_finished(run: RunDirectory, thresholds: Thresholds, *, json: bool) -> None:
+    """Print the result of a run that was to be resumed and has finished."""
+    manifest, metrics = run.read_manifest(), run.read_metrics()
+    done, asked = len(run.read_history().get("epoch", ())), run.read_config().training.epochs
+    console.note(
+        f"{run.path}: has finished, {done} of {asked} epochs; nothing to train. --epochs with more "
+        "than that trains it further"
+    )
+    with thresholds.reporting("train", run.read_config().name):
+        thresholds.check(metrics)
+    if json:
+        console.print_json(
+            {
+                "run_dir": str(run.path),
+                "status": "finished",
+                "epochs": done,
+                "stopped_early": manifest.get("stopped_early"),
+                "restored_epoch": manifest.get("restored_epoch"),
+                "metrics": metrics,
+                **thresholds.to_json(),
+            }
+        )
+    else:
+        _print_metrics(run, metrics, manifest)
     thresholds.require_passed()
 
 
@@ -217,6 +290,7 @@ def evaluate(
         console.note(f"{config.dataset.type} has no test split; evaluating on {chosen}")
     with thresholds.reporting("evaluate", config.name):
         tensorflow.load()
+        from rnnbench.training.checkpoint import find_weights
         from rnnbench.training.evaluate import evaluate_split, load_fast_model
 
         samples = config.dataset.load().splits[chosen]
@@ -226,6 +300,7 @@ def evaluate(
         console.print_json(
             {
                 "run_dir": str(found.path),
+                "epoch": find_weights(found).epoch,
                 "split": chosen,
                 "samples": len(samples),
                 "metrics": metrics,
