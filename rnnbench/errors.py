@@ -6,6 +6,7 @@ RnnbenchError               exit code 1: the work failed
 │   ├── DataError           a dataset's files, or a text or values to predict
 │   └── RunError            a run directory: missing, unfinished, damaged, not writable
 ├── TrainingError           exit code 1: training could not go on
+│   └── DivergenceError     a loss, a metric or a weight is no longer a finite number
 ├── ThresholdError          exit code 3: a metric is not as expected
 ├── InterruptedRunError     exit code 130: stopped by Ctrl-C
 └── TerminatedRunError      exit code 143: stopped by SIGTERM
@@ -40,6 +41,10 @@ class RunError(InputError):
 
 class TrainingError(RnnbenchError):
     """Training could not go on."""
+
+
+class DivergenceError(TrainingError):
+    """A loss, a metric or a weight is no longer a finite number: again and again for one config."""
 
 
 class ThresholdError(RnnbenchError):

@@ -94,7 +94,8 @@ def _describe_run(run: RunDirectory) -> tuple[str, list[str], Sections]:
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{run.config_file}: cannot be read: {error}") from error
     path, config = (shlex.quote(str(p)) for p in (run.path, run.config_file))
-    is_stopped = overview.status in ("interrupted", "failed")
+    # One that has diverged would fail in the same step: a run repeats to the last bit.
+    is_stopped = overview.status in ("interrupted", "failed") and not manifest.get("diverged")
     resume = [f"rnnbench train --resume {path}"] * is_stopped
     is_final = overview.status == "finished"
     of = "of the final model" if is_final else "after the last completed epoch"
@@ -125,6 +126,15 @@ def _summarize(
     if overview.seconds is not None:
         status += f", {overview.seconds:,.0f} seconds of training and evaluation"
     said = [f"Status: {status}."]
+    if overview.ending:
+        said.append(
+            f"It {overview.ending}." if "stopped" in overview.ending else f"Its {overview.ending}."
+        )
+    if overview.limited:
+        said.append("It has read a part of the data only (dataset.limit).")
+    if "warm_start" in manifest:
+        origin = manifest["warm_start"]
+        said.append(f"It began with weights of {origin.get('run')}, epoch {origin.get('epoch')}.")
     if "error" in manifest:
         said.append(f"It failed: {manifest['error']}")
     if overview.status == "finished" and metrics:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
+import math
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,8 +36,15 @@ PLOT_SUFFIXES = (".png", ".svg", ".pdf")
 _PLAN_FILE = "sweep.json"
 _REPORT_FILE = "report.html"
 _RUN_NAME = re.compile(r"(?P<time>\d{8}T\d{6}Z)-s(?P<seed>\d+)(-\d+)?")
+_MOST_EPOCHS = 2**31
+# So much of a damaged value is shown.
+_SHOWN = 120
 # `is_locked` of another process holds a lock for a moment: `locked` tries for so long.
 _LOCK_SECONDS = 0.5
+
+
+def _is_epoch(number: float) -> bool:
+    return number.is_integer() and number <= _MOST_EPOCHS
 
 
 @contextlib.contextmanager
@@ -315,18 +325,31 @@ class RunDirectory:
 
     def read_history(self) -> dict[str, list[float]]:
         """Columns of `history.csv` by name, `epoch` first; empty while there is none."""
-        if not self.history_file.exists():
-            return {}
         try:
             with self.history_file.open(newline="", encoding="utf-8") as stream:
-                rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(stream)]
-        except (ValueError, TypeError, csv.Error) as error:  # a line may be cut short, or no text
+                return self._parse_history(stream)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise RunError(f"{self.history_file}: damaged: {error.strerror}") from error
+        except ValueError as error:  # no text
             raise RunError(f"{self.history_file}: damaged: {error}") from error
-        return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+    def _parse_history(self, lines: Iterable[str]) -> dict[str, list[float]]:
+        try:
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(lines)]
+            columns = {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+            epochs = columns.get("epoch", [] if not rows else [math.nan])
+            if any(not _is_epoch(b) or b <= a for a, b in pairwise([0.0, *epochs])):
+                raise ValueError("column epoch: expected whole numbers from 1, in order")
+        except (ValueError, TypeError, csv.Error) as error:  # a line may be cut short
+            raise RunError(f"{self.history_file}: damaged: {str(error)[:_SHOWN]}") from error
+        return columns
 
     def append_history(self, row: Mapping[str, float]) -> None:
         """Add the line of an epoch; the first one adds the header."""
-        is_new = not self.history_file.exists()
+        # A disk that was full may have left an empty file.
+        is_new = not self.history_file.exists() or not self.history_file.stat().st_size
         with self.history_file.open("a", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, fieldnames=list(row))
             if is_new:
@@ -339,13 +362,45 @@ class RunDirectory:
             with self.history_file.open("rb") as stream:
                 os.fsync(stream.fileno())
 
-    def truncate_history(self, epochs: int) -> None:
-        """Delete the lines after so many epochs."""
-        if not self.history_file.exists():
-            return
-        lines = self.history_file.read_text(encoding="utf-8").splitlines(keepends=True)
-        if len(lines) > epochs + 1:
-            write_text(self.history_file, "".join(lines[: epochs + 1]))
+    def restore_history(self, history: Mapping[str, Sequence[float]], epochs: int) -> bool:
+        """Make `history.csv` hold the epochs of a state, and no others.
+
+        Args:
+            history: Columns that the state holds; empty for a state of an earlier version.
+            epochs: Number of completed epochs of the state.
+
+        Returns:
+            Whether epochs were missing or different and have been restored.
+
+        Raises:
+            RunError: Epochs are missing, and the state does not hold them.
+        """
+        if not epochs:
+            self.history_file.unlink(missing_ok=True)
+            return False
+        try:
+            content = self.history_file.read_text(encoding="utf-8")
+            lines = content.splitlines(keepends=True)[: epochs + 1]
+            # The cut one: what comes after the state may be a line that was never completed.
+            kept = self._parse_history(lines)
+        except (OSError, ValueError, RunError):
+            content, lines, kept = "", [], {}
+        if not history and kept.get("epoch") != list(range(1, epochs + 1)):
+            raise RunError(
+                f"{self.history_file}: damaged: it lacks some of the {epochs} epochs of "
+                f"{self.state_file}, which is of an earlier version and does not hold them. Train "
+                "the config anew"
+            )
+        is_different = bool(history) and kept != dict(history)
+        if is_different:
+            stream = io.StringIO()
+            writer = csv.writer(stream)
+            writer.writerow(history)
+            writer.writerows(zip(*history.values(), strict=True))
+            write_text(self.history_file, stream.getvalue())
+        elif (text := "".join(lines)) != content:
+            write_text(self.history_file, text)
+        return is_different
 
     def append_log(self, text: str) -> None:
         """Add a line to the log, with the time in UTC."""
@@ -370,6 +425,11 @@ class RunDirectory:
     def has_state(self) -> bool:
         """Whether there is a state to continue from."""
         return self.state_file.exists() or self.previous_state_file.exists()
+
+    def uses_state(self) -> bool:
+        """Whether the newest weights are those of the state: a run may be extended and stop."""
+        is_current = self.status() in ("finished", "damaged")
+        return self.has_state() and not (is_current and self.model_file.exists())
 
     def require_trained(self) -> None:
         """Refuse a run without a model.

@@ -257,13 +257,14 @@ def resolve_target(target: str, output: Path, option: str = "--match-params") ->
 
 
 def require_trained(run: RunDirectory) -> RunDirectory:
-    """The run; a note says where its model is only that of its last saved state.
+    """The run; a note says of which epoch its newest weights are.
 
     Raises:
         RunError: The run has saved nothing.
     """
-    run.require_trained()
-    if not run.model_file.exists():
-        file, state = run.model_file, run.state_file
-        console.note(f"{file} does not exist; using the last saved state, {state}")
+    from rnnbench.training.checkpoint import find_weights
+
+    weights = find_weights(run)
+    status = "" if weights.file == run.model_file else f"; the run is {run.status()}"
+    console.note(f"weights of {weights}{status}")
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from operator import attrgetter
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Argument, Exit, Option
 
 from rnnbench.commands import arguments, console
-from rnnbench.errors import InputError, RnnbenchError
+from rnnbench.errors import InputError, RnnbenchError, RunError
 from rnnbench.tables import Table, count_cell, metric_cell
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def show(
     """
     from rnnbench.lookup import all_runs, read_overview
     from rnnbench.run import is_run, runs_in
+    from rnnbench.training.checkpoint import find_weights, warm_start_command
 
     directory = Path(run)
     if run and directory.is_dir() and not is_run(directory):
@@ -144,8 +146,15 @@ def show(
     metrics, manifest = found.read_metrics(), found.read_manifest()
     # Those that continue from the run.
     commands = {}
-    if overview.status in ("interrupted", "failed"):
+    if overview.status in ("interrupted", "failed") and not manifest.get("diverged"):
         commands["resume"] = f"rnnbench train --resume {found.path}"
+    weights = None
+    # A state that is damaged is told of where it is used.
+    with contextlib.suppress(RunError):
+        weights = find_weights(found)
+    if manifest.get("diverged") and weights is not None:
+        # Resumed, it would fail in the same step: a run repeats to the last bit.
+        commands["warm start"] = warm_start_command(found)
     if found.model_file.exists() or found.has_state():
         inputs = '--text "…"' if found.vocabulary_file.exists() else "--values …"
         commands["evaluate"] = f"rnnbench evaluate {found.path}"
@@ -154,6 +163,7 @@ def show(
         console.print_json(
             overview.to_json()
             | {"metrics": metrics, "plots": plots, "manifest": manifest, "commands": commands}
+            | {"weights": weights.to_json() if weights else None}
         )
         return
     versions = ", ".join(f"{k} {v}" for k, v in (manifest.get("versions") or {}).items())
@@ -162,6 +172,13 @@ def show(
     if overview.best is not None:
         best = _metric(overview, overview.best)
         lines.append(("best", f"{best} in epoch {overview.best_epoch}"))
+    if overview.ending:
+        lines.append(("ending", overview.ending))
+    if weights is not None:
+        lines.append(("weights", str(weights)))
+    if "warm_start" in manifest:
+        origin = manifest["warm_start"]
+        lines.append(("warm start", f"weights of {origin.get('run')}, epoch {origin.get('epoch')}"))
     lines += [(split, console.format_metrics(values)) for split, values in metrics.items()]
     if overview.parameters is not None:
         lines.append(("parameters", f"{overview.parameters:,}"))

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rnnbench.config import RunConfig
     from rnnbench.config.load import Override
     from rnnbench.run import RunDirectory
+    from rnnbench.training import TrainingResult
     from rnnbench.training.evaluate import Prediction, Predictor
-    from rnnbench.training.trainer import TrainingResult
 
 _SHOWN_PROBABILITIES = 5
 
@@ -40,7 +40,8 @@ def train(
         str | None,
         Option(
             metavar="RUN",
-            help="Continue a run where it stopped; with --epochs, train it further.",
+            help="Continue a run where it stopped; with --epochs, train it further; with --set, "
+            "start a new run from its weights.",
             autocompletion=arguments.complete_run,
         ),
     ] = None,
@@ -60,6 +61,8 @@ def train(
     quiet: arguments.Quiet = False,
 ) -> None:
     """Train a config's model, evaluate it and write everything to a new run directory."""
+    from rnnbench.config import load_run_config
+    from rnnbench.run import describe_ending
     from rnnbench.thresholds import Thresholds
 
     if dry_run and junit is not None:
@@ -68,14 +71,22 @@ def train(
     with thresholds.reporting("train", config or resume or ""):
         if tensorboard:
             require_tensorboard()
-        run = None
+        run = warm_start = None
         if resume is not None:
-            if any((config, set_, seed is not None, limit is not None, smoke, dry_run)):
+            changes = (config, None if set_ else seed, None if set_ else limit)
+            if any(change is not None for change in changes) or smoke or dry_run:
                 raise InputError(
                     "--resume continues with the run's own config: give no CONFIG, and no option "
-                    "that changes it but --epochs"
+                    "that changes it but --epochs; or --set KEY=VALUE, which starts a new run from "
+                    "its weights"
                 )
-            run, loaded = _load_run(resume, output, epochs)
+            found = arguments.find_run(resume, output, unfinished=True)
+            if set_:
+                overrides = arguments.make_overrides(set_, seed=seed, epochs=epochs, limit=limit)
+                warm_start = found
+                loaded = load_run_config(found.config_file, overrides, upgrade=True)
+            else:
+                run, loaded = found, _load_resumed(found, epochs)
         elif config is None:
             raise InputError("CONFIG is missing; or give --resume RUN")
         else:
@@ -87,7 +98,9 @@ def train(
         if dry_run:
             _show_plan(loaded, json=json)
             return
-        result = _train(loaded, run, output, quiet=quiet, tensorboard=tensorboard)
+        result = None if run is None else _read_result(run, loaded)
+        if result is None:
+            result = _train(loaded, run, warm_start, output, quiet=quiet, tensorboard=tensorboard)
         thresholds.check(result.metrics)
     if json:
         console.print_json(
@@ -95,6 +108,8 @@ def train(
                 "run_dir": str(result.run.path),
                 "status": result.status,
                 "epochs": result.epochs,
+                "stopped_early": result.stopped_early,
+                "restored_epoch": result.restored_epoch,
                 "metrics": result.metrics,
                 **thresholds.to_json(),
             }
@@ -102,40 +117,69 @@ def train(
     else:
         for split, values in result.metrics.items():
             print(f"{split:<10}  {console.format_metrics(values)}")
+        if ending := describe_ending(vars(result)):
+            print(f"ending      {ending}")
         print(f"run         {result.run.path}")
     thresholds.require_passed()
 
 
-def _load_run(name: str, output: Path, epochs: int | None) -> tuple[RunDirectory, RunConfig]:
-    """Run to continue, and its config with so many epochs."""
+def _load_resumed(run: RunDirectory, epochs: int | None) -> RunConfig:
+    """Config of a run that is resumed, perhaps with more epochs."""
     from rnnbench.config import load_run_config
+    from rnnbench.training.checkpoint import load_state
 
-    run = arguments.find_run(name, output, unfinished=True)
-    done = len(run.read_history().get("epoch", ()))
+    state = load_state(run) if epochs is not None else None
+    done = state.epoch if state else 0
     if epochs is not None and epochs < done:
         raise InputError(
             f"--epochs {epochs}: {run.path} has {done} epochs already; allowed: at least {done}"
         )
     overrides = arguments.make_overrides((), epochs=epochs)
-    return run, load_run_config(run.config_file, overrides, upgrade=True)
+    return load_run_config(run.config_file, overrides, upgrade=True)
+
+
+def _read_result(run: RunDirectory, config: RunConfig) -> TrainingResult | None:
+    """Result of a run that was to be resumed and has finished; None if there is more to train."""
+    from rnnbench.training import TrainingResult
+
+    asked, metrics = run.read_config().training.epochs, run.read_metrics()
+    is_complete = run.status() == "finished" and run.model_file.exists() and metrics
+    if not is_complete or config.training.epochs > asked:
+        return None
+    manifest, done = run.read_manifest(), len(run.read_history().get("epoch", ()))
+    console.note(
+        f"{run.path}: has finished, {done} of {asked} epochs; nothing to train. --epochs with more "
+        "than that trains it further"
+    )
+    ending = {name: manifest.get(name) for name in ("stopped_early", "restored_epoch")}
+    return TrainingResult(run, "finished", done, metrics, **ending)
 
 
 def _train(
-    config: RunConfig, run: RunDirectory | None, output: Path, *, quiet: bool, tensorboard: bool
+    config: RunConfig,
+    run: RunDirectory | None,
+    warm_start: RunDirectory | None,
+    output: Path,
+    *,
+    quiet: bool,
+    tensorboard: bool,
 ) -> TrainingResult:
-    """Train a new run, or continue one."""
+    """Train a new run, perhaps from the weights of another one; or continue one."""
     from rnnbench.model import require_memory
     from rnnbench.run import check_writable
+    from rnnbench.training.checkpoint import find_weights
 
     require_memory(config)
     if run is None:
         check_writable(output)
+    if warm_start is not None:
+        console.note(f"warm start: a new run from the weights of {find_weights(warm_start)}")
     progress = console.choose_progress(quiet=quiet)
     console.load_tensorflow(progress)
     from rnnbench.training import trainer
 
     start = (
-        partial(trainer.train, config, output)
+        partial(trainer.train, config, output, warm_start=warm_start)
         if run is None
         else partial(trainer.resume, run, config)
     )
@@ -239,6 +283,7 @@ def evaluate(
         if split is None and chosen != "test":
             console.note(f"{config.dataset.type} has no test split; evaluating on {chosen}")
         tensorflow.load()
+        from rnnbench.training.checkpoint import find_weights
         from rnnbench.training.evaluate import evaluate_split, load_fast_model
 
         samples = config.dataset.load().splits[chosen]
@@ -248,6 +293,7 @@ def evaluate(
         console.print_json(
             {
                 "run_dir": str(found.path),
+                "epoch": find_weights(found).epoch,
                 "split": chosen,
                 "samples": len(samples),
                 "metrics": metrics,

@@ -6,13 +6,18 @@ import importlib.util
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from rnnbench.data.base import SplitName
 from rnnbench.errors import InputError, InterruptedRunError, TerminatedRunError
 
 if TYPE_CHECKING:
     from rnnbench.lookup import TrialStatus
+    from rnnbench.run import RunDirectory
+
+Metrics = dict[SplitName, dict[str, float]]
 
 
 class Progress:
@@ -51,6 +56,28 @@ def epoch_line(row: Mapping[str, float], epochs: int) -> str:
         if name not in ("epoch", "learning_rate", "seconds")
     )
     return f"epoch {int(row['epoch'])}/{epochs}  {metrics}  {row['seconds']:.1f} s"
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """Result of a training.
+
+    Attributes:
+        run: Directory of the run.
+        status: `finished`.
+        epochs: Number of completed epochs; fewer than planned after early stopping.
+        metrics: Loss and metrics of the final model by split.
+        stopped_early: Epoch after which early stopping has ended the training; None where it did
+            not.
+        restored_epoch: Epoch whose weights the model has; None where it is the last one.
+    """
+
+    run: RunDirectory
+    status: str
+    epochs: int
+    metrics: Metrics
+    stopped_early: int | None = None
+    restored_epoch: int | None = None
 
 
 class SignalHandler:

@@ -75,10 +75,18 @@ class CallbackList:
         for callback in self.callbacks:
             callback.on_epoch_end(epoch, logs)
 
-    def end(self) -> None:
-        """End the training: early stopping may restore the weights of the best epoch."""
+    def end(self) -> int | None:
+        """End the training: early stopping may restore the weights of the best epoch.
+
+        Returns:
+            The epoch whose weights were restored, from 1; None where none were.
+        """
+        restored = None
         for callback in self.callbacks:
             callback.on_train_end()
+            if getattr(callback, "best_weights", None) is not None:
+                restored = int(callback.best_epoch) + 1
+        return restored
 
 
 class TrainingCallback(keras.callbacks.Callback):
@@ -95,6 +103,9 @@ class TrainingCallback(keras.callbacks.Callback):
         signals: Signals that have come.
         state: State that is resumed from; an epoch under way continues after its steps.
         tensorboard: Whether event files get the same rows.
+
+    Attributes:
+        history: Columns of the completed epochs, which each state holds.
     """
 
     def __init__(
@@ -119,6 +130,10 @@ class TrainingCallback(keras.callbacks.Callback):
         self._state = state
         self._events = EventWriter(run) if tensorboard else None
         self._saved = time.monotonic()
+        # A state of an earlier version holds none.
+        self.history = {name: list(v) for name, v in run.read_history().items()} if state else {}
+        if "epoch" in self.history:
+            self.history["epoch"] = list(map(int, self.history["epoch"]))
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         if epoch != self._batches.epoch:
@@ -165,6 +180,8 @@ class TrainingCallback(keras.callbacks.Callback):
             "seconds": round(time.monotonic() - self._started, 3),
         }
         self._run.append_history(row)
+        for name, value in row.items():
+            self.history.setdefault(name, []).append(value)
         if self._events is not None:
             self._events.append(row)
         self._run.append_log(epoch_line(row, self._training.epochs))
@@ -198,6 +215,7 @@ class TrainingCallback(keras.callbacks.Callback):
             optimizer=read_variables(self.model.optimizer.variables),
             metrics=read_variables(self.model.metrics_variables) if step else (),
             callbacks=self._callbacks.remember(),
+            history={name: values[:epoch] for name, values in self.history.items()},
         )
         if not all(np.isfinite(array).all() for array in state.model):
             where = f"epoch {epoch + 1}, step {step}" if step else f"epoch {epoch}"

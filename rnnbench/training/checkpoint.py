@@ -11,13 +11,15 @@ import hashlib
 import io
 import json
 import os
-from dataclasses import dataclass
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rnnbench.errors import RunError, TrainingError
+from rnnbench.errors import DivergenceError, RunError
 from rnnbench.run import RunDirectory, replacing
 
 if TYPE_CHECKING:
@@ -27,6 +29,12 @@ _FORMAT = b"rnnbench training state 1\n"
 _DIGEST_LENGTH = 64
 # Attributes of a state that are arrays: a file has their number beside them.
 _GROUPS = ("model", "optimizer", "metrics")
+_LARGEST_COUNT = 2**31
+# What NumPy, zipfile and JSON raise for content that is no state.
+_WRONG_CONTENT = (
+    *(ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError),
+    *(RecursionError, MemoryError, OverflowError, NotImplementedError, zipfile.BadZipFile),
+)
 # Most training that diverges is helped by one of these.
 DIVERGENCE_HINT = (
     "What usually helps: gradient clipping (training.optimizer.clipnorm: 1.0) or a smaller "
@@ -49,6 +57,7 @@ class TrainingState:
         optimizer: Variables of the optimizer.
         metrics: Sums of the loss and the metrics over the steps of an epoch under way.
         callbacks: What each callback remembers.
+        history: Columns of the completed epochs; empty in a state of an earlier version.
     """
 
     epoch: int
@@ -59,6 +68,12 @@ class TrainingState:
     optimizer: Arrays
     metrics: Arrays
     callbacks: tuple[dict[str, Any], ...]
+    history: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """How far the training was, such as `epoch 3, step 2`."""
+        return f"epoch {self.epoch + 1}, step {self.step}" if self.step else f"epoch {self.epoch}"
 
 
 def read_variables(variables: list[keras.Variable]) -> Arrays:
@@ -121,7 +136,7 @@ def load_state(run: RunDirectory) -> TrainingState | None:
     Raises:
         RunError: States were saved and none is complete.
     """
-    damaged = []
+    damaged: dict[str, list[str]] = {}  # paths by what is wrong
     for path in (run.state_file, run.previous_state_file):
         try:
             content = path.read_bytes()
@@ -129,12 +144,13 @@ def load_state(run: RunDirectory) -> TrainingState | None:
             continue
         except OSError as error:
             raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-        state = _unpack(content)
-        if state is not None:
-            return state
-        damaged.append(str(path))
+        try:
+            return _unpack(content)
+        except _DamagedStateError as error:
+            damaged.setdefault(str(error), []).append(str(path))
     if damaged:
-        raise RunError(f"{' and '.join(damaged)}: damaged: the checksum is not that of the content")
+        what = (f"{' and '.join(paths)}: damaged: {why}" for why, paths in damaged.items())
+        raise RunError("; ".join(what))
     return None
 
 
@@ -146,13 +162,58 @@ def describe_kept(run: RunDirectory) -> str:
         return "No complete state is kept"
     if state is None:
         return "No state was saved before"
-    step = f"epoch {state.epoch + 1}, step {state.step}" if state.step else f"epoch {state.epoch}"
-    return f"The state after {step} is kept"
+    return f"The state after {state.place} is kept"
 
 
-def divergence_error(run: RunDirectory, what: str) -> TrainingError:
+@dataclass(frozen=True)
+class WeightsSource:
+    """File and epoch of the newest weights of a run.
+
+    Attributes:
+        file: The model, or the state where the run has not finished.
+        epoch: Completed epochs of these weights; after early stopping, the epoch restored.
+        step: Completed steps of the next epoch.
+    """
+
+    file: Path
+    epoch: int
+    step: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The source as JSON values."""
+        return {"file": str(self.file), "epoch": self.epoch, "step": self.step}
+
+    def __str__(self) -> str:
+        """Such as `epoch 3, step 2, in runs/…/checkpoint/state`."""
+        place = f"epoch {self.epoch + 1}, step {self.step}" if self.step else f"epoch {self.epoch}"
+        return f"{place}, in {self.file}"
+
+
+def find_weights(run: RunDirectory) -> WeightsSource:
+    """The newest weights of a run, which `evaluate`, `predict` and a warm start use.
+
+    Raises:
+        RunError: There are none, or their file is damaged.
+    """
+    run.require_trained()
+    if run.uses_state() and (state := load_state(run)) is not None:
+        return WeightsSource(run.state_file, state.epoch, state.step)
+    restored = run.read_manifest().get("restored_epoch")
+    epochs = run.read_history().get("epoch", [])
+    return WeightsSource(run.model_file, restored or int(max(epochs, default=0)), 0)
+
+
+def divergence_error(run: RunDirectory, what: str) -> DivergenceError:
     """The error to raise where training has diverged, as `what` says."""
-    return TrainingError(f"{run.path}: {what}. {describe_kept(run)}. {DIVERGENCE_HINT}")
+    kept, warm_start = describe_kept(run), ""
+    if kept.startswith("The state"):
+        warm_start = f". To start a new run from that state: {warm_start_command(run)}"
+    return DivergenceError(f"{run.path}: {what}. {kept}. {DIVERGENCE_HINT}{warm_start}")
+
+
+def warm_start_command(run: RunDirectory) -> str:
+    """What starts a new run from the newest weights of a run, with other settings."""
+    return f"rnnbench train --resume {run.path} --set training.optimizer.learning_rate=VALUE"
 
 
 def _pack(state: TrainingState) -> bytes:
@@ -163,6 +224,8 @@ def _pack(state: TrainingState) -> bytes:
         return len(values)
 
     facts = vars(state) | {name: put(name, getattr(state, name)) for name in _GROUPS}
+    if not facts["history"]:
+        del facts["history"]  # as in a file of an earlier version
     callbacks = list(map(dict, facts.pop("callbacks")))
     for i, callback in enumerate(callbacks):
         if callback.get("best_weights") is not None:
@@ -174,22 +237,48 @@ def _pack(state: TrainingState) -> bytes:
     return stream.getvalue()
 
 
-def _unpack(content: bytes) -> TrainingState | None:
-    """The state in a file; None if it is damaged."""
+class _DamagedStateError(ValueError):
+    """A file is not a complete state; the message says why."""
+
+
+def _unpack(content: bytes) -> TrainingState:
+    """The state in a file; _DamagedStateError if it is none."""
     start = len(_FORMAT) + _DIGEST_LENGTH
     digest, payload = content[len(_FORMAT) : start], content[start:]
     is_complete = hashlib.sha256(payload).hexdigest().encode() == digest
     if not content.startswith(_FORMAT) or not is_complete:
-        return None
-    with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
+        raise _DamagedStateError("the checksum is not that of the content")
+    try:
+        # What is compressed could be larger than the memory; NumPy stores arrays as they are.
+        with zipfile.ZipFile(io.BytesIO(payload)) as members:
+            if any(member.file_size > len(payload) for member in members.infolist()):
+                raise _DamagedStateError("an array is larger than the file")
+        with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
+            return _read_archive(archive)
+    except _DamagedStateError:
+        raise
+    except _WRONG_CONTENT as error:
+        raise _DamagedStateError(f"the content is not that of a state: {error!r:.120}") from error
 
-        def take(name: str, number: int) -> Arrays:
-            return tuple(archive[f"{name}/{i}"] for i in range(number))
 
-        facts = json.loads(archive["facts"].tobytes())
-        callbacks = facts.pop("watchers")
-        for i, callback in enumerate(callbacks):
-            if callback.get("best_weights") is not None:
-                callback["best_weights"] = take(f"best_weights/{i}", callback["best_weights"])
-        facts |= {name: take(name, facts[name]) for name in _GROUPS}
-        return TrainingState(**facts, callbacks=tuple(callbacks))
+def _read_archive(archive: Any) -> TrainingState:
+    def take(name: str, number: int) -> Arrays:
+        return tuple(archive[f"{name}/{i}"] for i in range(number))
+
+    facts = json.loads(archive["facts"].tobytes())
+    callbacks = facts.pop("watchers")
+    for i, callback in enumerate(callbacks):
+        if callback.get("best_weights") is not None:
+            callback["best_weights"] = take(f"best_weights/{i}", callback["best_weights"])
+    facts |= {name: take(name, facts[name]) for name in _GROUPS}
+    state = TrainingState(**facts, callbacks=tuple(callbacks))
+    counts = (state.epoch, state.step)
+    columns = {"epoch": [], **state.history}.values()
+    if (
+        any(type(count) is not int or not 0 <= count < _LARGEST_COUNT for count in counts)
+        or type(state.stopped) is not bool
+        or not isinstance(state.seconds, int | float)
+        or (state.history and any(len(column) != state.epoch for column in columns))
+    ):
+        raise _DamagedStateError(f"it says epoch {state.epoch!r:.40}, step {state.step!r:.40}")
+    return state

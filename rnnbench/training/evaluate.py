@@ -19,7 +19,7 @@ from rnnbench.data.base import Split
 from rnnbench.data.batches import Batches
 from rnnbench.data.sequences import TokenSequences
 from rnnbench.data.text import OOV, TextDataset, decode_tokens, read_words
-from rnnbench.errors import DataError, RunError, TrainingError
+from rnnbench.errors import DataError, DivergenceError, RunError
 from rnnbench.layers import Shape, ShapeError, infer_shapes
 from rnnbench.model import buckets_by_length, build_fast_model, build_model, compile_model
 from rnnbench.run import RunDirectory, replacing
@@ -58,14 +58,16 @@ def load_fast_model(run: RunDirectory) -> keras.Model:
 def load_model(run: RunDirectory) -> keras.Model:
     """The trained model of a run, of Keras' own layers; else that of its last saved state.
 
+    A run that was trained further and has not finished has the model of its state, not the old one.
+
     Raises:
         RunError: There is none, its file is damaged or holds code, or it is another run's.
     """
     import keras
 
     config, path = run.read_config(), run.model_file
-    if not path.exists():
-        run.require_trained()
+    run.require_trained()
+    if run.uses_state():
         model = build_model(config)
         compile_model(model, config.training)
         if (state := load_state(run)) is not None:
@@ -139,7 +141,7 @@ def evaluate_split(model: keras.Model, split: Split, config: RunConfig) -> dict[
     """Loss and metrics of a compiled model on a split, by name, the loss first.
 
     Raises:
-        TrainingError: One of them is not a finite number.
+        DivergenceError: One of them is not a finite number.
     """
     training = config.training
     batches = Batches(split, training.batch_size, bucket=buckets_by_length(config))
@@ -147,7 +149,7 @@ def evaluate_split(model: keras.Model, split: Split, config: RunConfig) -> dict[
     metrics = {name: float(results[name]) for name in training.metric_names(validation=False)}
     if not all(map(math.isfinite, metrics.values())):
         message = f"the model's metrics are not finite numbers: {metrics}"
-        raise TrainingError(f"{message}. {DIVERGENCE_HINT}")
+        raise DivergenceError(f"{message}. {DIVERGENCE_HINT}")
     return metrics
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,23 +15,29 @@ import keras
 import tensorflow as tf
 
 from rnnbench.config.schema import RunConfig
-from rnnbench.data.base import LoadedDataset, SplitName
+from rnnbench.data.base import LoadedDataset
 from rnnbench.data.batches import Batches
+from rnnbench.errors import DivergenceError, RunError, TrainingError
 from rnnbench.model import buckets_by_length, build_fast_model, compile_model
-from rnnbench.run import RunDirectory, check_writable, create_run, replacing
+from rnnbench.run import RunDirectory, check_writable, create_run, describe_ending, replacing
 from rnnbench.tasks import best_epoch, in_words
 from rnnbench.tensorflow import describe_environment, native_log
-from rnnbench.training import Progress, SignalHandler
+from rnnbench.training import Metrics, Progress, SignalHandler, TrainingResult
 from rnnbench.training.callbacks import CallbackList, TrainingCallback
 from rnnbench.training.checkpoint import (
     TrainingState,
+    describe_kept,
     divergence_error,
+    find_weights,
     load_state,
+    read_variables,
     restore_model,
+    save_state,
+    write_variables,
 )
-from rnnbench.training.evaluate import evaluate_split, predict_inputs, save_model
+from rnnbench.training.evaluate import evaluate_split, load_model, predict_inputs, save_model
 
-Metrics = dict[SplitName, dict[str, float]]
+_SHOWN_ERROR = 200  # characters of a message of TensorFlow
 
 
 @dataclass(frozen=True)
@@ -70,23 +77,6 @@ def prepare_training(config: RunConfig, dataset: LoadedDataset) -> TrainingSetup
     return TrainingSetup(config, dataset, model, train, validation)
 
 
-@dataclass(frozen=True)
-class TrainingResult:
-    """Result of a training.
-
-    Attributes:
-        run: Directory of the run.
-        status: `finished`.
-        epochs: Number of completed epochs; fewer than planned after early stopping.
-        metrics: Loss and metrics of the final model by split.
-    """
-
-    run: RunDirectory
-    status: str
-    epochs: int
-    metrics: Metrics
-
-
 def train(
     config: RunConfig,
     output: Path,
@@ -94,6 +84,7 @@ def train(
     command: Sequence[str],
     progress: Progress,
     tensorboard: bool = False,
+    warm_start: RunDirectory | None = None,
 ) -> TrainingResult:
     """Train the model of a config and write its run directory.
 
@@ -106,10 +97,12 @@ def train(
         command: What the user typed, for the manifest.
         progress: Shows what is going on.
         tensorboard: Whether to write event files as well.
+        warm_start: Run whose newest weights the training begins with. Defaults to those that the
+            config's seed draws.
 
     Raises:
         DataError: The dataset cannot be loaded.
-        RunError: The output cannot be written.
+        RunError: The output cannot be written, or the weights do not fit the config.
         TrainingError: A metric is no longer a finite number, or the disk is full; what was written
             is kept.
         InterruptedRunError: Ctrl-C; the state is kept.
@@ -118,14 +111,52 @@ def train(
     check_writable(output)
     started = datetime.now(UTC)
     setup = _prepare(config, progress)
+    origin = None if warm_start is None else _start_warm(setup, warm_start)
     run = create_run(output, config.name, config.seed, started)
     with run.locked():
         try:
-            manifest = _begin(run, setup, started, command)
+            manifest = _begin(run, setup, started, command, origin)
+            # From here on a warm start is a run that is resumed from a state of epoch 0.
+            state = None if origin is None else _first_state(setup.model)
+            if state is not None:
+                save_state(run, state)
         except BaseException:
             shutil.rmtree(run.path)  # it holds no work yet
             raise
-        return _run(setup, run, manifest, None, progress, tensorboard=tensorboard)
+        return _run(setup, run, manifest, state, progress, tensorboard=tensorboard)
+
+
+def _start_warm(setup: TrainingSetup, source: RunDirectory) -> dict[str, Any]:
+    """Give a model the newest weights of a run; where they are from, for the manifest."""
+    found = find_weights(source)
+    weights = read_variables(load_model(source).weights)
+    try:
+        write_variables(setup.model.weights, weights)
+    except ValueError as error:
+        raise RunError(
+            f"{found.file}: its weights do not fit {setup.config.name} as it was changed: {error}"
+        ) from error
+    digest = hashlib.sha256(b"".join(array.tobytes() for array in weights)).hexdigest()
+    return {
+        "run": str(source.path.absolute()),
+        "epoch": found.epoch,
+        "step": found.step,
+        "weights": f"sha256:{digest}",
+    }
+
+
+def _first_state(model: keras.Model) -> TrainingState:
+    model.optimizer.build(model.trainable_variables)
+    return TrainingState(
+        epoch=0,
+        step=0,
+        seconds=0.0,
+        stopped=False,
+        model=read_variables(model.variables),
+        optimizer=read_variables(model.optimizer.variables),
+        metrics=(),
+        callbacks=(),
+    )
 
 
 def resume(
@@ -157,12 +188,17 @@ def resume(
         setup = _prepare(config, progress)
         run.write_config(config)
         manifest |= {"status": "running", "ended": None}
-        manifest.pop("error", None)
+        for key in ("error", "diverged", "stopped_early", "restored_epoch"):
+            manifest.pop(key, None)
         manifest.setdefault("resumed", []).append(
             {"command": list(command), "started": _now(), **describe_environment()}
         )
         run.write_manifest(manifest)
-        run.truncate_history(state.epoch if state else 0)
+        run.metrics_file.unlink(missing_ok=True)  # those of a model that is trained further
+        if run.restore_history(state.history if state else {}, state.epoch if state else 0):
+            text = f"{run.history_file}: epochs were missing or different; restored from the state"
+            run.append_log(text)
+            progress.message(text)
         where = f"epoch {state.epoch + 1}, step {state.step + 1}" if state else "the beginning"
         run.append_log(f"resumed from {where}")
         return _run(setup, run, manifest, state, progress, tensorboard=tensorboard)
@@ -176,7 +212,11 @@ def _prepare(config: RunConfig, progress: Progress) -> TrainingSetup:
 
 
 def _begin(
-    run: RunDirectory, setup: TrainingSetup, started: datetime, command: Sequence[str]
+    run: RunDirectory,
+    setup: TrainingSetup,
+    started: datetime,
+    command: Sequence[str],
+    warm_start: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Write the first files of a new run; the manifest is returned."""
     config, dataset, parameters = setup.config, setup.dataset, setup.model.count_params()
@@ -193,11 +233,15 @@ def _begin(
         },
         **describe_environment(),
     }
+    if warm_start is not None:
+        manifest["warm_start"] = warm_start
     run.write_config(config)
     run.write_manifest(manifest)
     if dataset.vocabulary is not None:
         run.write_vocabulary(dataset.vocabulary)
     run.append_log(f"{config.name}: {parameters} parameters, {manifest['device']}")
+    if warm_start is not None:
+        run.append_log(f"warm start: weights of {warm_start['run']}, epoch {warm_start['epoch']}")
     return manifest
 
 
@@ -214,7 +258,10 @@ def _run(
     config, began, status = setup.config, datetime.now(UTC), "failed"
     with native_log(run.log_file), SignalHandler(progress.message) as signals:
         try:
-            _fit(setup, run, state, progress, signals, tensorboard=tensorboard)
+            ending = _fit(setup, run, state, progress, signals, tensorboard=tensorboard)
+            manifest |= ending
+            if ending:
+                run.append_log(describe_ending(manifest))
             save_model(setup.model, config, run.model_file)
             metrics = _evaluate(setup, run, progress)
             status = "finished"
@@ -228,6 +275,8 @@ def _run(
             ) from None
         except Exception as error:
             manifest["error"] = str(error)
+            if isinstance(error, DivergenceError):
+                manifest["diverged"] = True
             raise
         finally:
             signals.ignores = True
@@ -240,7 +289,7 @@ def _run(
                 run.write_manifest(manifest)
                 run.append_log(status)
                 _draw_history(run, config)
-    return TrainingResult(run, status, _count_epochs(run), metrics)
+    return TrainingResult(run, status, _count_epochs(run), metrics, **ending)
 
 
 def _now() -> str:
@@ -260,8 +309,12 @@ def _fit(
     signals: SignalHandler,
     *,
     tensorboard: bool,
-) -> None:
-    """Train from the beginning, or from a state: first the rest of an epoch under way."""
+) -> dict[str, int]:
+    """Train from the beginning, or from a state: first the rest of an epoch under way.
+
+    Returns:
+        How the training stopped early and which weights were restored, for the manifest.
+    """
     training, model, batches = setup.config.training, setup.model, setup.train
     callbacks = CallbackList(training, validation=setup.validation is not None)
     recording = TrainingCallback(
@@ -294,7 +347,13 @@ def _fit(
                 verbose=0,
             )
             epoch, step, stopped = end, 0, bool(model.stop_training)
-        recording.save(_count_epochs(run), 0, stopped=stopped)  # for more epochs
+        completed = len(recording.history.get("epoch", ()))
+        recording.save(completed, 0, stopped=stopped)  # for more epochs
+    except tf.errors.ResourceExhaustedError as error:
+        raise TrainingError(
+            f"{run.path}: out of memory: {error.message.splitlines()[0][:_SHOWN_ERROR]}. "
+            f"{describe_kept(run)}. What usually helps: a smaller training.batch_size or model"
+        ) from error
     except tf.errors.OpError as error:
         # A number that is not finite can become an index, such as that of an embedding's gradient.
         raise divergence_error(
@@ -306,7 +365,9 @@ def _fit(
         signals.waits = False
         progress.end()
     finalize(model.trainable_variables)
-    callbacks.end()
+    restored = callbacks.end()
+    ending = {"stopped_early": completed} if stopped and completed < training.epochs else {}
+    return ending | ({"restored_epoch": restored} if restored not in (None, completed) else {})
 
 
 def _restore(setup: TrainingSetup, run: RunDirectory, state: TrainingState) -> None:
