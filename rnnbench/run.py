@@ -26,7 +26,6 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from rnnbench.config import RunConfig, dump_config, load_run_config
-from rnnbench.data.base import SplitName
 from rnnbench.errors import InputError, RunError
 from rnnbench.tensorflow import expand_path
 
@@ -299,7 +298,7 @@ class RunDirectory:
         """Final loss and metrics by split; empty while there are none."""
         return _read_checked(self.metrics_file, _Metrics) if self.metrics_file.exists() else {}
 
-    def write_metrics(self, metrics: Mapping[SplitName, Mapping[str, float]]) -> None:
+    def write_metrics(self, metrics: Mapping[str, Mapping[str, float]]) -> None:
         """Write the final loss and metrics by split."""
         write_json(self.metrics_file, metrics)
 

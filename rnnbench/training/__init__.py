@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.data.base import SplitName
 from rnnbench.errors import InputError, InterruptedRunError, TerminatedRunError
 
 if TYPE_CHECKING:
     from rnnbench.lookup import TrialStatus
     from rnnbench.run import RunDirectory
 
-Metrics = dict[SplitName, dict[str, float]]
+Metrics = dict[str, dict[str, float]]  # by split
 
 
 class Progress:
