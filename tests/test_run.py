@@ -91,16 +91,34 @@ def test_a_run_that_nobody_trains_any_more_is_interrupted(run):
     assert run.status() == "finished"
 
 
-def test_a_history_is_cut_to_the_epochs_that_are_kept(run):
-    run.truncate_history(0)
+def test_a_history_is_cut_to_the_epochs_of_a_state(run):
+    """Of an earlier version, whose states do not hold it."""
+    run.restore_history({}, 0)
     for epoch in (1, 2, 3):
         run.append_history({"epoch": epoch, "loss": 1 / epoch})
-    run.truncate_history(3)
+    assert run.restore_history({}, 3) is False
     assert run.read_history()["epoch"] == [1.0, 2.0, 3.0]
-    run.truncate_history(1)
+    assert run.restore_history({}, 1) is False
     assert run.read_history() == {"epoch": [1.0], "loss": [1.0]}
-    run.truncate_history(0)
+    with pytest.raises(RunError, match=r"history\.csv: damaged: it lacks some of the 2 epochs"):
+        run.restore_history({}, 2)
+    run.restore_history({}, 0)
     assert run.read_history() == {}
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "epoch,loss\n", "epoch,loss\n1,1.0\n", "epoch,loss\n1,1.0\n2,7\n", "2,"]
+)
+def test_a_history_that_lost_lines_is_restored_from_the_state(run, content):
+    history = {"epoch": [1, 2], "loss": [1.0, 0.5]}
+    if content is not None:
+        run.history_file.write_text(content)
+    assert run.restore_history(history, 2) is True
+    assert run.read_history() == {"epoch": [1.0, 2.0], "loss": [1.0, 0.5]}
+    assert run.restore_history(history, 2) is False
+    run.append_history({"epoch": 3, "loss": 0.25})
+    assert run.restore_history(history, 2) is False
+    assert run.read_history()["epoch"] == [1.0, 2.0]
 
 
 @pytest.mark.parametrize("text", ["epoch,loss\n1,0.5\n2,", "epoch,loss\n1\n", "epoch\nx\n", "\xff"])

@@ -301,14 +301,16 @@ class _Reader(yaml.SafeLoader):
                 if not _is_huge(data):
                     return data
                 raise ValueError(data)
-            why = f"the tag {printable(node.tag.replace(_TAG, '!!'))} is not allowed in a config"
+            tag = printable(node.tag.replace(_TAG, "!!"))
+            message = f"not valid YAML: the tag {tag} is not allowed in a config"
         except (ValueError, KeyError, IndexError):  # a scalar that is tagged as a number
             shown = _cut(node.value)
-            why = f"{shown!r} cannot be read as {node.tag.replace(_TAG, '!!')}"
+            tag = node.tag.replace(_TAG, "!!")
+            message = f"not valid YAML: {shown!r} cannot be read as {tag}"
             if re.fullmatch(r"[-+]?(0x[\da-fA-F]+|[\d_]+)", node.value):
-                why = f"{shown!r} has more than {MAX_BITS} bits"
+                message = f"received {shown}; allowed: an integer of at most {MAX_BITS} bits"
         if node.tag != _UNREADABLE_TAG:
-            self._report(node, f"not valid YAML: {why}", path)
+            self._report(node, message, path)
         return UNREADABLE
 
     def _pairs(

@@ -297,7 +297,7 @@ def test_the_largest_bounds_are_drawn_from():
 VALUES = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers()
+    | st.integers(-(2**62), 2**62)
     | st.floats(allow_nan=False)
     | st.text()
     | st.text("ab 1:#'\"\n\r\t\x85\u2028-"),
