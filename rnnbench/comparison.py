@@ -850,12 +850,15 @@ class Reproduction:
     """Comparison of a run with its repetition.
 
     Attributes:
+        epochs: Number of completed epochs of the first and of the second run.
         first_difference: First epoch whose values differ; None where all are equal to the last
             bit.
-        metrics: Values of the first and of the second run, by split and metric.
+        metrics: Values of the first and of the second run, by split and metric; empty where the
+            first has not finished.
         environment: Where the runs ran, as the manifests have it, by name, where it differs.
     """
 
+    epochs: tuple[int, int]
     first_difference: int | None
     metrics: dict[str, tuple[float, float]]
     environment: dict[str, tuple[Any, Any]]
@@ -863,12 +866,14 @@ class Reproduction:
     @property
     def is_equal(self) -> bool:
         """Whether history and metrics are equal to the last bit."""
-        return self.first_difference is None and all(a == b for a, b in self.metrics.values())
+        pairs = (self.epochs, *self.metrics.values())
+        return self.first_difference is None and all(a == b for a, b in pairs)
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as JSON values."""
         return {
             "equal": self.is_equal,
+            "epochs": {"first": self.epochs[0], "second": self.epochs[1]},
             "first_difference": self.first_difference,
             "metrics": {
                 name: {"first": a, "second": b, "difference": b - a}
@@ -886,12 +891,14 @@ def compare_repetition(first: RunDirectory, second: RunDirectory) -> Reproductio
     Raises:
         RunError: A file of one of them is damaged.
     """
-    a, b = (_without_times(run.read_history()) for run in (first, second))
+    a, b = (list(_without_times(run.read_history())) for run in (first, second))
     different = (int(x[0]) for x, y in zip(a, b, strict=False) if x != y)
+    # Those of a run that has not finished are of its last epoch, not of its final model.
+    of_first = first.read_metrics() if first.status() == "finished" else {}
     again = second.read_metrics()
     metrics = {
         f"{split} {name}": (value, again[split][name])
-        for split, values in first.read_metrics().items()
+        for split, values in of_first.items()
         for name, value in values.items()
         if name in again.get(split, {})
     }
@@ -904,7 +911,7 @@ def compare_repetition(first: RunDirectory, second: RunDirectory) -> Reproductio
     then, now = environments
     names = [name for name in then | now if then.get(name) != now.get(name)]
     environment = {name: (then.get(name), now.get(name)) for name in names}
-    return Reproduction(next(different, None), metrics, environment)
+    return Reproduction((len(a), len(b)), next(different, None), metrics, environment)
 
 
 def _without_times(history: History) -> Iterator[tuple[float, ...]]:

@@ -53,6 +53,9 @@ def unroll(
     return {name: np.stack([step[name] for step in steps], axis=1) for name in steps[0]}
 
 
+_STATES = {"h": "hidden state", "c": "cell state"}
+
+
 @dataclass(frozen=True)
 class LayerTrace:
     """One recurrence over one sample: by NumPy and by Keras.
@@ -63,6 +66,7 @@ class LayerTrace:
         name: Name of the layer; each direction of a bidirectional one has its own trace.
         states: Each state by its symbol after each step by NumPy, float64 [timesteps, units].
         gates: Each gate by its symbol and the states beside the hidden one, likewise.
+        legend: Meaning of each symbol that `gates` and `states` may have.
         keras_states: Hidden state after each step by Keras, float32 [timesteps, units].
         mask: Steps that count, bool [timesteps]; None where all do.
         reads_inputs: Whether step t of the layer belongs to step t of the model's input.
@@ -71,6 +75,7 @@ class LayerTrace:
     name: str
     states: dict[str, Array]
     gates: dict[str, Array]
+    legend: dict[str, str]
     keras_states: npt.NDArray[np.float32]
     mask: Mask | None
     reads_inputs: bool
@@ -133,10 +138,13 @@ def _trace(
     weights = [np.asarray(weight, np.float64) for weight in of_keras.get_weights()]
     with np.errstate(over="ignore", invalid="ignore"):  # an unbounded activation may grow so
         unrolled = unroll(layer, x.astype(np.float64), weights, mask)
+    # The step gives the gates in the order of the kernels; a plain recurrence has none.
+    symbols = [symbol for symbol in unrolled if symbol not in layer.states]
     return LayerTrace(
         name=name,
         states={name: unrolled[name][0] for name in layer.states},
         gates={name: values[0] for name, values in unrolled.items() if name != layer.states[0]},
+        legend=dict(zip(symbols, layer.gates, strict=False)) | _STATES,
         keras_states=keras_states,
         mask=None if mask is None else mask[0],
         reads_inputs=not of_keras.go_backwards and x.shape[1] == timesteps,

@@ -899,7 +899,14 @@ def test_a_repetition_is_compared_to_the_last_bit(output):
     slower = make_run(output, history=_history(first, seconds=9.0))
     assert compare_repetition(first, slower).is_equal
     longer = make_run(output, changes={"training.epochs": 4}, history=_history(first)[:2])
-    assert compare_repetition(first, longer).first_difference is None
+    found = compare_repetition(first, longer)
+    assert (found.first_difference, found.epochs, found.is_equal) == (None, (3, 2), False)
+    assert found.to_json()["epochs"] == {"first": 3, "second": 2}
+    stopped = make_run(output, seed=5, epochs=2, status="interrupted")
+    stopped.write_metrics({"train": {"loss": 9.0}})
+    again = make_run(output, seed=5, changes={"training.epochs": 2}, history=_history(stopped))
+    found = compare_repetition(stopped, again)
+    assert (found.is_equal, found.metrics) == (True, {})
 
 
 def _history(run, **changes):

@@ -129,6 +129,10 @@ def trace(
     steps: Annotated[
         int | None, Option(min=1, metavar="N", help="Show the first N steps. Default: all.")
     ] = None,
+    units: Annotated[
+        str | None,
+        Option(metavar="A-B|A,B,…", help=f"Show these units. Default: the first {_SHOWN_UNITS}."),
+    ] = None,
     output: arguments.Output,
     json: arguments.Json = False,
 ) -> None:
@@ -156,28 +160,54 @@ def trace(
     console.load_tensorflow(console.choose_progress(quiet=json))
     model = rnnbench.build_model(loaded) if run is None else evaluate.load_model(run)
     traces = trace_model(loaded.model.layers, model, sample.inputs)
+    # A program can leave out what a reader cannot take in.
+    chosen = [
+        _choose_units(units, trace, default=None if json else _SHOWN_UNITS) for trace in traces
+    ]
     if json:
         layers = [
             {
                 "name": trace.name,
-                "steps": trace.states["h"][:steps].tolist(),
-                "gates": {name: values[:steps].tolist() for name, values in trace.gates.items()},
-                "keras": trace.keras_states[:steps].tolist(),
+                "units": shown,
+                "legend": {name: trace.legend[name] for name in trace.gates | trace.states},
+                "steps": trace.states["h"][:steps, shown].tolist(),
+                "gates": {n: values[:steps, shown].tolist() for n, values in trace.gates.items()},
+                "keras": trace.keras_states[:steps, shown].tolist(),
                 "max_difference": trace.max_difference,
             }
-            for trace in traces
+            for trace, shown in zip(traces, chosen, strict=True)
         ]
-        console.print_json({"layers": layers})
+        answer = model(sample.inputs).numpy()[0].tolist()
+        console.print_json({"inputs": sample.labels, "layers": layers, "output": answer})
         return
     if not traces:
         print(f"{path}: no recurrent layer in this model")
-    for trace in traces:
-        _print_trace(trace, sample.labels, steps)
+    for trace, shown in zip(traces, chosen, strict=True):
+        _print_trace(trace, sample.labels, steps, shown)
 
 
-def _print_trace(trace: LayerTrace, labels: Sequence[str], steps: int | None) -> None:
+def _choose_units(text: str | None, trace: LayerTrace, *, default: int | None) -> list[int]:
+    """Units that `--units` names, such as `0-5` or `0,3,7`; without it so many, or all."""
+    every = list(range(trace.keras_states.shape[1]))
+    if text is None:
+        return every[:default]
+    chosen: list[int] = []
+    for part in text.split(","):
+        low, _, high = part.partition("-")
+        ends = [int(end) if end.isdecimal() else -1 for end in (low, high or low)]
+        chosen += range(ends[0], ends[1] + 1) if -1 not in ends else [-1]
+    if not chosen or not set(chosen) <= set(every):
+        raise InputError(
+            f"--units: received {text!r}; {trace.name} has the units 0 to {every[-1]}; allowed: "
+            "such as 0-5 or 0,3,7"
+        )
+    return chosen
+
+
+def _print_trace(
+    trace: LayerTrace, labels: Sequence[str], steps: int | None, chosen: Sequence[int]
+) -> None:
     timesteps, units = trace.keras_states.shape
-    shown = min(units, _SHOWN_UNITS)
     compared: dict[str, Any] = {"h": trace.states["h"], "h of Keras": trace.keras_states}
     rows = []
     for t in range(timesteps)[:steps]:
@@ -185,11 +215,12 @@ def _print_trace(trace: LayerTrace, labels: Sequence[str], steps: int | None) ->
         label = labels[t] if trace.reads_inputs and t < len(labels) else ""
         first = [str(t + 1), label]
         for name, values in (trace.gates | compared).items():
-            rows.append([*first, name, *(f"{value:+.6f}" for value in values[t][:shown])])
+            rows.append([*first, name, *(f"{values[t][unit]:+.6f}" for unit in chosen)])
             first = ["", ""]
-    hidden = f", {shown} of {units} shown" if shown < units else ""
+    hidden = f", {len(chosen)} of {units} shown" if len(chosen) < units else ""
     print(f"{trace.name}: {timesteps} steps, {units} units{hidden}")
-    numeric = ["step", *(f"unit {unit}" for unit in range(shown))]
+    numeric = ["step", *(f"unit {unit}" for unit in chosen)]
     headings = ["step", "input", "", *numeric[1:]]
     console.print_table(Table.from_rows(headings, rows, numeric=numeric, wrap=("input",), keys=3))
+    print(", ".join(f"{name}: {trace.legend[name]}" for name in trace.gates | trace.states))
     print(f"largest difference between h and h of Keras: {trace.max_difference:.1e}\n")

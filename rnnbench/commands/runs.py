@@ -360,7 +360,17 @@ def reproduce(
     from rnnbench.run import check_writable
 
     first = arguments.find_run(run, output, limited=limited)
-    config = first.read_config()
+    config, status = first.read_config(), first.status()
+    if status != "finished":
+        done = len(first.read_history().get("epoch", ()))
+        if not done:
+            raise InputError(f"{first.path}: {status}: no completed epoch to compare")
+        console.note(
+            f"{first.path}: {status} after {console.count(done, 'completed epoch')} of "
+            f"{config.training.epochs}: the history of these is compared"
+        )
+        training = config.training.model_copy(update={"epochs": done})
+        config = config.model_copy(update={"training": training})
     check_writable(output)
     progress = console.choose_progress(quiet=quiet)
     console.load_tensorflow(progress)
@@ -377,7 +387,10 @@ def reproduce(
             difference = "equal" if a == b else f"{b:.6g}, {b - a:+.3g}"
             print(f"{name:<24}  {a:.6g}  {difference}")
         if found.is_equal:
-            print("history and metrics are equal to the last bit")
+            what = "history and metrics are" if found.metrics else "the history is"
+            print(f"{what} equal to the last bit")
+        elif found.epochs[0] != found.epochs[1]:
+            print(f"the first has {found.epochs[0]} epochs, the second {found.epochs[1]}")
         elif found.first_difference is not None:
             print(f"the histories differ from epoch {found.first_difference} on")
         for name, (before, now) in found.environment.items():

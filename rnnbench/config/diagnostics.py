@@ -17,6 +17,22 @@ if TYPE_CHECKING:
 LINE_BREAKS = "\r\n\x85\u2028\u2029"
 _LINE_BREAK = re.compile(f"\r\n|[{LINE_BREAKS}]")
 _MAX_COLUMNS = 100
+# Other words for what a config has, both normalized.
+_MEANT = {
+    "fc": "dense",
+    "linear": "dense",
+    "fullyconnected": "dense",
+    "rnn": "simplernn",
+    "convolution1d": "conv1d",
+    "bilstm": "bidirectional",
+    "bigru": "bidirectional",
+    "lr": "learningrate",
+    "hiddensize": "units",
+    "dropoutrate": "dropout",
+    "batch": "batchsize",
+}
+# Share of letters, in order, that two words have in common.
+_SIMILARITY = 0.65
 
 
 @dataclass(frozen=True)
@@ -119,9 +135,13 @@ def printable(text: str) -> str:
 
 
 def closest(received: object, allowed: Iterable[str]) -> str | None:
-    """The word that was probably meant: `LSTM`, `lr`, `acc` and `ltsm` are recognized."""
+    """The word that was probably meant: `LSTM`, `lr`, `acc` and `ltsm` are recognized.
+
+    Meaning comes before letters; a word that is like another in letters alone needs many of them.
+    """
     words = {_normalize(word): word for word in allowed}
     wanted = _normalize(str(received))
+    wanted = _MEANT.get(wanted, wanted)
     initials = {"".join(part[:1] for part in word.split("_")): word for word in words.values()}
     starts = [word for bare, word in words.items() if len(wanted) > 2 and bare.startswith(wanted)]
     if wanted in words:
@@ -132,7 +152,7 @@ def closest(received: object, allowed: Iterable[str]) -> str | None:
         return starts[0]
     from difflib import get_close_matches
 
-    close = get_close_matches(wanted, words, n=1)
+    close = get_close_matches(wanted, words, n=1, cutoff=_SIMILARITY)
     return words[close[0]] if close else None
 
 

@@ -17,6 +17,7 @@ from rnnbench.config.sections import validate
 from rnnbench.config.yaml import Document, read_document, read_value, write_yaml
 from rnnbench.errors import ConfigError
 from rnnbench.keras_object import KeyPath
+from rnnbench.layers import Layer, Shape, ShapeError, infer_shapes
 
 
 @dataclass(frozen=True)
@@ -164,14 +165,26 @@ def _resolve(config: ModelConfig) -> ModelConfig:
         layers.append(layer.resolve(needs_sequence=needs_sequence, vocabulary_size=tokens))
     given = model.input
     if given is None and info is not None:
-        # Tokens leave the length open, so that the model takes texts of any length.
-        shape = info.input_shape if tokens is None else (None,)
+        # Tokens leave the length open, so that the model takes texts of any length, unless a layer
+        # needs to know it.
+        shape: Shape = info.input_shape
+        if tokens is not None and not _needs_length(layers):
+            shape = (None,)
         given = InputSettings(shape=shape, dtype=info.input_dtype)
     elif given is not None and given.dtype is None:
         dtype = "int32" if layers[0].takes_tokens else "float32"
         given = given.model_copy(update={"dtype": dtype})
     model = model.model_copy(update={"input": given, "layers": tuple(layers)})
     return config.model_copy(update={"model": model})
+
+
+def _needs_length(layers: Sequence[Layer]) -> bool:
+    """Whether a layer of a stack takes no token sequences of variable length."""
+    try:
+        list(infer_shapes(layers, (None,)))
+    except ShapeError as error:
+        return error.needs_length
+    return False
 
 
 def _without_idle_callbacks(config: ModelConfig) -> ModelConfig:
