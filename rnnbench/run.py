@@ -221,7 +221,10 @@ def _read_checked(path: Path, model: type[BaseModel]) -> dict[str, Any]:
     """The object in a JSON file, as it is, once it has passed a model's validation."""
     value = read_json(path)
     try:
-        model.model_validate_json(json.dumps(value))  # strict times are strings in JSON only
+        # Strict times are strings in JSON only. A file name that is no text has halves of characters,
+        # which pydantic refuses.
+        text = json.dumps(value, ensure_ascii=False).encode(errors="replace")
+        model.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
