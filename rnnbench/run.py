@@ -221,8 +221,8 @@ def _read_checked(path: Path, model: type[BaseModel]) -> dict[str, Any]:
     """The object in a JSON file, as it is, once it has passed a model's validation."""
     value = read_json(path)
     try:
-        # Strict times are strings in JSON only. A file name that is no text has halves of characters,
-        # which pydantic refuses.
+        # Strict times are strings in JSON only. A file name that is no text has halves of
+        # characters, which pydantic refuses.
         text = json.dumps(value, ensure_ascii=False).encode(errors="replace")
         model.model_validate_json(text)
     except ValidationError as error:

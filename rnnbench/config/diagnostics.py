@@ -19,17 +19,11 @@ _LINE_BREAK = re.compile(f"\r\n|[{LINE_BREAKS}]")
 _MAX_COLUMNS = 100
 # Other words for what a config has, both normalized.
 _MEANT = {
-    "fc": "dense",
-    "linear": "dense",
-    "fullyconnected": "dense",
-    "rnn": "simplernn",
-    "convolution1d": "conv1d",
-    "bilstm": "bidirectional",
-    "bigru": "bidirectional",
-    "lr": "learningrate",
     "hiddensize": "units",
-    "dropoutrate": "dropout",
-    "batch": "batchsize",
+    "numunits": "units",
+    "neurons": "units",
+    "minibatch": "batchsize",
+    "iterations": "epochs",
 }
 # Share of letters, in order, that two words have in common.
 _SIMILARITY = 0.65

@@ -26,7 +26,8 @@ MAX_NODES = 3_000
 MAX_DEPTH = 20
 MAX_BITS = 63  # of an integer
 _MANY_DIGITS = 19  # of a key: more are no class and no index
-_CODE_POINT = re.compile(r"\\U([\da-fA-F]{8})")
+# Not in a comment.
+_CODE_POINT = re.compile(r"^(?!\s*#).*?(\\U([\da-fA-F]{8}))", re.MULTILINE)
 
 # Stands for a value that cannot be read; nothing more is reported for it.
 UNREADABLE = object()
@@ -225,10 +226,11 @@ def _read(document: Document, text: str, *, only_mappings: bool = False) -> None
         errors.append(Diagnostic(source.span_at(error.position, 1), (), message))
     except (ValueError, OverflowError):  # PyYAML makes a character of any number
         document.keys.clear()
-        escapes = (m for m in _CODE_POINT.finditer(text) if int(m[1], 16) > sys.maxunicode)
-        for escape in escapes:
-            message = f"not valid YAML: no character has the number of {escape[0]}"
-            errors.append(Diagnostic(source.span_at(escape.start(), len(escape[0])), (), message))
+        for match in _CODE_POINT.finditer(text):
+            if int(match[2], 16) > sys.maxunicode:
+                message = f"not valid YAML: no character has the number of {match[1]}"
+                span = source.span_at(match.start(1), len(match[1]))
+                errors.append(Diagnostic(span, (), message))
     except yaml.MarkedYAMLError as error:
         document.keys.clear()  # what was read before is no whole config
         errors += _describe(error, source)

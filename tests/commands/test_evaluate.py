@@ -263,7 +263,7 @@ def test_the_model_of_an_unfinished_run_is_used_and_said_so(rnnbench, in_toy, tm
     (run / "model.keras").unlink()
     result = rnnbench("predict", run, "--values", "6,7,8,9")
     assert result.code == 0
-    assert f"{run}/model.keras does not exist; using the last saved state" in result.err
+    assert f"weights of epoch 2, in {run}/checkpoint/state" in result.err
     shutil.rmtree(run / "checkpoint")
     refused = rnnbench("predict", run, "--values", "6,7,8,9")
     assert refused.code == 2

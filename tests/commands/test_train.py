@@ -27,7 +27,9 @@ def test_json_goes_to_stdout_and_progress_to_stderr(toy_runs):
     directory, done = toy_runs
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert list(document) == ["run_dir", "status", "epochs", "metrics"]
+    assert list(document) == [
+        *("run_dir", "status", "epochs", "stopped_early", "restored_epoch", "metrics")
+    ]
     assert (document["status"], document["epochs"]) == ("finished", 2)
     assert list(document["metrics"]) == ["train"]
     assert (directory / document["run_dir"] / "model.keras").exists()
@@ -145,7 +147,7 @@ def test_text_from_training_to_prediction(rnnbench, in_tmp, standin_data):
     assert result.code == 0, result.err
     document = json.loads(result.out)
     assert list(document["metrics"]) == ["train", "validation", "test"]
-    given = rnnbench("predict", "imdb_lstm", "--text", "Word1 zork!", "--json")
+    given = rnnbench("predict", "imdb_lstm", "--text", "Word1 zork!", "--json", "--limited")
     assert given.err.count("warning: ") == 1
     assert "dataset.num_words: received 40 of 88587 tokens" in given.err
     predicted = json.loads(given.out)
@@ -153,7 +155,7 @@ def test_text_from_training_to_prediction(rnnbench, in_tmp, standin_data):
     assert predicted[0]["oov_rate"] == 0.5
     assert predicted[0]["label"] in ("positive", "negative")
     assert sum(predicted[0]["probabilities"].values()) == pytest.approx(1.0)
-    evaluated = json.loads(rnnbench("evaluate", "imdb_lstm", "--json").out)
+    evaluated = json.loads(rnnbench("evaluate", "imdb_lstm", "--json", "--limited").out)
     assert evaluated["split"] == "test"
     assert evaluated["metrics"] == document["metrics"]["test"]
 

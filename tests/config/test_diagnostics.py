@@ -131,3 +131,12 @@ def test_json():
 )
 def test_the_closest_word(received, meant):
     assert closest(received, ["lstm", "simple_rnn", "learning_rate", "accuracy"]) == meant
+
+
+@pytest.mark.parametrize(
+    ("received", "meant"),
+    [("attention", None), ("hidden_size", "units"), ("lr", "learning_rate"), ("ltsm", "lstm")],
+)
+def test_meaning_comes_before_letters(received, meant):
+    allowed = ["activation", "flatten", "lstm", "units", "learning_rate"]
+    assert closest(received, allowed) == meant

@@ -388,3 +388,24 @@ def test_every_value_by_its_key(load):
     assert list(map(format_value, ["a", 1.5, None, True, [1, "a"]])) == [
         *("a", "1.5", "null", "true", '[1, "a"]')
     ]
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [
+        ("{type: flatten}, {type: dense, units: 1, activation: sigmoid}", (20,)),
+        (
+            "{type: lstm, units: 2, unroll: true}, {type: dense, units: 1, activation: sigmoid}",
+            (20,),
+        ),
+        ("{type: lstm, units: 2}, {type: dense, units: 1, activation: sigmoid}", (None,)),
+    ],
+)
+def test_a_layer_that_needs_a_length_takes_maxlen(tmp_path, layers, shape):
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "dataset: {type: imdb, maxlen: 20}\n"
+        f"model: {{layers: [{{type: embedding, output_dim: 4}}, {layers}]}}\n"
+        "training: {loss: binary_crossentropy, epochs: 1}\n"
+    )
+    assert load_config(path).model.input_shape == shape

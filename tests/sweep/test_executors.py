@@ -9,6 +9,7 @@ import pytest
 from sweep_notes import Notes
 
 from rnnbench.errors import InputError, InterruptedRunError, RunError
+from rnnbench.lookup import find_trial_status
 from rnnbench.sweep import runner
 from rnnbench.sweep.runner import LocalExecutor, RayExecutor, run_sweep
 
@@ -25,10 +26,14 @@ def _local(sweep, jobs=1):
 
 
 def _results(sweep):
-    """History without times, and metrics, of every run."""
+    """History without times, and metrics, of the run of each trial that counts.
+
+    A trial that is killed before its first state begins again in another run.
+    """
+    runs = [find_trial_status(sweep, *trial).run for trial in sweep.trials()]
     return [
         ({k: v for k, v in run.read_history().items() if k != "seconds"}, run.read_metrics())
-        for run in sweep.runs()
+        for run in runs
     ]
 
 
