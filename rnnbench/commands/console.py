@@ -118,7 +118,7 @@ class LineProgress(Progress):
 
     def begin(self, epochs: int, steps_per_epoch: int) -> None:
         self._epochs = epochs
-        note(f"training: {epochs} epochs of {steps_per_epoch} steps")
+        note(f"training: {count(epochs, 'epoch')} of {count(steps_per_epoch, 'step')}")
 
     def epoch(self, row: Mapping[str, float]) -> None:
         note(epoch_line(row, self._epochs))

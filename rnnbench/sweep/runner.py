@@ -378,12 +378,22 @@ class _Queue:
         if failure is None:
             return
         self.failures[trial] = failure
-        if self._attempts[trial] < _ATTEMPTS:
+        log = self._sweep.log_file(trial.name, trial.seed)
+        if self._has_diverged(trial):
+            progress.message(f"{trial.label} has diverged; see {log}")
+        elif self._attempts[trial] < _ATTEMPTS:
             progress.message(f"{trial.label} {failure}; trying once more")
             self._waiting.insert(0, (trial, result.may_resume))
         else:
-            log = self._sweep.log_file(trial.name, trial.seed)
             progress.message(f"{trial.label} {failure} again; see {log}")
+
+    def _has_diverged(self, trial: Trial) -> bool:
+        """Whether the trial would fail again in the same step: a run repeats to the last bit."""
+        run = self._status(trial).run
+        try:
+            return run is not None and bool(run.read_manifest().get("diverged"))
+        except RunError:
+            return False
 
     def _status(self, trial: Trial) -> TrialStatus:
         return find_trial_status(self._sweep, trial.name, trial.seed)

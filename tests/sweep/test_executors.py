@@ -74,9 +74,12 @@ def test_a_sweep_that_is_stopped_continues_and_comes_to_the_same(sweep, plan, un
 
 def test_what_a_trial_prints_and_why_it_fails_is_in_its_log(sweep, make_plan):
     plan = make_plan("training.optimizer.learning_rate=1e30")
-    result = run_sweep(sweep, plan, _local(sweep), Notes())
+    notes = Notes()
+    result = run_sweep(sweep, plan, _local(sweep), notes)
     (trial,) = plan.trials
     assert result.failures == {trial: "ended with exit code 1"}
+    log = sweep.log_file(trial.name, 0)
+    assert notes.messages == [f"{trial.label} has diverged; see {log}"]  # not tried once more
     assert result.statuses[trial].status == "failed"
     assert "no longer" in sweep.log_file(trial.name, 0).read_text()
 
