@@ -38,7 +38,7 @@ def test_json_goes_to_stdout_and_progress_to_stderr(toy_runs):
         "loading TensorFlow",
         "loading toy_sequence",
         "building the model",
-        "training: 2 epochs of 1 steps",
+        "training: 2 epochs of 1 step",
     ]
     assert lines[4].startswith("epoch 1/2  loss ")
     # Nothing of TensorFlow's own log.
