@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,13 +48,14 @@ def find_run(
     with _reading():
         runs = next(filter(None, map(runs_in, _directories(name, output))), [])
     if runs:
-        allowed = runs if limited else list(filter(_has_whole_data, runs))
-        if not allowed:
-            raise RunError(_only_limited(name, runs))
         # The files of old runs are read only where the newer ones do not count.
-        newest_first = reversed(allowed)
+        allowed = (run for run in reversed(runs) if limited or _has_whole_data(run))
+        newest = next(allowed, None)
+        if newest is None:
+            raise RunError(_only_limited(name, runs))
+        newest_first = chain([newest], allowed)
         finished = (run for run in newest_first if unfinished or run.status() == "finished")
-        return next(finished, allowed[-1])
+        return next(finished, newest)
     sweep = find_sweep(name, output)
     if sweep is not None:
         raise RunError(
