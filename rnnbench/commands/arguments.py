@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rnnbench.config import ModelConfig
     from rnnbench.config.load import Override
     from rnnbench.run import RunDirectory
+    from rnnbench.training.checkpoint import WeightsSource
 
 
 def _shipped() -> Iterable[str]:
@@ -256,8 +257,8 @@ def resolve_target(target: str, output: Path, option: str = "--match-params") ->
     return count
 
 
-def require_trained(run: RunDirectory) -> RunDirectory:
-    """The run; a note says of which epoch its newest weights are.
+def note_weights(run: RunDirectory) -> WeightsSource:
+    """File and epoch of the newest weights of a run, which a note names.
 
     Raises:
         RunError: The run has saved nothing.
@@ -267,4 +268,4 @@ def require_trained(run: RunDirectory) -> RunDirectory:
     weights = find_weights(run)
     status = "" if weights.file == run.model_file else f"; the run is {run.status()}"
     console.note(f"weights of {weights}{status}")
-    return run
+    return weights

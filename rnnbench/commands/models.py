@@ -150,7 +150,7 @@ def trace(
     loaded = arguments.load_config_or_run(path)
     run = RunDirectory(path.parent) if is_run(path.parent) else None
     if run is not None:
-        arguments.require_trained(run)
+        arguments.note_weights(run)
     if text is not None:
         sample = evaluate.text_sample(loaded, text, run)
     elif values is not None:

@@ -264,17 +264,19 @@ def compare(
             for run in lookup.find_runs(what, output, limited=True)
             if run.path.resolve() not in found
         ]
+        sweeps = dict.fromkeys(
+            sweep for what in runs if (sweep := lookup.find_sweep(what, output)) is not None
+        )
         comparison = library.compare(
             list(found.values()),
             metric=metric,
             interval=interval,
             different_data=different_data,
-            is_search=any(lookup.find_sweep(what, output) for what in runs),
+            is_search=bool(sweeps),
         )
         not_started = [
             f"{sweep.path}: {name} seed {seed}: not started"
-            for sweep in dict.fromkeys(lookup.find_sweep(what, output) for what in runs)
-            if sweep is not None
+            for sweep in sweeps
             for name, seed in sweep.trials()
             if not sweep.runs_of(name, seed)
         ]

@@ -188,19 +188,18 @@ def _train(
 
 def _load(name: str, overrides: list[Override], *, smoke: bool, strict: bool) -> RunConfig:
     """Config to train; its warnings go to stderr."""
-    from rnnbench.config import check_config, load_run_config
+    from rnnbench.config import check_config
     from rnnbench.config.diagnostics import render
-    from rnnbench.config.load import SMOKE, find_config
+    from rnnbench.config.load import SMOKE, find_config, require_run
 
     if smoke:
         given = {override.key for override in overrides}
         overrides = overrides + [override for override in SMOKE if override.key not in given]
-    path = find_config(name)
-    config = load_run_config(path, overrides)
-    warnings = check_config(path, overrides).warnings
-    if warnings and strict:
-        raise ConfigError(render(warnings))
-    for warning in warnings:
+    checked = check_config(find_config(name), overrides)
+    config = require_run(checked.require())
+    if checked.warnings and strict:
+        raise ConfigError(render(checked.warnings))
+    for warning in checked.warnings:
         console.note(render([warning]))
     if config.sweep is None:
         return config
@@ -271,7 +270,8 @@ def evaluate(
 
     thresholds = Thresholds(expect, junit, force=force)
     with thresholds.reporting("evaluate", run):
-        found = arguments.require_trained(arguments.find_run(run, output, limited=limited))
+        found = arguments.find_run(run, output, limited=limited)
+        weights = arguments.note_weights(found)
         config = found.read_config()
         thresholds.config = config.name
         splits = config.dataset.info().num_examples
@@ -283,7 +283,6 @@ def evaluate(
         if split is None and chosen != "test":
             console.note(f"{config.dataset.type} has no test split; evaluating on {chosen}")
         tensorflow.load()
-        from rnnbench.training.checkpoint import find_weights
         from rnnbench.training.evaluate import evaluate_split, load_fast_model
 
         samples = config.dataset.load().splits[chosen]
@@ -293,7 +292,7 @@ def evaluate(
         console.print_json(
             {
                 "run_dir": str(found.path),
-                "epoch": find_weights(found).epoch,
+                "epoch": weights.epoch,
                 "split": chosen,
                 "samples": len(samples),
                 "metrics": metrics,
@@ -337,7 +336,8 @@ def predict(
     from rnnbench.config.diagnostics import render
     from rnnbench.training.evaluate import Predictor
 
-    found = arguments.require_trained(arguments.find_run(run, output, limited=limited))
+    found = arguments.find_run(run, output, limited=limited)
+    arguments.note_weights(found)
     for warning in check_config(found.config_file, upgrade=True).warnings:
         if warning.name == "vocabulary_cut":
             console.note(render([warning]))
