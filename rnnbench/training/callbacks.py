@@ -218,8 +218,7 @@ class TrainingCallback(keras.callbacks.Callback):
             history={name: values[:epoch] for name, values in self.history.items()},
         )
         if not all(np.isfinite(array).all() for array in state.model):
-            where = f"epoch {epoch + 1}, step {step}" if step else f"epoch {epoch}"
-            message = f"the weights are no longer finite numbers after {where}"
+            message = f"the weights are no longer finite numbers after {state}"
             raise divergence_error(self._run, message)
         try:
             self._run.flush_history()

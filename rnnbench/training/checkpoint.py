@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnbench.errors import DivergenceError, RunError
+from rnnbench.keras_object import MAX_INT
 from rnnbench.run import RunDirectory, replacing
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ _FORMAT = b"rnnbench training state 1\n"
 _DIGEST_LENGTH = 64
 # Attributes of a state that are arrays: a file has their number beside them.
 _GROUPS = ("model", "optimizer", "metrics")
-_LARGEST_COUNT = 2**31
 # What NumPy, zipfile and JSON raise for content that is no state.
 _WRONG_CONTENT = (
     *(ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError),
@@ -70,10 +70,14 @@ class TrainingState:
     callbacks: tuple[dict[str, Any], ...]
     history: dict[str, list[float]] = field(default_factory=dict)
 
-    @property
-    def place(self) -> str:
+    def __str__(self) -> str:
         """How far the training was, such as `epoch 3, step 2`."""
-        return f"epoch {self.epoch + 1}, step {self.step}" if self.step else f"epoch {self.epoch}"
+        return _describe_place(self.epoch, self.step)
+
+
+def _describe_place(epoch: int, step: int) -> str:
+    """So many completed epochs and steps of the next one in words, such as `epoch 3, step 2`."""
+    return f"epoch {epoch + 1}, step {step}" if step else f"epoch {epoch}"
 
 
 def read_variables(variables: list[keras.Variable]) -> Arrays:
@@ -162,7 +166,7 @@ def describe_kept(run: RunDirectory) -> str:
         return "No complete state is kept"
     if state is None:
         return "No state was saved before"
-    return f"The state after {state.place} is kept"
+    return f"The state after {state} is kept"
 
 
 @dataclass(frozen=True)
@@ -185,8 +189,7 @@ class WeightsSource:
 
     def __str__(self) -> str:
         """Such as `epoch 3, step 2, in runs/…/checkpoint/state`."""
-        place = f"epoch {self.epoch + 1}, step {self.step}" if self.step else f"epoch {self.epoch}"
-        return f"{place}, in {self.file}"
+        return f"{_describe_place(self.epoch, self.step)}, in {self.file}"
 
 
 def find_weights(run: RunDirectory) -> WeightsSource:
@@ -275,7 +278,7 @@ def _read_archive(archive: Any) -> TrainingState:
     counts = (state.epoch, state.step)
     columns = {"epoch": [], **state.history}.values()
     if (
-        any(type(count) is not int or not 0 <= count < _LARGEST_COUNT for count in counts)
+        any(type(count) is not int or not 0 <= count <= MAX_INT for count in counts)
         or type(state.stopped) is not bool
         or not isinstance(state.seconds, int | float)
         or (state.history and any(len(column) != state.epoch for column in columns))
