@@ -134,7 +134,7 @@ def check_plan(sweep: SweepDirectory, trials: Sequence[Trial], threads: int) -> 
                 "another, use another --name"
             )
     for trial in {trial.name: trial for trial in trials}.values():
-        _has_config(sweep, trial)
+        _require_same_config(sweep, trial)
     return Plan(tuple(trials), plan.get("threads", threads))
 
 
@@ -156,9 +156,9 @@ def create_plan(
     """
     checked = check_plan(sweep, trials, threads)
     sweep.make()
-    new = {trial.name: trial for trial in reversed(trials) if not _has_config(sweep, trial)}
-    for trial in new.values():  # with its first seed
-        sweep.write_config(trial.name, trial.config)
+    for name, trial in {trial.name: trial for trial in reversed(trials)}.items():
+        if not sweep.config_file(name).exists():
+            sweep.write_config(name, trial.config)  # with its first seed
     now = datetime.now(UTC).isoformat(timespec="seconds")
     began: dict[str, Any] = {"command": list(command), "created": now, "threads": threads}
     listed = [{"name": t.name, "seed": t.seed, "settings": t.settings} for t in trials]
@@ -167,19 +167,18 @@ def create_plan(
     return checked
 
 
-def _has_config(sweep: SweepDirectory, trial: Trial) -> bool:
-    """Whether the config of a trial, with whatever seed, is in the directory.
+def _require_same_config(sweep: SweepDirectory, trial: Trial) -> None:
+    """Check that the directory has no other config of a trial; its seed does not count.
 
     Raises:
         RunError: Another one is there.
     """
     path = sweep.config_file(trial.name)
     if not path.exists():
-        return False
+        return
     found = load_config(path, upgrade=True).model_copy(update={"seed": trial.seed})
     if dump_config(found) != dump_config(trial.config):
         raise RunError(
             f"{path}: contains another config of {trial.name} than the one to train; "
             "`rnnbench diff` shows the differences. Use another --name"
         )
-    return True
