@@ -19,7 +19,7 @@ from rnnbench import statistics as stats
 from rnnbench import tables
 from rnnbench.config import RunConfig
 from rnnbench.config.load import flatten, format_value
-from rnnbench.errors import ConfigError, InputError, RunError
+from rnnbench.errors import ConfigError, InputError, RunError, count
 from rnnbench.run import RunDirectory, replacing
 from rnnbench.statistics import INTERVAL_NAMES, TEST_NAMES, Estimate, Interval
 from rnnbench.tables import Cell, Column, Table, count_cell
@@ -348,7 +348,7 @@ class Difference:
             return f"{what}no common seeds, so nothing to compare"
         n = len(self.seeds)
         interval = tables.with_interval(self.estimate, signed=True)
-        what += f"{interval}, {n} seed{'s' if n > 1 else ''}"
+        what += f"{interval}, {count(n, 'seed')}"
         if n == 1:
             return f"{what}: one seed has no spread to test"
         if self.adjusted_p_value is None:

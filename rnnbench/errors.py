@@ -1,4 +1,4 @@
-"""Errors that rnnbench raises on purpose.
+"""Errors that rnnbench raises on purpose, and words that messages are made of.
 
 RnnbenchError               exit code 1: the work failed
 ├── InputError              exit code 2: the input is wrong
@@ -63,3 +63,13 @@ class TerminatedRunError(RnnbenchError):
     """SIGTERM stopped the work; the state of a training run has been saved."""
 
     exit_code = 143
+
+
+def count(number: int, word: str) -> str:
+    """Number of things in words, such as `2 trials`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def shorten(text: str, width: int) -> str:
+    """A text that a message shows, cut to so many characters."""
+    return text if len(text) <= width else f"{text[: width - 3]}..."

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from rnnbench.config.schema import ModelConfig, ModelSettings, RunConfig, TrainingSettings
-from rnnbench.errors import ConfigError
+from rnnbench.errors import ConfigError, count
 from rnnbench.layers import NamedLayer, infer_shapes
 from rnnbench.tasks import METRICS
 
@@ -131,7 +131,7 @@ def _find_units(config: ModelConfig) -> dict[str, int]:
 
 
 def _format_units(name: str, units: int) -> str:
-    return f"{name} {units} unit{'' if units == 1 else 's'}"
+    return f"{name} {count(units, 'unit')}"
 
 
 def _resize(model: ModelSettings, units: _Units) -> ModelSettings:

@@ -16,7 +16,7 @@ from rnnbench import comparison as library
 from rnnbench import plots
 from rnnbench.comparison import Comparison
 from rnnbench.config.load import flatten, format_value
-from rnnbench.errors import InputError, RunError
+from rnnbench.errors import InputError, RunError, count
 from rnnbench.lookup import RunOverview, read_overview
 from rnnbench.run import RunDirectory, SweepDirectory
 from rnnbench.statistics import CONFIDENCE, INTERVAL_NAMES
@@ -273,7 +273,7 @@ def _progress(trials: Sequence[_Trial]) -> list[str]:
     for trial in trials:
         by_status.setdefault(trial.status, []).append(trial.label)
     finished = len(by_status.pop("finished", []))
-    said = [f"{finished} of {_count(len(trials), 'run')} of the plan finished."]
+    said = [f"{finished} of {count(len(trials), 'run')} of the plan finished."]
     return said + [f"{status.capitalize()}: {'; '.join(of)}." for status, of in by_status.items()]
 
 
@@ -288,9 +288,9 @@ def _compare(
     except InputError as error:
         return None, [f"The runs cannot be compared: {error}"]
     metric, groups, best = comparison.metric, comparison.groups, comparison.best
-    seeds = _count(len({seed for group in groups for seed in group.seeds}), "seed")
+    seeds = count(len({seed for group in groups for seed in group.seeds}), "seed")
     said = [
-        f"{_count(len(groups), 'group')} of runs that differ only in their seed, {seeds}, "
+        f"{count(len(groups), 'group')} of runs that differ only in their seed, {seeds}, "
         f"compared by {in_words(metric)}.",
     ]
     if comparison.selection:
@@ -394,7 +394,3 @@ def _setting(settings: Mapping[str, Any], key: str) -> Cell:
     value = settings[key]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return Cell(format_value(value), value if is_number else None)
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"

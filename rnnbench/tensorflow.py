@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rnnbench.errors import InputError
+from rnnbench.errors import InputError, shorten
 
 THREADS_VARIABLE = "RNNBENCH_THREADS"
 _MAX_THREADS = 1024
@@ -181,9 +181,8 @@ def requested_threads() -> int | None:
         return None
     is_short = len(value) <= len(str(_MAX_THREADS))  # Python reads no number of 5,000 digits
     if not is_short or not value.isdecimal() or not 1 <= int(value) <= _MAX_THREADS:
-        shown = value if len(value) <= 30 else f"{value[:27]}..."
         raise InputError(
-            f"{THREADS_VARIABLE}: received {shown!r}; allowed: an integer from 1 to "
+            f"{THREADS_VARIABLE}: received {shorten(value, 30)!r}; allowed: an integer from 1 to "
             f"{_MAX_THREADS}. Unset it to let TensorFlow choose"
         )
     return int(value)

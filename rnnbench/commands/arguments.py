@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from rnnbench.commands import console
-from rnnbench.errors import ConfigError, RunError
+from rnnbench.errors import ConfigError, RunError, count
 
 if TYPE_CHECKING:
     from rnnbench.config import ModelConfig
@@ -183,7 +183,7 @@ def describe_limit(run: RunDirectory) -> str:
         limit = run.limit()
     except ConfigError:  # it is told of where the config is used
         return ""
-    return f", limited to {console.count(limit, 'sample')} of each split" if limit else ""
+    return f", limited to {count(limit, 'sample')} of each split" if limit else ""
 
 
 def find_config_or_run(config_or_run: str, output: Path, *, prefers_run: bool = False) -> Path:

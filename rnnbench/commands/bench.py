@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Option
 
 from rnnbench.commands import arguments, console
-from rnnbench.errors import InputError
+from rnnbench.errors import InputError, count
 from rnnbench.tables import Table
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _print(measured: Sequence[Measured]) -> None:
         for m in measured:
             ratios = m.ratios()
             epoch, evaluate = ratios["epoch_seconds"], ratios.get("evaluate_seconds")
-            pairs = console.count(len(epoch.values), "pair")
+            pairs = count(len(epoch.values), "pair")
             line = f"{epoch.median:.2f}× per epoch ({epoch.low:.2f} to {epoch.high:.2f}, {pairs})"
             line += f", {evaluate.median:.2f}× in evaluation" if evaluate else ""
             print(f"{m.candidate.label}: {line}")

@@ -9,7 +9,7 @@ from typing import Annotated
 from typer import Argument, Exit
 
 from rnnbench.commands import arguments, console
-from rnnbench.errors import ConfigError
+from rnnbench.errors import ConfigError, count
 from rnnbench.tables import Table, count_cell
 
 
@@ -100,8 +100,8 @@ def validate(
         if not json:
             for diagnostic in (*errors, *warnings):
                 print(render([diagnostic]))
-            counts = [console.count(len(errors), "error") if errors else "valid"]
-            counts += [console.count(len(warnings), "warning")] if warnings else []
+            counts = [count(len(errors), "error") if errors else "valid"]
+            counts += [count(len(warnings), "warning")] if warnings else []
             print(f"{printable(str(path))}: {', '.join(counts)}")
     if json:
         console.print_json(documents)

@@ -12,6 +12,7 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from rnnbench import tensorflow
+from rnnbench.errors import count
 from rnnbench.tables import Table, visible
 from rnnbench.training import Progress, epoch_line
 
@@ -75,11 +76,6 @@ def format_seconds(seconds: float) -> str:
     if minutes < 1:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def count(number: int, word: str) -> str:
-    """Number of things in words, such as 2 trials."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def typed_command() -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Argument, Exit, Option
 
 from rnnbench.commands import arguments, console
-from rnnbench.errors import InputError, RnnbenchError, RunError
+from rnnbench.errors import InputError, RnnbenchError, RunError, count
 from rnnbench.tables import Table, count_cell, metric_cell
 
 if TYPE_CHECKING:
@@ -368,7 +368,7 @@ def reproduce(
         if not done:
             raise InputError(f"{first.path}: {status}: no completed epoch to compare")
         console.note(
-            f"{first.path}: {status} after {console.count(done, 'completed epoch')} of "
+            f"{first.path}: {status} after {count(done, 'completed epoch')} of "
             f"{config.training.epochs}: the history of these is compared"
         )
         training = config.training.model_copy(update={"epochs": done})

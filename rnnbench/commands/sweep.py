@@ -13,7 +13,7 @@ from typer import Option
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console
 from rnnbench.commands.runs import print_comparison
-from rnnbench.errors import InputError, RnnbenchError
+from rnnbench.errors import InputError, RnnbenchError, count
 from rnnbench.tables import Table, count_cell
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ def sweep(
     with directory.locked():
         plan = create_plan(directory, trials, threads, console.typed_command())
         progress = console.choose_progress(quiet=quiet, jobs=jobs)
-        each = console.count(plan.threads, "thread")
-        progress.message(f"{directory.path}: {console.count(len(trials), 'trial')}, {each} each")
+        each = count(plan.threads, "thread")
+        progress.message(f"{directory.path}: {count(len(trials), 'trial')}, {each} each")
         result = run_sweep(directory, plan, executor, progress)
         _show(directory, result, json=json)
     if result.failures:

@@ -13,7 +13,7 @@ from typer import Argument, Option
 
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console, models
-from rnnbench.errors import ConfigError, DataError, InputError, RunError
+from rnnbench.errors import ConfigError, DataError, InputError, RunError, count
 from rnnbench.training import require_tensorboard
 
 if TYPE_CHECKING:
@@ -471,5 +471,5 @@ def _print_record(record: _Record, maxlen: int) -> None:
         print(f"{line}{p.label}  ({', '.join(f'{name} {q:.3f}' for name, q in likeliest)})")
         print(f"  saw: {' '.join(p.tokens)}")
         cut = f"; cut to {maxlen} tokens" if p.words + 1 > maxlen else ""
-        words = console.count(p.words, "word")
+        words = count(p.words, "word")
         print(f"  {words}, {p.oov_rate:.0%} out of vocabulary{cut}", flush=True)

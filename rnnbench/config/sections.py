@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from rnnbench.config.diagnostics import Span, closest, printable
 from rnnbench.config.schema import SECTIONS, ModelConfig, RunConfig
 from rnnbench.config.yaml import UNREADABLE, Document
+from rnnbench.errors import shorten
 from rnnbench.keras_object import KeyPath, Settings, expand_name
 
 # Keys that earlier versions had, and their names now.
@@ -215,4 +216,4 @@ def _format(value: object) -> str:
         text = f"{{{', '.join(f'{key}: {_format(item)}' for key, item in value.items())}}}"
     elif isinstance(value, list):
         text = f"[{', '.join(map(_format, value))}]"
-    return printable(text if len(text) <= 60 else f"{text[:57]}...")
+    return printable(shorten(text, 60))

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from rnnbench.config.diagnostics import LINE_BREAKS, Diagnostic, Source, Span, dotted, printable
+from rnnbench.errors import shorten
 from rnnbench.keras_object import KeyPath
 
 # A config has a few thousand characters, a few hundred values and a few levels. More, as by nested
@@ -396,7 +397,7 @@ def _is_huge(value: object) -> bool:
 
 
 def _cut(text: str) -> str:
-    return printable(text if len(text) <= 30 else f"{text[:27]}...")
+    return printable(shorten(text, 30))
 
 
 def _kind(node: yaml.Node) -> str:
