@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -36,6 +35,7 @@ from rnnbench.data.cache import locate
 from rnnbench.data.text import PAD, TextDataset
 from rnnbench.errors import RnnbenchError
 from rnnbench.model import available_memory, estimate_memory, require_memory
+from rnnbench.statistics import Measurement
 from rnnbench.training import Progress, SignalHandler
 
 if TYPE_CHECKING:
@@ -48,37 +48,6 @@ _COMMAND = (sys.executable, "-P", "-c", "from rnnbench import bench; bench.main(
 # Processes that live side by side may fill so much of the memory, by the estimates.
 _MEMORY_SHARE = 0.5
 _SHOWN_LINES = 20
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """Measured values of one quantity, in the order of measuring; at least one."""
-
-    values: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """Median of the values."""
-        return statistics.median(self.values)
-
-    @property
-    def low(self) -> float:
-        """Lowest value."""
-        return min(self.values)
-
-    @property
-    def high(self) -> float:
-        """Highest value."""
-        return max(self.values)
-
-    def __truediv__(self, other: Measurement) -> Measurement:
-        """Ratios of values that were measured in pairs."""
-        return Measurement(tuple(a / b for a, b in zip(self.values, other.values, strict=True)))
-
-    def to_json(self) -> dict[str, Any]:
-        """Median, lowest and highest value, and all of them."""
-        values = list(self.values)
-        return {"median": self.median, "min": self.low, "max": self.high, "values": values}
 
 
 @dataclass(frozen=True)

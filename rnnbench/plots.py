@@ -17,7 +17,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from rnnbench.data.base import SplitName
-from rnnbench.statistics import Estimate
+from rnnbench.statistics import Estimate, Measurement
 from rnnbench.tables import visible, with_interval
 from rnnbench.tasks import History, in_words, monitored
 
@@ -52,14 +52,6 @@ _LABEL_WIDTH, _LEGEND_WIDTH = 34, 84  # in characters
 _BAR = 0.38  # of the space that a group of bars has
 # References to other elements of an SVG: their names must be unique on a whole page.
 _REFERENCE = re.compile(r"(?:url\(#|^#)([^)]+)")
-
-
-class Spread(NamedTuple):
-    """Lowest, median and highest of several measurements."""
-
-    low: float
-    median: float
-    high: float
 
 
 def draw_history(
@@ -292,7 +284,7 @@ def _draw_point(axes: Axes, x: Estimate, y: Estimate | float, **style: Any) -> N
 
 def draw_times(
     labels: Sequence[str],
-    times: Mapping[str, Sequence[Spread]],
+    times: Mapping[str, Sequence[Measurement]],
     notes: Sequence[str],
     title: str,
     path: Path,
@@ -307,18 +299,18 @@ def draw_times(
         path: File to write.
     """
     axes = _new_axes(1.6 + 0.7 * len(labels))
-    for i, (name, spreads) in enumerate(times.items()):
+    for i, (name, measured) in enumerate(times.items()):
         axes.barh(
             [group + (i - (len(times) - 1) / 2) * _BAR for group in range(len(labels))],
-            [spread.median for spread in spreads],
+            [m.median for m in measured],
             height=_BAR,
-            xerr=_whiskers(spreads),
+            xerr=_whiskers(measured),
             capsize=3,
             color=_COLORS[i],
             label=name,
         )
     for group, note in enumerate(notes):
-        longest = max(spreads[group].high for spreads in times.values())
+        longest = max(measured[group].high for measured in times.values())
         axes.annotate(note, (longest, group), (8, 0), textcoords="offset points", va="center")
     _name_rows(axes, labels)
     axes.margins(x=0.15)
@@ -331,7 +323,7 @@ def draw_times(
 def draw_scaling(
     key: str,
     values: Sequence[float],
-    lines: Sequence[tuple[str, Mapping[str, Sequence[Spread]]]],
+    lines: Sequence[tuple[str, Mapping[str, Sequence[Measurement]]]],
     title: str,
     path: Path,
 ) -> None:
@@ -348,11 +340,11 @@ def draw_scaling(
     axes = _new_axes()
     order = sorted(range(len(values)), key=lambda i: values[i])
     for (config, times), color in zip(lines, cycle(_COLORS)):
-        for (name, spreads), line, marker in zip(times.items(), _LINES, _MARKERS, strict=False):
-            ordered = [spreads[i] for i in order]
+        for (name, measured), line, marker in zip(times.items(), _LINES, _MARKERS, strict=False):
+            ordered = [measured[i] for i in order]
             axes.errorbar(
                 [values[i] for i in order],
-                [spread.median for spread in ordered],
+                [m.median for m in ordered],
                 yerr=_whiskers(ordered),
                 capsize=3,
                 color=color,
@@ -369,9 +361,9 @@ def draw_scaling(
     _save(axes, path, title, f"{key} (log scale)", "seconds per epoch (log scale)")
 
 
-def _whiskers(spreads: Sequence[Spread]) -> list[list[float]]:
+def _whiskers(measured: Sequence[Measurement]) -> list[list[float]]:
     """From the medians down to the least and up to the largest values."""
-    return [[s.median - s.low for s in spreads], [s.high - s.median for s in spreads]]
+    return [[m.median - m.low for m in measured], [m.high - m.median for m in measured]]
 
 
 def _new_axes(height: float = 4.4) -> Axes:

@@ -1,5 +1,7 @@
 """Statistics over seeds: estimates of means, paired differences, tests, and Holm's adjustment.
 
+Beside them the median and the range of what a benchmark has measured.
+
 Intervals are Student's by default; the bootstrap assumes no normal distribution, and needs more
 than a handful of seeds. `scipy.stats` takes a second to load, so Student's distribution, which is
 all that the default needs, comes from `scipy.special`.
@@ -10,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any, Literal
 
 import numpy as np
@@ -54,6 +57,37 @@ class Estimate:
     def to_json(self) -> dict[str, Any]:
         """The statistics as JSON values."""
         return {"n": len(self.values)} | asdict(self) | {"values": list(self.values)}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Measured values of one quantity, in the order of measuring; at least one."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Median of the values."""
+        return median(self.values)
+
+    @property
+    def low(self) -> float:
+        """Lowest value."""
+        return min(self.values)
+
+    @property
+    def high(self) -> float:
+        """Highest value."""
+        return max(self.values)
+
+    def __truediv__(self, other: Measurement) -> Measurement:
+        """Ratios of values that were measured in pairs."""
+        return Measurement(tuple(a / b for a, b in zip(self.values, other.values, strict=True)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Median, lowest and highest value, and all of them."""
+        values = list(self.values)
+        return {"median": self.median, "min": self.low, "max": self.high, "values": values}
 
 
 def estimate(values: Sequence[float], interval: Interval = "t") -> Estimate:

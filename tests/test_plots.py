@@ -6,8 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from rnnbench import plots
-from rnnbench.plots import Spread
-from rnnbench.statistics import Estimate, estimate
+from rnnbench.statistics import Estimate, Measurement, estimate
 from rnnbench.tasks import best_epoch
 
 HISTORY = {
@@ -234,8 +233,8 @@ def test_a_dollar_in_a_label_begins_no_formula(tmp_path, drawn):
 
 def test_times_as_bars_with_their_ratio(tmp_path, drawn):
     times = {
-        "one": [Spread(0.5, 1, 2), Spread(3, 3, 3)],
-        "other": [Spread(2, 3, 4), Spread(6, 7, 8)],
+        "one": [Measurement((0.5, 1, 2)), Measurement((3, 3, 3))],
+        "other": [Measurement((2, 3, 4)), Measurement((6, 7, 8))],
     }
     plots.draw_times(["a", "b"], times, ["3×", "2×"], "t", tmp_path / "times.svg")
     axes = drawn[0].axes[0]
@@ -248,12 +247,12 @@ def test_times_as_bars_with_their_ratio(tmp_path, drawn):
         [[0.5, 2], [3, 3]],
         [[2, 4], [6, 8]],
     ]
-    plots.draw_times(["a"], {"one": [Spread(1, 2, 3)]}, [""], "t", tmp_path / "times.pdf")
+    plots.draw_times(["a"], {"one": [Measurement((1, 2, 3))]}, [""], "t", tmp_path / "times.pdf")
     assert drawn[1].legends == []
 
 
 def test_times_against_a_number_on_logarithmic_scales(tmp_path, drawn):
-    times = {"one": [Spread(2, 2, 3), Spread(1, 1, 1), Spread(4, 5, 6)]}
+    times = {"one": [Measurement((2, 2, 3)), Measurement((1, 1, 1)), Measurement((4, 5, 6))]}
     plots.draw_scaling("units", [8, 4, 16], [("a", times)], "t", tmp_path / "times.png")
     axes = drawn[0].axes[0]
     assert axes.lines[0].get_xydata().tolist() == [[4, 1], [8, 2], [16, 5]]

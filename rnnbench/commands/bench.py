@@ -13,9 +13,9 @@ from rnnbench.errors import InputError, count
 from rnnbench.tables import Table
 
 if TYPE_CHECKING:
-    from rnnbench.bench import Measured, Measurement
+    from rnnbench.bench import Measured
     from rnnbench.config.candidates import Variation
-    from rnnbench.plots import Spread
+    from rnnbench.statistics import Measurement
 
 _FEWEST_FOR_A_LINE = 3
 
@@ -192,25 +192,22 @@ def _draw(measured: Sequence[Measured], variations: Sequence[Variation], path: P
     n = len(numbers)
     if len(variations) == 1 and n == len(values) >= _FEWEST_FOR_A_LINE:
         configs = [measured[i : i + n] for i in range(0, len(measured), n)]
-        lines = [(group[0].candidate.config.name, _spreads(group)) for group in configs]
+        lines = [(group[0].candidate.config.name, _times(group)) for group in configs]
         plots.draw_scaling(variations[0].key, numbers, lines, "time of an epoch", path)
     else:
         labels = ["\n".join(m.candidate.words) for m in measured]
         ratios = [m.ratios().get("epoch_seconds") for m in measured]
         notes = ["" if ratio is None else f"{ratio.median:.2f}×" for ratio in ratios]
         title = "time of an epoch" + ("; ×: plain Keras / rnnbench" if any(ratios) else "")
-        plots.draw_times(labels, _spreads(measured), notes, title, path)
+        plots.draw_times(labels, _times(measured), notes, title, path)
 
 
-def _spreads(measured: Sequence[Measured]) -> dict[str, list[Spread]]:
+def _times(measured: Sequence[Measured]) -> dict[str, list[Measurement]]:
     """Times of an epoch in seconds, by side."""
     from rnnbench.bench import SIDES
-    from rnnbench.plots import Spread
 
-    spreads: dict[str, list[Spread]] = {}
+    times: dict[str, list[Measurement]] = {}
     for m in measured:
         for side, metrics in m.metrics.items():
-            epoch = metrics["epoch_seconds"]
-            spread = Spread(epoch.low, epoch.median, epoch.high)
-            spreads.setdefault(SIDES[side], []).append(spread)
-    return spreads
+            times.setdefault(SIDES[side], []).append(metrics["epoch_seconds"])
+    return times
