@@ -43,8 +43,7 @@ if TYPE_CHECKING:
 
 Side = Literal["rnnbench", "keras"]
 SIDES: dict[Side, str] = {"rnnbench": "rnnbench", "keras": "plain Keras"}
-# -P: no module of the working directory is taken for one of ours.
-_COMMAND = (sys.executable, "-P", "-c", "from rnnbench import bench; bench.main()")
+_COMMAND = (*tensorflow.WORKER_PYTHON, "-c", "from rnnbench import bench; bench.main()")
 # Processes that live side by side may fill so much of the memory, by the estimates.
 _MEMORY_SHARE = 0.5
 _SHOWN_LINES = 20
@@ -245,8 +244,7 @@ class _Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=self._output,
-                # By default TensorFlow takes a whole GPU for one process.
-                env=os.environ | {"TF_FORCE_GPU_ALLOW_GROWTH": "true"},
+                env=os.environ | tensorflow.WORKER_ENVIRONMENT,
             )
         return self
 

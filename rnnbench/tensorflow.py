@@ -25,6 +25,10 @@ from rnnbench.errors import InputError, shorten
 
 THREADS_VARIABLE = "RNNBENCH_THREADS"
 _MAX_THREADS = 1024
+# Python for a process of ours: no module of the working directory is taken for one of ours.
+WORKER_PYTHON = (sys.executable, "-P")
+# Processes share a GPU: by default TensorFlow takes a whole one for each.
+WORKER_ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 _M_TOP_PAD = -2  # of the GNU C library's malloc.h
 
 

@@ -32,7 +32,7 @@ from rnnbench.lookup import TrialStatus, find_trial_status
 from rnnbench.run import RunDirectory, SweepDirectory
 from rnnbench.sweep.plan import Plan, Trial
 from rnnbench.tasks import monitored
-from rnnbench.tensorflow import THREADS_VARIABLE, load
+from rnnbench.tensorflow import THREADS_VARIABLE, WORKER_ENVIRONMENT, WORKER_PYTHON, load
 from rnnbench.training import Progress, SignalHandler
 
 _ATTEMPTS = 2
@@ -270,17 +270,14 @@ def _start_worker(
     sweep: SweepDirectory, name: str, seed: int, threads: int, *, resume: bool
 ) -> subprocess.Popen[bytes]:
     """Start the process of a trial; its log takes what it prints."""
-    # -P: no module of the working directory is taken for one of ours.
-    command = [sys.executable, "-P", "-m", "rnnbench.sweep.runner", str(sweep.path), name]
-    # By default TensorFlow takes a whole GPU for one process.
-    environment = {THREADS_VARIABLE: str(threads), "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    command = [*WORKER_PYTHON, "-m", "rnnbench.sweep.runner", str(sweep.path), name]
     with sweep.log_file(name, seed).open("ab") as log:
         return subprocess.Popen(
             [*command, str(seed), "resume" if resume else "anew"],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | environment,
+            env=os.environ | WORKER_ENVIRONMENT | {THREADS_VARIABLE: str(threads)},
         )
 
 
