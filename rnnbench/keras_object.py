@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MAX_INT = 2**31 - 1
 Positive = Annotated[int, Field(ge=1, le=MAX_INT)]
 NonNegative = Annotated[int, Field(ge=0, le=MAX_INT)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 # The keys that lead to a value, such as ("model", "layers", 1, "units").
 KeyPath = tuple[str | int, ...]
 

@@ -15,9 +15,16 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from rnnbench.keras_object import KerasObject, KeyPath, NonNegative, Positive, union_of
+from rnnbench.keras_object import (
+    Fraction,
+    KerasObject,
+    KeyPath,
+    NonNegative,
+    Positive,
+    union_of,
+)
 
 if TYPE_CHECKING:
     from rnnbench.activations import Array
@@ -35,7 +42,6 @@ Initializer = Literal[
     "orthogonal", "random_uniform", "random_normal", "truncated_normal", "zeros", "ones",
 ]  # fmt: skip
 BiasInitializer = Literal["zeros", "ones", "random_uniform", "random_normal", "truncated_normal"]
-Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class L1L2(KerasObject):
@@ -48,8 +54,8 @@ class L1L2(KerasObject):
 
     namespace: ClassVar = "regularizers"
 
-    l1: Annotated[float, Field(ge=0)] = 0.0
-    l2: Annotated[float, Field(ge=0)] = 0.0
+    l1: NonNegativeFloat = 0.0
+    l2: NonNegativeFloat = 0.0
 
 
 class ShapeError(ValueError):
@@ -71,6 +77,8 @@ class Layer(KerasObject):
     # Rank of the inputs: 2 for sequences, 1 for vectors and token sequences, None for both.
     input_rank: ClassVar[int | None] = None
     takes_tokens: ClassVar[bool] = False
+    # Whether the length of a sequence must be known.
+    needs_length: ClassVar[bool] = False
     # What becomes of the mask: it is passed on, used (and passed on with a sequence), or lost.
     mask: ClassVar[Literal["pass", "use", "drop"]] = "pass"
     # Number of recurrences in the layer, for one that wraps a recurrent layer.
@@ -93,6 +101,9 @@ class Layer(KerasObject):
             )
         if self.input_rank == 1 and len(shape) != 1:
             raise ShapeError(f"needs a vector, received a sequence {shape}")
+        if self.needs_length and None in shape:
+            message = f"needs a sequence of known length, received {shape}"
+            raise ShapeError(message, needs_length=True)
         if shape[-1] is None and not self.takes_tokens:
             raise ShapeError(f"needs a known number of features, received {shape}")
 
@@ -221,8 +232,8 @@ class RNN(Layer):
     bias_initializer: BiasInitializer = "zeros"
     kernel_regularizer: L1L2 | None = None
     recurrent_regularizer: L1L2 | None = None
-    dropout: Rate = 0.0
-    recurrent_dropout: Rate = 0.0
+    dropout: Fraction = 0.0
+    recurrent_dropout: Fraction = 0.0
     return_sequences: bool | None = None
     go_backwards: bool = False
     unroll: bool = False
@@ -550,7 +561,7 @@ class Dropout(Layer):
     """
 
     type: Literal["dropout"] = "dropout"
-    rate: Rate
+    rate: Fraction
 
 
 class SpatialDropout1D(Layer):
@@ -561,7 +572,7 @@ class SpatialDropout1D(Layer):
     """
 
     type: Literal["spatial_dropout1d"] = "spatial_dropout1d"
-    rate: Rate
+    rate: Fraction
 
     input_rank: ClassVar = 2
 
@@ -574,7 +585,7 @@ class LayerNormalization(Layer):
     """
 
     type: Literal["layer_normalization"] = "layer_normalization"
-    epsilon: Annotated[float, Field(gt=0)] = 1e-3
+    epsilon: PositiveFloat = 1e-3
 
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         return {"gamma": shape[-1:], "beta": shape[-1:]}
@@ -596,8 +607,8 @@ class BatchNormalization(Layer):
     """
 
     type: Literal["batch_normalization"] = "batch_normalization"
-    momentum: Rate = 0.99
-    epsilon: Annotated[float, Field(gt=0)] = 1e-3
+    momentum: Fraction = 0.99
+    epsilon: PositiveFloat = 1e-3
     center: bool = True
     scale: bool = True
 
@@ -633,7 +644,7 @@ class GaussianNoise(Layer):
     """
 
     type: Literal["gaussian_noise"] = "gaussian_noise"
-    stddev: Annotated[float, Field(ge=0)]
+    stddev: NonNegativeFloat
 
 
 class GaussianDropout(Layer):
@@ -644,7 +655,7 @@ class GaussianDropout(Layer):
     """
 
     type: Literal["gaussian_dropout"] = "gaussian_dropout"
-    rate: Rate
+    rate: Fraction
 
 
 def _count_windows(timesteps: int | None, size: int, strides: int, padding: str) -> int | None:
@@ -815,12 +826,8 @@ class Flatten(Layer):
 
     type: Literal["flatten"] = "flatten"
 
+    needs_length: ClassVar = True
     mask: ClassVar = "drop"
-
-    def check_input(self, shape: Shape) -> None:
-        if None in shape:
-            message = f"needs a sequence of known length, received {shape}"
-            raise ShapeError(message, needs_length=True)
 
     def output_shape(self, shape: Shape) -> Shape:
         return (prod(size or 0 for size in shape),)
@@ -890,12 +897,11 @@ class Reshape(Layer):
     type: Literal["reshape"] = "reshape"
     target_shape: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=2, strict=False)]
 
+    needs_length: ClassVar = True
     mask: ClassVar = "drop"
 
     def check_input(self, shape: Shape) -> None:
-        if None in shape:
-            message = f"needs a sequence of known length, received {shape}"
-            raise ShapeError(message, needs_length=True)
+        super().check_input(shape)
         if prod(size or 0 for size in shape) != prod(self.target_shape):
             raise ShapeError(f"cannot make {self.target_shape} of {shape}: their sizes differ")
 

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, NonNegativeFloat, PositiveFloat, Tag
 
-from rnnbench.keras_object import KerasObject, KeyPath, NonNegative, Positive, Settings, union_of
+from rnnbench.keras_object import (
+    Fraction,
+    KerasObject,
+    KeyPath,
+    NonNegative,
+    Positive,
+    Settings,
+    union_of,
+)
 from rnnbench.tasks import is_maximized
-
-Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Schedule(KerasObject):

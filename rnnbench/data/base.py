@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from rnnbench.data.cache import CachedFile, cached_path
-from rnnbench.keras_object import Positive, Settings
+from rnnbench.keras_object import Fraction, Positive, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +94,7 @@ class Dataset(Settings):
     """
 
     type: str
-    validation_split: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    validation_split: Fraction = 0.0
     limit: Positive | None = None
 
     @abstractmethod
