@@ -148,15 +148,19 @@ def _step(here: object, part: str, path: KeyPath) -> str | int:
     """
     if isinstance(here, dict):
         # A number is a key of class_weight.
-        is_number = part.isdecimal() and len(part) < _MANY_DIGITS
-        return int(part) if is_number and part not in here else part
+        return int(part) if _is_index(part) and part not in here else part
     if not isinstance(here, list):
         where = dotted(path) or "the config"
         raise ValueError(f"{where} is a single value; there is no {part!r} inside it")
-    if part.isdecimal() and len(part) < _MANY_DIGITS and int(part) < len(here):
+    if _is_index(part) and int(part) < len(here):
         return int(part)
     allowed = f"an index from 0 to {len(here) - 1}" if here else "none: the list is empty"
     raise ValueError(f"received {_cut(part)!r}; allowed: {allowed}")
+
+
+def _is_index(text: str) -> bool:
+    """Whether a key can be the index of a class or of an item."""
+    return text.isdecimal() and len(text) < _MANY_DIGITS
 
 
 def read_document(path: Path) -> Document:
@@ -339,8 +343,7 @@ class _Reader(yaml.SafeLoader):
         if not isinstance(node, yaml.ScalarNode):
             self._report(node, f"a key must be a word; received {_kind(node)}", path)
         elif kind in ("str", "int"):
-            is_number = kind == "int" and node.value.isdecimal() and len(node.value) < _MANY_DIGITS
-            return int(node.value) if is_number else str(node.value)
+            return int(node.value) if kind == "int" and _is_index(node.value) else str(node.value)
         elif node.tag != _UNREADABLE_TAG:
             written = printable(node.value)
             message = f"a key must be a word; YAML takes {written!r} for a {kind}. Put it in quotes"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rnnbench.data.base import Dataset, Split, SplitName
 from rnnbench.data.sequences import TokenSequences
-from rnnbench.data.text import OOV, PAD, START, decode_tokens
+from rnnbench.data.text import OOV, PAD, START, decode_tokens, invert
 
 _PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 _ROWS = 1024  # padded at one time
@@ -146,8 +146,9 @@ def _inspect_split(dataset: Dataset, split: Split) -> SplitInspection:
 def _read_examples(dataset: Dataset, split: Split) -> Iterator[Example]:
     names = dataset.info().task.class_names
     vocabulary = dataset.read_vocabulary()
+    words = None if vocabulary is None else invert(vocabulary)
     for x, y in zip(_rows(split), split.y, strict=True):
-        if vocabulary is None:
+        if words is None:
             yield Example(float(y), tuple(np.ravel(x).tolist()))
         else:
-            yield Example(names[int(y)], tuple(decode_tokens(x.tolist(), vocabulary)))
+            yield Example(names[int(y)], tuple(decode_tokens(x.tolist(), words)))

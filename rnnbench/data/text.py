@@ -174,7 +174,11 @@ def _to_ascii_forms(word: str) -> str:
     return "".join(character for character in spaced if unicodedata.category(character) != "Cf")
 
 
-def decode_tokens(tokens: Sequence[int], vocabulary: Mapping[str, int]) -> list[str]:
-    """The words of tokens, `<start>` and `<oov>` among them."""
-    word_of = {token: word for word, token in vocabulary.items()}
-    return [word_of.get(token, "<oov>") for token in tokens]
+def invert(vocabulary: Mapping[str, int]) -> dict[int, str]:
+    """Word of each token."""
+    return {token: word for word, token in vocabulary.items()}
+
+
+def decode_tokens(tokens: Sequence[int], words: Mapping[int, str]) -> list[str]:
+    """The words of tokens, `<start>` and `<oov>` among them; `words` is as `invert` gives it."""
+    return [words.get(token, "<oov>") for token in tokens]

@@ -18,7 +18,7 @@ from rnnbench.config.schema import ModelConfig, RunConfig
 from rnnbench.data.base import Split
 from rnnbench.data.batches import Batches
 from rnnbench.data.sequences import TokenSequences
-from rnnbench.data.text import OOV, TextDataset, decode_tokens, read_words
+from rnnbench.data.text import OOV, TextDataset, decode_tokens, invert, read_words
 from rnnbench.errors import DataError, DivergenceError, RunError
 from rnnbench.layers import Shape, ShapeError, infer_shapes
 from rnnbench.model import buckets_by_length, build_fast_model, build_model, compile_model
@@ -247,6 +247,10 @@ class Predictor:
     def _vocabulary(self) -> dict[str, int]:
         return self._run.read_vocabulary()
 
+    @cached_property
+    def _words(self) -> dict[int, str]:
+        return invert(self._vocabulary)
+
     def require(self, received: str | Sequence[float]) -> None:
         """Check that something can be predicted for an input, without the model.
 
@@ -280,7 +284,7 @@ class Predictor:
             encoded = [self._text_dataset.encode(text, self._vocabulary) for text in texts]
             samples: Any = self._text_dataset.sequences(encoded)
             details = [
-                _describe_text(text, tokens, self._text_dataset, self._vocabulary)
+                self._describe(text, tokens, self._text_dataset)
                 for text, tokens in zip(texts, encoded, strict=True)
             ]
         else:
@@ -296,18 +300,15 @@ class Predictor:
         decoded = map(info.task.decode, outputs)
         return [Prediction(**vars(d), **detail) for d, detail in zip(decoded, details, strict=True)]
 
-
-def _describe_text(
-    text: str, tokens: list[int], dataset: TextDataset, vocabulary: dict[str, int]
-) -> dict[str, Any]:
-    """What is told of a text beside its prediction."""
-    count = len(read_words(text, vocabulary))
-    # A text that is cut at its end loses words, one that is cut at its start loses that first.
-    has_start = dataset.truncating == "post" or count < dataset.maxlen
-    seen = tokens[1:] if has_start else tokens
-    rate = seen.count(OOV) / len(seen) if seen else 0.0
-    words = tuple(decode_tokens(tokens, vocabulary))
-    return {"input": text, "tokens": words, "oov_rate": rate, "words": count}
+    def _describe(self, text: str, tokens: list[int], dataset: TextDataset) -> dict[str, Any]:
+        """What a prediction says about its text."""
+        count = len(read_words(text, self._vocabulary))
+        # A text that is cut at its end loses words, one that is cut at its start that first.
+        has_start = dataset.truncating == "post" or count < dataset.maxlen
+        seen = tokens[1:] if has_start else tokens
+        rate = seen.count(OOV) / len(seen) if seen else 0.0
+        words = tuple(decode_tokens(tokens, self._words))
+        return {"input": text, "tokens": words, "oov_rate": rate, "words": count}
 
 
 def _require_values(values: str | Sequence[float], shape: tuple[int, ...]) -> None:
@@ -380,7 +381,7 @@ def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sam
         inputs = np.array([tokens], np.int32)
     else:
         inputs = dataset.sequences([tokens])[np.arange(1)]
-    return Sample(inputs, tuple(decode_tokens(inputs[0].tolist(), vocabulary)))
+    return Sample(inputs, tuple(decode_tokens(inputs[0].tolist(), invert(vocabulary))))
 
 
 def values_sample(config: ModelConfig, values: Sequence[float]) -> Sample:

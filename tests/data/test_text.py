@@ -8,7 +8,7 @@ from keras.utils import pad_sequences
 
 from rnnbench.data.imdb import Imdb
 from rnnbench.data.reuters import Reuters
-from rnnbench.data.text import decode_tokens, read_words, split_words
+from rnnbench.data.text import decode_tokens, invert, read_words, split_words
 from rnnbench.errors import DataError
 
 VOCABULARY = {"<pad>": 0, "<start>": 1, "<oov>": 2, "the": 4, "film": 5, "isn't": 6, "br": 7}
@@ -82,7 +82,7 @@ def test_encode_cuts_as_the_training_data_was_cut(truncating, expected):
 
 
 def test_decode_gives_the_words_the_model_saw():
-    assert decode_tokens([1, 4, 2, 5], VOCABULARY) == ["<start>", "the", "<oov>", "film"]
+    assert decode_tokens([1, 4, 2, 5], invert(VOCABULARY)) == ["<start>", "the", "<oov>", "film"]
 
 
 def test_encoded_texts_become_samples():
@@ -155,7 +155,7 @@ def test_encode_gives_the_tokens_that_keras_gives(standin_data, num_words, skip_
     everything = _imdb(num_words=None, maxlen=30)
     test = np.arange(40)
     raw = everything.load().splits["test"].x[test]
-    full = everything.read_vocabulary()
+    full = invert(everything.read_vocabulary())
     dataset = _imdb(num_words=num_words, skip_top=skip_top, maxlen=30)
     loaded = dataset.load().splits["test"].x[test]
     vocabulary = dataset.read_vocabulary()
