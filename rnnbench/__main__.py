@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-INTERRUPTED = 130  # as the shell has it: 128 and the number of SIGINT
+from rnnbench.errors import InterruptedRunError
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     def end_on_interrupt() -> None:
         # While modules load, and while Python ends, there is nothing to clean up.
         if can_interrupt:
-            signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+            signal.signal(signal.SIGINT, lambda *_: os._exit(InterruptedRunError.exit_code))
 
     end_on_interrupt()
     from rnnbench import cli

@@ -56,7 +56,7 @@ class ThresholdError(RnnbenchError):
 class InterruptedRunError(RnnbenchError):
     """Ctrl-C stopped the work; the state of a training run has been saved."""
 
-    exit_code = 130
+    exit_code = 130  # as a shell has it: 128 and the number of the signal
 
 
 class TerminatedRunError(RnnbenchError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -255,6 +255,21 @@ class RunOverview:
     def age(self) -> float | None:
         """Seconds since it was started."""
         return (datetime.now(UTC) - self.started).total_seconds() if self.started else None
+
+    @property
+    def progress(self) -> str:
+        """Completed epochs and all of them, such as `3/10`."""
+        return f"{self.completed_epochs}/{self.epochs or '?'}"
+
+    def is_resumable(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether the run can continue.
+
+        One that has diverged would fail again in the same step: a run repeats to the last bit.
+
+        Args:
+            manifest: Its manifest.
+        """
+        return self.status in ("interrupted", "failed") and not manifest.get("diverged")
 
     def to_json(self) -> dict[str, Any]:
         """The overview as JSON values."""

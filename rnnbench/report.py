@@ -94,9 +94,7 @@ def _describe_run(run: RunDirectory) -> tuple[str, list[str], Sections]:
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{run.config_file}: cannot be read: {error}") from error
     path, config = (shlex.quote(str(p)) for p in (run.path, run.config_file))
-    # One that has diverged would fail in the same step: a run repeats to the last bit.
-    is_stopped = overview.status in ("interrupted", "failed") and not manifest.get("diverged")
-    resume = [f"rnnbench train --resume {path}"] * is_stopped
+    resume = [f"rnnbench train --resume {path}"] * overview.is_resumable(manifest)
     is_final = overview.status == "finished"
     of = "of the final model" if is_final else "after the last completed epoch"
     return (
@@ -359,7 +357,7 @@ def _run_cells(trial: _Trial) -> list[Cell]:
         return [*cells, *[Cell("")] * 7]
     return [
         *cells,
-        Cell(f"{run.completed_epochs}/{run.epochs or '?'}", run.completed_epochs),
+        Cell(run.progress, run.completed_epochs),
         metric_cell(run.best),
         count_cell(run.best_epoch),
         metric_cell(run.test),

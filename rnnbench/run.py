@@ -27,6 +27,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, Val
 
 from rnnbench.config import RunConfig, dump_config, load_run_config
 from rnnbench.errors import InputError, RunError
+from rnnbench.keras_object import MAX_INT
 from rnnbench.tensorflow import expand_path
 
 RUNS_VARIABLE = "RNNBENCH_RUNS"
@@ -35,7 +36,6 @@ PLOT_SUFFIXES = (".png", ".svg", ".pdf")
 _PLAN_FILE = "sweep.json"
 _REPORT_FILE = "report.html"
 _RUN_NAME = re.compile(r"(?P<time>\d{8}T\d{6}Z)-s(?P<seed>\d+)(-\d+)?")
-_MOST_EPOCHS = 2**31
 # So much of a damaged value is shown.
 _SHOWN = 120
 # `is_locked` of another process holds a lock for a moment: `locked` tries for so long.
@@ -43,7 +43,7 @@ _LOCK_SECONDS = 0.5
 
 
 def _is_epoch(number: float) -> bool:
-    return number.is_integer() and number <= _MOST_EPOCHS
+    return number.is_integer() and number <= MAX_INT
 
 
 @contextlib.contextmanager
@@ -569,7 +569,7 @@ def runs_in(directory: Path, seed: int | None = None) -> list[RunDirectory]:
         return []
     # Within a second, runs are ordered by the time at which they were made.
     found = [
-        (match["time"], (path / "config.yaml").stat().st_mtime_ns, path)
+        (match["time"], RunDirectory(path).config_file.stat().st_mtime_ns, path)
         for path in directory.iterdir()
         if (match := _RUN_NAME.fullmatch(path.name))
         and seed in (None, int(match["seed"]))

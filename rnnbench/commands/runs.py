@@ -87,7 +87,7 @@ def _print_runs(chosen: Sequence[RunOverview], output: Path, *, json: bool) -> N
             metric_cell(run.best),
             metric_cell(run.test),
             "" if run.seed is None else str(run.seed),
-            _epochs(run),
+            run.progress,
             count_cell(run.parameters),
             "" if run.seconds is None else f"{run.seconds:.0f}",
             _format_age(run.age),
@@ -99,10 +99,6 @@ def _print_runs(chosen: Sequence[RunOverview], output: Path, *, json: bool) -> N
     for run in chosen:
         if run.damage is not None:
             console.note(run.damage)
-
-
-def _epochs(run: RunOverview) -> str:
-    return f"{run.completed_epochs}/{run.epochs or '?'}"
 
 
 def _metric(run: RunOverview, value: float | None) -> str:
@@ -146,14 +142,13 @@ def show(
     metrics, manifest = found.read_metrics(), found.read_manifest()
     # Those that continue from the run.
     commands = {}
-    if overview.status in ("interrupted", "failed") and not manifest.get("diverged"):
+    if overview.is_resumable(manifest):
         commands["resume"] = f"rnnbench train --resume {found.path}"
     weights = None
     # A state that is damaged is told of where it is used.
     with contextlib.suppress(RunError):
         weights = find_weights(found)
     if manifest.get("diverged") and weights is not None:
-        # Resumed, it would fail in the same step: a run repeats to the last bit.
         commands["warm start"] = warm_start_command(found)
     if found.model_file.exists() or found.has_state():
         inputs = '--text "…"' if found.vocabulary_file.exists() else "--values …"
@@ -167,7 +162,7 @@ def show(
         )
         return
     versions = ", ".join(f"{k} {v}" for k, v in (manifest.get("versions") or {}).items())
-    status = f"{overview.status}, epoch {_epochs(overview)}, seed {overview.seed}"
+    status = f"{overview.status}, epoch {overview.progress}, seed {overview.seed}"
     lines = [("status", status + arguments.describe_limit(found))]
     if overview.best is not None:
         best = _metric(overview, overview.best)
