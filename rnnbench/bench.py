@@ -465,6 +465,6 @@ def _load_keras() -> None:
     """Import Keras on TensorFlow as a script does, with the threads that both sides use."""
     threads = tensorflow.requested_threads()
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras  # noqa: F401 - before TensorFlow is told its threads, as in a script
+    import keras  # noqa: F401 - before the threads are set, as in a script
 
     tensorflow.set_threads(threads)

@@ -401,13 +401,13 @@ class Selection:
     def __str__(self) -> str:
         """The selection in words."""
         value, by = tables.with_interval(self.value), in_words(self.metric)
-        said = f"selected by {by}: {self.group.label}, {value}"
+        choice = f"selected by {by}: {self.group.label}, {value}"
         if self.test is None:
-            return f"{said}; there is no test split for an unbiased estimate"
+            return f"{choice}; there is no test split for an unbiased estimate"
         if not self.is_test_unbiased:
-            return f"{said}; biased, as the test split selected: dataset.validation_split helps"
+            return f"{choice}; biased, as the test split selected: dataset.validation_split helps"
         test = f"{in_words(self.test_metric)} {tables.with_interval(self.test)}"
-        return f"{said}; {test}: unbiased, as the test split did not select"
+        return f"{choice}; {test}: unbiased, as the test split did not select"
 
     def to_json(self) -> dict[str, Any]:
         """The selection as JSON values."""
@@ -517,8 +517,8 @@ class Comparison:
             different = dict.fromkeys(str(of[name]) for of in versions if of.get(name))
             if len(different) > 1:
                 found.append(f"{name} {' and '.join(different)}")
-        said = tables.visible("; ".join(found))
-        return [f"runs of different versions are compared: {said}"] if found else []
+        names = tables.visible("; ".join(found))
+        return [f"runs of different versions are compared: {names}"] if found else []
 
     def tables(self) -> list[Table]:
         """The statistics of each group; and the settings, where labels do not tell them."""
@@ -557,25 +557,25 @@ class Comparison:
         rows = [
             [key, *(format_value(of[key]) if key in of else "—" for of in settings)]
             for key in self.setting_keys
-            # That a whole section is null is told by its keys, which are absent.
+            # Where a whole section is null, its keys are absent, which says the same.
             if not any(other.startswith(f"{key}.") for other in self.setting_keys)
         ]
         return Table.from_rows(["key", *(group.label for group in self.groups)], rows)
 
     def sentences(self) -> list[str]:
         """The differences in the primary metric and the notes, in words."""
-        told, notes = self.differences[self.metric], [f"note: {note}" for note in self.notes]
+        differences, notes = self.differences[self.metric], [f"note: {note}" for note in self.notes]
         if self.is_search and self.selection:
             notes.insert(0, str(self.selection))
-        if not told:
+        if not differences:
             return notes
         n = len(self.groups)
-        beside = "" if len(told) == n * (n - 1) // 2 else " from the best group"
+        beside = "" if len(differences) == n * (n - 1) // 2 else " from the best group"
         interval, test = INTERVAL_NAMES[self.interval], self.test_name(self.metric)
         return [
             f"differences in {self.metric}{beside}, paired over common seeds",
             f"95% intervals by {interval}; p by {test}:",
-            *map(str, told),
+            *map(str, differences),
             *notes,
         ]
 

@@ -80,7 +80,7 @@ def _directories(name: str, output: Path) -> list[Path]:
 
 
 def _has_whole_data(run: RunDirectory) -> bool:
-    """Whether a run has read every sample; a config that is damaged is told of when it is used."""
+    """Whether a run has read every sample; a damaged config is reported when it is used."""
     try:
         return run.limit() is None
     except ConfigError:

@@ -127,7 +127,7 @@ def _trace(
 ) -> LayerTrace:
     """Trace of a recurrence over inputs [1, steps, features] in a model of so many timesteps."""
     # A copy of Keras' layer returns the states of all steps. Inside a Bidirectional, Keras gives
-    # zeros at masked steps; the state itself is wanted here.
+    # zeros at masked steps; the trace has the state itself.
     every_step = type(of_keras).from_config(of_keras.get_config() | {"return_sequences": True})
     every_step.zero_output_for_mask = False
     every_step.build(x.shape)

@@ -123,30 +123,32 @@ def _summarize(
     status = f"{overview.status}, {overview.completed_epochs} of {overview.epochs or '?'} epochs"
     if overview.seconds is not None:
         status += f", {overview.seconds:,.0f} seconds of training and evaluation"
-    said = [f"Status: {status}."]
+    sentences = [f"Status: {status}."]
     if overview.ending:
-        said.append(
+        sentences.append(
             f"It {overview.ending}." if "stopped" in overview.ending else f"Its {overview.ending}."
         )
     if overview.limited:
-        said.append("It has read a part of the data only (dataset.limit).")
+        sentences.append("It has read a part of the data only (dataset.limit).")
     if "warm_start" in manifest:
         origin = manifest["warm_start"]
-        said.append(f"It began with weights of {origin.get('run')}, epoch {origin.get('epoch')}.")
+        sentences.append(
+            f"It began with weights of {origin.get('run')}, epoch {origin.get('epoch')}."
+        )
     if "error" in manifest:
-        said.append(f"It failed: {manifest['error']}")
+        sentences.append(f"It failed: {manifest['error']}")
     if overview.status == "finished" and metrics:
         split, name = ("test", "test") if "test" in metrics else ("train", "training")
         values = [f"{in_words(key)} {value:.4f}" for key, value in metrics[split].items()]
-        said.append(f"After training, on the {name} split: {', '.join(values)}.")
+        sentences.append(f"After training, on the {name} split: {', '.join(values)}.")
     if overview.best is not None:
         metric = overview.metric
         name = "training" if monitored(history, metric) == metric else "validation"
         best = f"{overview.best:.4f}, in epoch {overview.best_epoch}"
-        said.append(f"The best {name} {in_words(metric)} is {best}.")
+        sentences.append(f"The best {name} {in_words(metric)} is {best}.")
     if overview.parameters is not None:
-        said.append(f"The model has {overview.parameters:,} parameters.")
-    return said
+        sentences.append(f"The model has {overview.parameters:,} parameters.")
+    return sentences
 
 
 def _curves(overview: RunOverview, history: History) -> list[Block]:
@@ -234,7 +236,7 @@ class _Trial(NamedTuple):
 
 def _describe_sweep(sweep: SweepDirectory) -> tuple[str, list[str], Sections]:
     trials = [_read_trial(sweep, name, seed) for name, seed in sweep.trials()]
-    comparison, said = _compare(sweep, trials)
+    comparison, sentences = _compare(sweep, trials)
     runs = [trial.run for trial in trials if trial.run]
     train = [
         f"rnnbench train {shlex.quote(str(sweep.config_file(trial.name)))} --seed {trial.seed}"
@@ -242,7 +244,7 @@ def _describe_sweep(sweep: SweepDirectory) -> tuple[str, list[str], Sections]:
     ]
     return (
         sweep.path.absolute().name,
-        [*_progress(trials), *said],
+        [*_progress(trials), *sentences],
         {
             "Groups": _groups(comparison) if comparison else [],
             "Plots": _plots(comparison) if comparison else [],
@@ -271,8 +273,10 @@ def _progress(trials: Sequence[_Trial]) -> list[str]:
     for trial in trials:
         by_status.setdefault(trial.status, []).append(trial.label)
     finished = len(by_status.pop("finished", []))
-    said = [f"{finished} of {count(len(trials), 'run')} of the plan finished."]
-    return said + [f"{status.capitalize()}: {'; '.join(of)}." for status, of in by_status.items()]
+    sentences = [f"{finished} of {count(len(trials), 'run')} of the plan finished."]
+    return sentences + [
+        f"{status.capitalize()}: {'; '.join(of)}." for status, of in by_status.items()
+    ]
 
 
 def _compare(
@@ -287,23 +291,23 @@ def _compare(
         return None, [f"The runs cannot be compared: {error}"]
     metric, groups, best = comparison.metric, comparison.groups, comparison.best
     seeds = count(len({seed for group in groups for seed in group.seeds}), "seed")
-    said = [
+    sentences = [
         f"{count(len(groups), 'group')} of runs that differ only in their seed, {seeds}, "
         f"compared by {in_words(metric)}.",
     ]
     if comparison.selection:
         selection = str(comparison.selection)
-        said.append(f"{selection[:1].upper()}{selection[1:]}.")
+        sentences.append(f"{selection[:1].upper()}{selection[1:]}.")
         name = "No group" if best is None else best.label
-        said.append(
+        sentences.append(
             f"{name} is significantly better than all others in {in_words(metric)} "
             f"({comparison.test_name(metric)}, α = {1 - CONFIDENCE:.2g})."
         )
     try:
         library.require_same_data([run for group in groups for run in group.runs])
     except InputError:
-        said.append("Some runs have other data than others: their metrics are not comparable.")
-    return comparison, said
+        sentences.append("Some runs have other data than others: their metrics are not comparable.")
+    return comparison, sentences
 
 
 def _groups(comparison: Comparison) -> list[Block]:
@@ -370,16 +374,16 @@ def _run_cells(trial: _Trial) -> list[Cell]:
 def _config(comparison: Comparison) -> Block:
     """The config of each group: the keys that tell groups apart first, and marked."""
     configs = [flatten(group.runs[0].config) for group in comparison.groups]
-    told = comparison.setting_keys
+    keys = comparison.setting_keys
     rows = []
-    for key in dict.fromkeys([*told, *(key for config in configs for key in config)]):
+    for key in dict.fromkeys([*keys, *(key for config in configs for key in config)]):
         if key != "seed":
             texts = [_setting(config, key).text for config in configs]
             is_same = len(set(texts)) == 1
             cells = [Cell(texts[0], span=len(texts))] if is_same else list(map(Cell, texts))
-            rows.append([Cell(key, marked=key in told), *cells])
+            rows.append([Cell(key, marked=key in keys), *cells])
     caption = "Every value, defaults included"
-    if told:
+    if keys:
         caption += "; marked is what tells the groups apart"
     headings = ["key", *(group.label for group in comparison.groups)]
     return Block("table", Table.from_rows(headings, rows, caption))

@@ -102,7 +102,7 @@ def reserve(
 
     Args:
         option: Option that the user named the file with, for messages.
-        file: The file; None where none is wanted.
+        file: The file; None for none.
         suffixes: Allowed suffixes. Defaults to any.
         force: Whether a file that exists is to be replaced; it is left as it is until then.
 

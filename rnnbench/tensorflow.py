@@ -92,8 +92,8 @@ def load() -> Any:
         # Looking for devices logs too: look now, while nothing is shown.
         tf.config.list_logical_devices()
     _send_native_log(os.devnull)
-    # Threads add up an embedding's gradient in the order in which they finish, unless told not to:
-    # without this, two runs of one seed differ after a few steps.
+    # Threads add up an embedding's gradient in the order in which they finish: without this, two
+    # runs of one seed differ after a few steps.
     tf.config.experimental.enable_op_determinism()
     # A keras.json in the user's home must not change what a config means.
     keras.config.set_floatx("float32")

@@ -100,7 +100,7 @@ def test_what_has_not_finished_is_left_out(output):
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "said"),
+    ("file", "text", "message"),
     [
         ("config.yaml", "[", r"config\.yaml:"),
         ("config.yaml", None, r"config\.yaml"),
@@ -120,14 +120,14 @@ def test_what_has_not_finished_is_left_out(output):
         ("history.csv", "epoch,accuracy,seconds\n1,0.5,2\n2,0.", r"history\.csv: damaged"),
     ],
 )
-def test_a_damaged_run_is_left_out_with_its_reason(output, file, text, said):
+def test_a_damaged_run_is_left_out_with_its_reason(output, file, text, message):
     good, bad = make_run(output), make_run(output, seed=1)
     path = bad.path / file
     path.unlink() if text is None else path.write_text(text)
     found, (reason,) = read_finished([good, bad])
     assert [run.run for run in found] == [good]
     assert str(bad.path) in reason
-    with pytest.raises(RunError, match=said):
+    with pytest.raises(RunError, match=message):
         read_finished([bad])
 
 
@@ -163,7 +163,7 @@ def test_a_limit_that_cuts_nothing_is_not_other_data(output):
 
 
 @pytest.mark.parametrize(
-    ("config", "changes", "said"),
+    ("config", "changes", "message"),
     [
         ("reuters_gru", {}, "other data: dataset imdb and reuters. Their"),
         ("imdb_gru", {"dataset.limit": 100}, "test samples 25000 and 100"),
@@ -171,9 +171,9 @@ def test_a_limit_that_cuts_nothing_is_not_other_data(output):
         ("imdb_gru", {"dataset.validation_split": 0.0}, "validation samples 5000 and none"),
     ],
 )
-def test_other_data_is_refused(output, config, changes, said):
+def test_other_data_is_refused(output, config, changes, message):
     runs = [make_run(output, "imdb_lstm"), make_run(output, config, changes)]
-    with pytest.raises(InputError, match=rf"{said}.*--different-data compares them") as raised:
+    with pytest.raises(InputError, match=rf"{message}.*--different-data compares them") as raised:
         _require(*runs)
     assert all(str(run.path) in str(raised.value) for run in runs)
 
@@ -322,7 +322,7 @@ def test_a_layer_more_is_told_by_its_type(output):
 
 
 @pytest.mark.parametrize(
-    ("names", "key", "values", "told"),
+    ("names", "key", "values", "expected"),
     [
         (["imdb-gru", "imdb-simple_rnn"], "type", ["gru", "simple_rnn"], True),
         (["toy-units-8", "toy-units-16"], "units", [8, 16], True),
@@ -333,14 +333,14 @@ def test_a_layer_more_is_told_by_its_type(output):
         (["small", "large"], "units", [8, 16], False),
     ],
 )
-def test_a_label_may_tell_all_that_differs(output, names, key, values, told):
+def test_a_label_may_tell_all_that_differs(output, names, key, values, expected):
     groups = _group(
         *(
             make_run(output, "toy_gru", {"name": name, f"model.layers.0.{key}": value})
             for name, value in zip(names, values, strict=True)
         )
     )
-    assert all(group.label_tells_settings() for group in groups) is told
+    assert all(group.label_tells_settings() for group in groups) is expected
 
 
 def test_the_number_of_a_label_tells_no_setting(output):
@@ -381,15 +381,15 @@ def test_runs_of_different_versions_are_pooled_with_a_note(output):
         make_run(output, seed=1, versions=new),
         make_run(output, seed=2, resumed=resumed),
     ]
-    said = "runs of different versions are compared: rnnbench 1 and 2; keras 3.15.1 and 3.16"
-    assert said in compare(runs).notes
-    assert f"note: {said}" in compare(runs).to_markdown()
+    message = "runs of different versions are compared: rnnbench 1 and 2; keras 3.15.1 and 3.16"
+    assert message in compare(runs).notes
+    assert f"note: {message}" in compare(runs).to_markdown()
     assert not any("versions" in note for note in compare(runs[:1]).notes)
 
 
 def _pairs(comparison, metric=None):
-    told = comparison.differences[metric or comparison.metric]
-    return [(d.a.label, d.b.label) for d in told]
+    found = comparison.differences[metric or comparison.metric]
+    return [(d.a.label, d.b.label) for d in found]
 
 
 def _widths(output, values, **options):

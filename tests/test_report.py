@@ -91,7 +91,7 @@ def test_a_finished_run(tmp_path):
     run = make_run(tmp_path, seed=3, metrics=metrics, parameters=2441)
     page = _read(run)
     assert page.headings == OF_RUN
-    for said in (
+    for message in (
         "Status: finished, 3 of 3 epochs, 7 seconds of training and evaluation.",
         "After training, on the test split: loss 0.2000, accuracy 0.8000.",
         "The best validation accuracy is 0.8000, in epoch 3.",
@@ -107,7 +107,7 @@ def test_a_finished_run(tmp_path):
         f"rnnbench reproduce {run.path}",
         f"rnnbench train {run.config_file}",
     ):
-        assert said in page.text
+        assert message in page.text
     assert "--resume" not in page.text
     assert page.count("svg") == 2  # accuracy and loss
     assert page.count("img") == 0
@@ -213,7 +213,7 @@ def test_a_finished_sweep(sweep):
     _train(sweep)
     page = _read(sweep)
     assert page.headings == OF_SWEEP
-    for said in (
+    for message in (
         "6 of 6 runs of the plan finished.",
         "2 groups of runs that differ only in their seed, 3 seeds, compared by validation "
         "accuracy.",
@@ -230,7 +230,7 @@ def test_a_finished_sweep(sweep):
         f"rnnbench reproduce {sweep.path}/cells-gru/20260102T120000Z-s2",
         f"rnnbench train {sweep.path}/cells-gru.yaml --seed 2",
     ):
-        assert said in page.text
+        assert message in page.text
     assert page.count("svg") == 3
     assert "Not started" not in page.text
     assert "failed" not in page.text

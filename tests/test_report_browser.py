@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no headless browser is 
 def ask(tmp_path):
     """What a script finds out on a page.
 
-    The page stands in a frame, as wide as a phone if wanted: no window is that narrow.
+    The page stands in a frame, which can be as wide as a phone: no window is that narrow.
     """
 
     def ask(html, script, *options, is_narrow=False):

@@ -146,7 +146,7 @@ def test_unknown_keys_of_a_manifest_are_kept(run):
 
 
 @pytest.mark.parametrize(
-    ("manifest", "said"),
+    ("manifest", "message"),
     [
         ({"command": "train"}, "command: received 'train', expected a valid array"),
         ({"command": ["train", 3]}, r"command\.1: received 3, expected a valid string"),
@@ -163,9 +163,9 @@ def test_unknown_keys_of_a_manifest_are_kept(run):
         ({"resumed": [1]}, r"resumed\.0: received 1"),
     ],
 )
-def test_a_damaged_manifest_is_named(run, manifest, said):
+def test_a_damaged_manifest_is_named(run, manifest, message):
     run.write_manifest({"status": "finished"} | manifest)
-    with pytest.raises(RunError, match=rf"manifest\.json: damaged: {said}"):
+    with pytest.raises(RunError, match=rf"manifest\.json: damaged: {message}"):
         run.read_manifest()
     assert run.status() == "damaged"
 
@@ -258,15 +258,15 @@ def test_a_reserved_file_is_deleted_where_the_work_fails(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("speed.doc", r"received .*speed\.doc; allowed: \.png, \.svg, \.pdf"),
         ("no/a.png", "No such"),
     ],
 )
-def test_a_file_that_cannot_be_reserved_is_refused(tmp_path, name, said):
+def test_a_file_that_cannot_be_reserved_is_refused(tmp_path, name, message):
     with (
-        pytest.raises(InputError, match=f"--plot: .*{said}"),
+        pytest.raises(InputError, match=f"--plot: .*{message}"),
         library.reserve("--plot", tmp_path / name, suffixes=library.PLOT_SUFFIXES),
     ):
         pass
@@ -313,7 +313,7 @@ def test_trials_are_in_the_order_of_the_plan(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (None, "cannot be read"),
         ("{", "not valid JSON"),
@@ -336,11 +336,11 @@ def test_trials_are_in_the_order_of_the_plan(tmp_path):
         ('{"trials": [{"name": "a", "seed": 0}, {"name": 3}]}', r"damaged: trials\.1\.name: "),
     ],
 )
-def test_a_damaged_plan_is_named(tmp_path, text, said):
+def test_a_damaged_plan_is_named(tmp_path, text, message):
     sweep = SweepDirectory(tmp_path)
     if text is not None:
         sweep.plan_file.write_text(text)
-    with pytest.raises(RunError, match=rf"sweep\.json: {said}"):
+    with pytest.raises(RunError, match=rf"sweep\.json: {message}"):
         sweep.runs()
 
 

@@ -181,7 +181,7 @@ def describe_limit(run: RunDirectory) -> str:
     """Words for a run that has read a part of the data; empty for the whole data."""
     try:
         limit = run.limit()
-    except ConfigError:  # it is told of where the config is used
+    except ConfigError:  # reported where the config is used
         return ""
     return f", limited to {count(limit, 'sample')} of each split" if limit else ""
 

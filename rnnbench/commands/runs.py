@@ -145,7 +145,7 @@ def show(
     if overview.is_resumable(manifest):
         commands["resume"] = f"rnnbench train --resume {found.path}"
     weights = None
-    # A state that is damaged is told of where it is used.
+    # A damaged state is reported where it is used.
     with contextlib.suppress(RunError):
         weights = find_weights(found)
     if manifest.get("diverged") and weights is not None:

@@ -419,7 +419,7 @@ def _predict(predictor: Predictor, inputs: Sequence[_Input]) -> list[_Record]:
 
 
 def _ask(predictor: Predictor, *, show: bool) -> list[_Record]:
-    """Records of what a user types line by line; shown at once, unless they are wanted as JSON."""
+    """Records of what a user types line by line, each shown at once if `show` is set."""
     tensorflow.load()
     _ = predictor.model  # loaded before the first question, and once
     what = "a text" if predictor.takes_text else "values, such as 6,7,8,9"

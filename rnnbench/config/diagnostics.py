@@ -134,19 +134,21 @@ def closest(received: object, allowed: Iterable[str]) -> str | None:
     Meaning comes before letters; a word that is like another in letters alone needs many of them.
     """
     words = {_normalize(word): word for word in allowed}
-    wanted = _normalize(str(received))
-    wanted = _MEANT.get(wanted, wanted)
+    normalized = _normalize(str(received))
+    normalized = _MEANT.get(normalized, normalized)
     initials = {"".join(part[:1] for part in word.split("_")): word for word in words.values()}
-    starts = [word for bare, word in words.items() if len(wanted) > 2 and bare.startswith(wanted)]
-    if wanted in words:
-        return words[wanted]
-    if len(wanted) > 1 and wanted in initials:
-        return initials[wanted]
+    starts = [
+        word for bare, word in words.items() if len(normalized) > 2 and bare.startswith(normalized)
+    ]
+    if normalized in words:
+        return words[normalized]
+    if len(normalized) > 1 and normalized in initials:
+        return initials[normalized]
     if starts:
         return starts[0]
     from difflib import get_close_matches
 
-    close = get_close_matches(wanted, words, n=1, cutoff=_SIMILARITY)
+    close = get_close_matches(normalized, words, n=1, cutoff=_SIMILARITY)
     return words[close[0]] if close else None
 
 

@@ -178,7 +178,7 @@ def _check_target(value: Any) -> Any:
     return value
 
 
-# Not `bool`, which is an `int`. Integers stay integers, so that they can be told apart.
+# Not `bool`, which is an `int`. Integers stay integers, so that both can be distinguished.
 Bound = Annotated[int | float, BeforeValidator(_check_bound)]
 Choices = Annotated[tuple[Any, ...], Field(min_length=1, strict=False)]
 

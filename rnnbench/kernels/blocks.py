@@ -61,7 +61,7 @@ def run(
         weights: Kernel, recurrent kernel and bias, as Keras lays them out.
         initial_states: Each state before the first step, [B, u].
         mask: False where a step is skipped, bool [B, T]; None where none is.
-        return_sequences: Whether the outputs of all steps are wanted.
+        return_sequences: Whether to return the outputs of all steps.
         go_backwards: Whether to read the steps from the last; the outputs are in that order.
         zero_output_for_mask: Whether outputs of skipped steps are zero, not those before.
         batch_size: Samples that blocks are laid out for; fewer are filled up to it, so that the

@@ -300,14 +300,14 @@ def run_sweep(
     """Train every trial that has not finished.
 
     A trial that fails, or whose process or node is lost, is tried once more, from its last state if
-    it has one. When the runner is told to stop, all trials save their states; running the same
+    it has one. When the runner is to stop, all trials save their states; running the same
     sweep again continues from there.
 
     Args:
         sweep: Its directory, locked by the caller.
         plan: Its plan, written there.
         executor: What trains the trials.
-        progress: Is told of the progress.
+        progress: Shows what is going on.
 
     Raises:
         InterruptedRunError: Ctrl-C.

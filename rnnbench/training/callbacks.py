@@ -36,7 +36,7 @@ class CallbackList:
     """The callbacks that a config asks for, as one that outlives a call of `fit`.
 
     A callback that monitors a metric which is not computed is left out: it would warn in every
-    epoch and do nothing, and a warning about the config has said so.
+    epoch and do nothing, and there is a warning about the config.
 
     Args:
         training: How the config trains.
@@ -98,7 +98,7 @@ class TrainingCallback(keras.callbacks.Callback):
         run: Directory of the run.
         batches: Training batches.
         training: How the config trains, and how often it saves.
-        callbacks: The config's callbacks, told of an epoch when its row is written.
+        callbacks: The config's callbacks, called with an epoch when its row is written.
         progress: Shows each epoch, and each step if it wants them.
         signals: Signals that have come.
         state: State that is resumed from; an epoch under way continues after its steps.

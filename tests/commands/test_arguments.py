@@ -13,7 +13,7 @@ PROGRAM = Path(sys.executable).with_name("rnnbench")
 
 
 def _complete(line, cwd):
-    """What bash is told to offer at the end of a line."""
+    """What bash is to offer at the end of a line."""
     words = line.split(" ")
     done = subprocess.run(
         [PROGRAM],

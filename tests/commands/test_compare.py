@@ -77,7 +77,7 @@ def test_formats(rnnbench, two_cells):
 def test_wrong_input_is_one_message(rnnbench, two_cells):
     make_run(two_cells / "runs", "toy_gru")
     make_run(two_cells / "runs", "toy_lstm", status="failed")
-    for arguments, said in (
+    for arguments, expected in (
         ([], "RUN is missing"),
         (["nothing"], "nothing: no runs: neither a run directory nor a sweep's or a config's name"),
         (["toy_lstm"], "no finished runs to compare:"),
@@ -87,7 +87,7 @@ def test_wrong_input_is_one_message(rnnbench, two_cells):
     ):
         result = rnnbench("compare", *arguments)
         assert (result.code, result.out) == (2, "")
-        assert said in result.err
+        assert expected in result.err
         assert "Traceback" not in result.err
 
 
@@ -145,8 +145,8 @@ def test_a_sweep_is_ranked_by_validation_and_any_split_is_compared(rnnbench, in_
         )
     result = rnnbench("compare", "cells", "--expect", "lstm: validation.acc>=0.9")
     assert (result.code, result.err) == (0, "")
-    said = "selected by validation accuracy: lstm, 0.9; test accuracy 0.8: unbiased"
-    assert said in result.out
+    expected = "selected by validation accuracy: lstm, 0.9; test accuracy 0.8: unbiased"
+    assert expected in result.out
     assert "differences in validation.accuracy, paired" in result.out
     assert "test.accuracy" in result.out
     result = rnnbench("compare", "cells", "--metric", "validation.loss", "--json")

@@ -65,7 +65,7 @@ def test_a_config_may_hold_its_sweep(rnnbench, toy):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "CONFIG is missing"),
         (["toy.yaml", "--address", "auto"], "--address and --gpus are for --engine ray"),
@@ -77,10 +77,10 @@ def test_a_config_may_hold_its_sweep(rnnbench, toy):
         (["toy.yaml", "--set", "model.layers.0.units=100000000", "-j", "3"], "of memory"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_written(rnnbench, toy, arguments, said):
+def test_what_is_wrong_is_said_before_anything_is_written(rnnbench, toy, arguments, message):
     result = rnnbench("sweep", *arguments)
     assert (result.code, result.out) == (2, "")
-    assert said in result.err
+    assert message in result.err
     assert [path.name for path in toy.iterdir()] == ["toy.yaml"]
 
 
@@ -107,7 +107,7 @@ def test_units_that_are_matched_to_one_number_are_one_trial(rnnbench, toy):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--name", "other"], "already exists and is not a sweep"),
         (["--name", "old"], "contains a sweep with other trials"),
@@ -115,7 +115,7 @@ def test_units_that_are_matched_to_one_number_are_one_trial(rnnbench, toy):
         (["--engine", "ray"], "Ray is not installed"),
     ],
 )
-def test_a_dry_run_refuses_what_the_sweep_refuses(rnnbench, toy, monkeypatch, arguments, said):
+def test_a_dry_run_refuses_what_the_sweep_refuses(rnnbench, toy, monkeypatch, arguments, message):
     monkeypatch.setattr("rnnbench.sweep.runner.find_spec", lambda name: None)
     (toy / "runs" / "other").mkdir(parents=True)
     (toy / "runs" / "other" / "thesis.tex").touch()
@@ -124,7 +124,7 @@ def test_a_dry_run_refuses_what_the_sweep_refuses(rnnbench, toy, monkeypatch, ar
     for options in (["--dry-run"], []):
         result = rnnbench("sweep", "toy.yaml", *arguments, *options)
         assert (result.code, result.out) == (2, "")
-        assert said in result.err
+        assert message in result.err
     assert sorted(toy.rglob("*")) == before
 
 
@@ -201,8 +201,8 @@ def _epochs(sweep):
 
 def _stop_after(process, sweep, epochs, number):
     """Send a signal when so many epochs more are done."""
-    wanted = _epochs(sweep) + epochs
-    _wait_until(lambda: _epochs(sweep) >= wanted, process)
+    needed = _epochs(sweep) + epochs
+    _wait_until(lambda: _epochs(sweep) >= needed, process)
     process.send_signal(number)
     return process.communicate()
 

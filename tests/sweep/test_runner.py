@@ -94,7 +94,7 @@ def test_a_trial_that_fails_is_tried_once_more_and_stops_no_other(sweep, make_pl
         "toy-units-2": "waiting",
         "toy-units-3": "finished",
     }
-    assert {trial.name: said for trial, said in result.failures.items()} == {"toy-units-2": FAILS}
+    assert {trial.name: text for trial, text in result.failures.items()} == {"toy-units-2": FAILS}
     assert [name for name, _ in executor.started].count("toy-units-2") == 2
     log = sweep.log_file("toy-units-2", 0)
     assert notes.messages == [

@@ -1,4 +1,4 @@
-"""How trainings end, and what is said of it: early, of a finished run, warm, diverged."""
+"""How trainings end, and what the messages say: early, of a finished run, warm, diverged."""
 
 import json
 

@@ -100,8 +100,8 @@ def test_a_killed_run_ends_as_if_it_had_not_been(name, tmp_path, request):
     (whole,) = (tmp_path / "whole" / name).iterdir()
     kills = 0
     run = None
-    wanted = 5 if request.config.getoption("--long") else 1
-    while kills < wanted:
+    most = 5 if request.config.getoption("--long") else 1
+    while kills < most:
         arguments = ("--resume", run) if run else (f"{name}.yaml", "-o", "killed")
         process = _start(*arguments, cwd=tmp_path)
         before = _saved(run) if run else None
@@ -121,7 +121,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(name, tmp_path, request):
         kills += killed
         if not killed:
             break  # it was done before, which is too early
-    assert kills == wanted
+    assert kills == most
     _finish(_start("--resume", run, cwd=tmp_path))
     assert _result(run) == _result(whole)
     assert json.loads((run / "manifest.json").read_text())["status"] == "finished"

@@ -84,7 +84,7 @@ def run_config(tmp_path):
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
-    """Result of training the toy, and what its progress was told."""
+    """Result of training the toy, and what its progress has shown."""
     progress = Recorded()
     return _train(tmp_path_factory.mktemp("toy"), TOY, progress=progress), progress.calls
 
