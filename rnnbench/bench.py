@@ -34,7 +34,7 @@ from rnnbench.data.base import Split, SplitName
 from rnnbench.data.cache import locate
 from rnnbench.data.text import PAD, TextDataset
 from rnnbench.errors import RnnbenchError
-from rnnbench.model import available_memory, estimate_memory, require_memory
+from rnnbench.model import estimate_memory, require_memory
 from rnnbench.statistics import Measurement
 from rnnbench.training import Progress, SignalHandler
 
@@ -166,7 +166,7 @@ def _group(candidates: Sequence[Candidate], sides: int) -> list[list[Candidate]]
         needed = sides * estimate_memory(candidate.config).peak
         if not groups or needed > free:
             groups.append([])
-            free = _MEMORY_SHARE * available_memory()
+            free = _MEMORY_SHARE * tensorflow.available_memory()
         groups[-1].append(candidate)
         free -= needed
     return groups

@@ -4,6 +4,7 @@ RnnbenchError               exit code 1: the work failed
 ├── InputError              exit code 2: the input is wrong
 │   ├── ConfigError         a config or an override of it
 │   ├── DataError           a dataset's files, or a text or values to predict
+│   │   └── FileError       a user's file that does not hold what the config says
 │   └── RunError            a run directory: missing, unfinished, damaged, not writable
 ├── TrainingError           exit code 1: training could not go on
 │   └── DivergenceError     a loss, a metric or a weight is no longer a finite number
@@ -33,6 +34,20 @@ class ConfigError(InputError):
 
 class DataError(InputError):
     """A dataset's files are missing or damaged, or an input does not fit the model."""
+
+
+class FileError(DataError):
+    """A file of a dataset does not hold what the config says.
+
+    Args:
+        message: What was found, with the file and its line.
+        key: Key of the dataset whose value is at fault.
+        suggestion: Value that was probably meant; None where that is not known.
+    """
+
+    def __init__(self, message: str, key: str, suggestion: str | None = None) -> None:
+        super().__init__(message)
+        self.key, self.suggestion = key, suggestion
 
 
 class RunError(InputError):

@@ -520,8 +520,8 @@ class Dense(Layer):
     """Densely connected layer, over the last axis.
 
     Args:
-        units: Dimensionality of the output.
-        activation: Activation function.
+        units: Dimensionality of the output. Defaults to what the dataset needs of a last layer.
+        activation: Activation function. Defaults to what the dataset needs where units does.
         use_bias: Whether the layer has a bias.
         kernel_initializer: Initializer of the weights.
         bias_initializer: Initializer of the bias.
@@ -530,13 +530,18 @@ class Dense(Layer):
     """
 
     type: Literal["dense"] = "dense"
-    units: Positive
+    units: Positive | None = None
     activation: ActivationName = "linear"
     use_bias: bool = True
     kernel_initializer: Initializer = "glorot_uniform"
     bias_initializer: BiasInitializer = "zeros"
     kernel_regularizer: L1L2 | None = None
     activity_regularizer: L1L2 | None = None
+
+    def check_input(self, shape: Shape) -> None:
+        if self.units is None:
+            raise ShapeError("needs units; they follow from the dataset for the last layer only")
+        super().check_input(shape)
 
     def output_shape(self, shape: Shape) -> Shape:
         return (*shape[:-1], self.units)
@@ -546,7 +551,8 @@ class Dense(Layer):
         return {"kernel": (shape[-1], self.units), **bias}
 
     def formula(self, shape: Shape) -> tuple[str, str]:
-        return _dense_formula(("inputs", str(shape[-1])), ("units", self.units), bias=self.use_bias)
+        units = ("units", self.units or 0)
+        return _dense_formula(("inputs", str(shape[-1])), units, bias=self.use_bias)
 
 
 # The layer that a model ends in.

@@ -7,19 +7,17 @@ both are the same, in the same order.
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from rnnbench.config.schema import ModelConfig, ModelSettings, RunConfig, TrainingSettings
 from rnnbench.errors import ConfigError, count
 from rnnbench.layers import NamedLayer, infer_shapes
 from rnnbench.tasks import METRICS
+from rnnbench.tensorflow import available_memory
 
 if TYPE_CHECKING:
     import keras
@@ -237,31 +235,6 @@ def require_memory(config: RunConfig, *, copies: int = 1) -> None:
         f"{available / 1e9:,.1f} GB are available. Fewer units or words, a smaller maxlen or "
         "batch_size, or a limit need less; ignore: [memory] trains without this check"
     )
-
-
-def available_memory(root: Path = Path("/")) -> int:
-    """Memory that the process may use, in bytes: the machine's, or less under a cgroup's limit.
-
-    Args:
-        root: Root of the file system that holds `proc` and `sys`.
-    """
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    with contextlib.suppress(OSError):  # no Linux
-        for line in (root / "proc/self/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            is_version_1 = "memory" in controllers.split(",")
-            if controllers and not is_version_1:
-                continue
-            mount = root / "sys/fs/cgroup" / ("memory" if is_version_1 else "")
-            name = "memory.limit_in_bytes" if is_version_1 else "memory.max"
-            # A limit holds for all groups below. In a container, the path is the host's and only
-            # the mount itself is there.
-            group = mount / path.lstrip("/")
-            for directory in (group, *group.parents):
-                file = directory / name
-                if file.is_file() and (text := file.read_text().strip()).isdecimal():
-                    limits.append(int(text))
-    return min(limits)
 
 
 def buckets_by_length(config: RunConfig) -> bool:

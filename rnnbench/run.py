@@ -26,6 +26,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from rnnbench.config import RunConfig, dump_config, load_run_config
+from rnnbench.config.load import DESCRIPTION_FILE
 from rnnbench.errors import InputError, RunError
 from rnnbench.keras_object import MAX_INT
 from rnnbench.tensorflow import expand_path
@@ -258,6 +259,7 @@ class RunDirectory:
         previous_state_file: State before, kept until the next one is complete.
         lock_file: Locked by the process that trains the run.
         vocabulary_file: Token of each word, for text.
+        dataset_file: What is known of the dataset's own files.
         log_file: Messages of the training.
         tensorboard_dir: Event files, if they were asked for.
         report_file: Report about the run, if it was asked for.
@@ -273,6 +275,7 @@ class RunDirectory:
     previous_state_file = _Inside("checkpoint/previous_state")
     lock_file = _Inside(".lock")
     vocabulary_file = _Inside("vocabulary.json")
+    dataset_file = _Inside(DESCRIPTION_FILE)
     log_file = _Inside("train.log")
     tensorboard_dir = _Inside("tensorboard")
     report_file = _Inside(_REPORT_FILE)
@@ -286,7 +289,9 @@ class RunDirectory:
         return load_run_config(self.config_file, upgrade=True)
 
     def write_config(self, config: RunConfig) -> None:
-        """Write the resolved config."""
+        """Write the resolved config, and what is known of the dataset's own files."""
+        if (description := config.dataset.describe_files()) is not None:
+            write_json(self.dataset_file, description)
         write_text(self.config_file, dump_config(config))
 
     def read_manifest(self) -> dict[str, Any]:

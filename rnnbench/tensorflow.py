@@ -214,6 +214,31 @@ def usable_cpus() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def available_memory(root: Path = Path("/")) -> int:
+    """Memory that the process may use, in bytes: the machine's, or less under a cgroup's limit.
+
+    Args:
+        root: Root of the file system that holds `proc` and `sys`.
+    """
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with contextlib.suppress(OSError):  # no Linux
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            is_version_1 = "memory" in controllers.split(",")
+            if controllers and not is_version_1:
+                continue
+            mount = root / "sys/fs/cgroup" / ("memory" if is_version_1 else "")
+            name = "memory.limit_in_bytes" if is_version_1 else "memory.max"
+            # A limit holds for all groups below. In a container, the path is the host's and only
+            # the mount itself is there.
+            group = mount / path.lstrip("/")
+            for directory in (group, *group.parents):
+                file = directory / name
+                if file.is_file() and (text := file.read_text().strip()).isdecimal():
+                    limits.append(int(text))
+    return min(limits)
+
+
 @contextlib.contextmanager
 def _hold_back_stderr() -> Iterator[None]:
     """Keep file descriptor 2 silent; if the block fails, show what was written to it."""

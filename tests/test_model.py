@@ -19,7 +19,6 @@ from rnnbench.config.schema import TrainingSettings
 from rnnbench.errors import ConfigError
 from rnnbench.kernels import FastGRU, FastLSTM, FastRMSprop, FastSimpleRNN
 from rnnbench.model import (
-    available_memory,
     buckets_by_length,
     build_fast_model,
     build_model,
@@ -30,6 +29,7 @@ from rnnbench.model import (
     require_memory,
     summarize,
 )
+from rnnbench.tensorflow import available_memory
 
 PATHS = sorted(CONFIGS.rglob("*.yaml"))
 

@@ -15,9 +15,14 @@ from rnnbench.config.diagnostics import Diagnostic, Source, closest, dotted, in_
 from rnnbench.config.schema import SECTIONS, InputSettings, ModelConfig, RunConfig
 from rnnbench.config.sections import validate
 from rnnbench.config.yaml import Document, read_document, read_value, write_yaml
-from rnnbench.errors import ConfigError
+from rnnbench.data.base import Dataset
+from rnnbench.errors import ConfigError, FileError
 from rnnbench.keras_object import KeyPath
-from rnnbench.layers import Layer, Shape, ShapeError, infer_shapes
+from rnnbench.layers import Layer, OutputLayer, Shape, ShapeError, infer_shapes
+from rnnbench.tensorflow import expand_path
+
+# What a run knows of a dataset's files, beside its config.
+DESCRIPTION_FILE = "dataset.json"
 
 
 @dataclass(frozen=True)
@@ -142,15 +147,55 @@ def check_config(
         if is_read and not value.errors and (override.makes_section or has_section):
             document.override(override.key, value)
     config = validate(document, path.stem, upgrade=upgrade) if is_read else None
-    errors, warnings = list(document.errors), list[Diagnostic]()
+    warnings = list[Diagnostic]()
     if config is not None:
-        config = _resolve(config)
+        try:
+            config = _resolve(_find_files(config, path, document, is_run=upgrade))
+        except FileError as error:
+            document.report(("dataset", error.key), str(error), error.suggestion)
+            config = None
+    errors = list(document.errors)
+    if config is not None:
         if upgrade:
             config = _without_idle_callbacks(config)
         for found in rules.check(_as_meant(config, document)):
             diagnostic = replace(found, span=document.span(found.path))
             (warnings if found.name else errors).append(diagnostic)
     return Checked(None if errors else config, tuple(in_order(errors)), tuple(in_order(warnings)))
+
+
+def _find_files(
+    config: ModelConfig, path: Path, document: Document, *, is_run: bool
+) -> ModelConfig:
+    """The config with absolute paths of files, and what its run knows of them."""
+    if not isinstance(config, RunConfig):
+        return config
+    dataset, found = config.dataset, dict[str, str]()
+    for key in dataset.paths:
+        if (name := getattr(dataset, key)) is not None:
+            source = document.span(("dataset", key)).source
+            directory = Path.cwd() if source.is_option else path.absolute().parent
+            found[key] = os.path.normpath(directory / expand_path(f"dataset.{key}", name))
+    if found:
+        dataset = dataset.model_copy(update=found)
+        description = path.with_name(DESCRIPTION_FILE)
+        if is_run and description.exists():
+            dataset = _describe(dataset, description)
+    return config.model_copy(update={"dataset": dataset})
+
+
+def _describe(dataset: Dataset, path: Path) -> Dataset:
+    """The dataset as a run has seen it.
+
+    Raises:
+        ConfigError: The file of the run is damaged.
+    """
+    try:
+        return dataset.with_description(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: damaged: {error}") from error
 
 
 def _resolve(config: ModelConfig) -> ModelConfig:
@@ -163,6 +208,9 @@ def _resolve(config: ModelConfig) -> ModelConfig:
         ranks = (above.input_rank for above in model.layers[i + 1 :])
         needs_sequence = next((rank == 2 for rank in ranks if rank is not None), False)
         layers.append(layer.resolve(needs_sequence=needs_sequence, vocabulary_size=tokens))
+    last = layers[-1]
+    if info and isinstance(config, RunConfig) and isinstance(last, OutputLayer) and not last.units:
+        layers[-1] = info.task.complete(last, config.training.loss)
     given = model.input
     if given is None and info is not None:
         # Tokens leave the length open, so that the model takes texts of any length, unless a layer

@@ -204,6 +204,7 @@ def _check_samples(config: RunConfig, info: DatasetInfo) -> Iterator[Diagnostic]
     training, train = config.training, info.num_examples["train"]
     is_validated = "validation" in info.num_examples
     split: KeyPath = ("dataset", "validation_split")
+    path: KeyPath
     if not is_validated and "test" in info.num_examples:
         message = "received 0, and the dataset has test samples"
         yield _report(split, message, "validation_split: 0.2", "validation_on_test_data")
@@ -213,9 +214,14 @@ def _check_samples(config: RunConfig, info: DatasetInfo) -> Iterator[Diagnostic]
             f"and {info.num_examples['validation']} to validate with; each needs at least one"
         )
         yield _report(split, message)
+    for name, duplicates in info.duplicates.items():
+        if duplicates:
+            message = f"{duplicates:,} of {info.num_examples[name]:,} {name} samples are training "
+            path = ("dataset", name)
+            yield _report(path, f"{message}samples too", None, "duplicates_across_splits")
     if training.batch_size > train:
         message = f"received {training.batch_size}; there are {train} samples"
-        path: KeyPath = ("training", "batch_size")
+        path = ("training", "batch_size")
         yield _report(path, message, f"batch_size: {train}", "batch_size_above_training_set")
     metrics = training.metric_names(validation=is_validated)
     for key, callback in training.callbacks.items():
@@ -233,8 +239,8 @@ def _check_samples(config: RunConfig, info: DatasetInfo) -> Iterator[Diagnostic]
 def _check_padding(dataset: TextDataset, layers: Sequence[NamedLayer]) -> Iterator[Diagnostic]:
     """Follow the padding, or the mask that hides it, from the first layer up."""
     words = dataset.num_words
-    if words is not None and words * _VOCABULARY_PART < dataset.largest_token:
-        message = f"received {words} of {dataset.largest_token} tokens"
+    if words is not None and words * _VOCABULARY_PART < dataset.all_tokens:
+        message = f"received {words} of {dataset.all_tokens} tokens"
         yield _report(("dataset", "num_words"), message, None, "vocabulary_cut")
     is_masked = bool(layers) and layers[0].layer.makes_mask()
     for i, named in enumerate(layers[1:], 1):

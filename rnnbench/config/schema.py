@@ -45,6 +45,8 @@ REASONS: dict[str, str] = {
     "though a sample has one class",
     "regression_loss_for_classes": "its gradient vanishes where the model is sure and wrong; that "
     "of a crossentropy does not",
+    "duplicates_across_splits": "a model that has learnt a sample by heart predicts it without "
+    "having learnt anything else, and the metrics of that split are too good",
     "vocabulary_cut": "with a twentieth of the words, 10 to 17% of the running words become <oov>, "
     "in training and in predict",
     "validation_on_test_data": "without validation samples the test metrics are the only ones on "

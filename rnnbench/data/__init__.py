@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from rnnbench.data.base import Dataset
 from rnnbench.keras_object import members, union_of
 
-_SHARED = {"base", "batches", "cache", "sequences", "stats", "text"}  # some of them load NumPy
+_SHARED = {
+    "base",
+    "batches",
+    "cache",
+    "files",
+    "sequences",
+    "stats",
+    "text",
+}  # some of them load NumPy
 for _module in iter_modules(__path__):
     if _module.name not in _SHARED:
         import_module(f"{__name__}.{_module.name}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from rnnbench.data.cache import CachedFile, cached_path
 from rnnbench.keras_object import Fraction, Positive, Settings
@@ -34,6 +35,7 @@ class DatasetInfo:
         num_examples: Samples of each split, after `validation_split` and `limit`.
         data_bytes: Memory of the loaded samples and targets, in bytes.
         reading_bytes: Memory that reading the files takes for a while, in bytes.
+        duplicates: Samples of a split that the training samples have too, by split.
     """
 
     task: Task
@@ -43,6 +45,7 @@ class DatasetInfo:
     num_examples: dict[SplitName, int]
     data_bytes: int
     reading_bytes: int = 0
+    duplicates: Mapping[SplitName, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,9 @@ class Dataset(Settings):
     validation_split: Fraction = 0.0
     limit: Positive | None = None
 
+    # Keys that name a file or a directory.
+    paths: ClassVar[tuple[str, ...]] = ()
+
     @abstractmethod
     def info(self) -> DatasetInfo:
         """What is known of the dataset before it is loaded."""
@@ -112,6 +118,18 @@ class Dataset(Settings):
     def read_vocabulary(self) -> dict[str, int] | None:
         """Token of each word, for text; else None."""
         return None
+
+    def describe_files(self) -> dict[str, Any] | None:
+        """What a run keeps to know `info` without the dataset's files, as JSON values; or None."""
+        return None
+
+    def with_description(self, data: Mapping[str, Any]) -> Self:
+        """The dataset as a run has seen it, by what `describe_files` gave.
+
+        Raises:
+            ValueError: The data describes no such dataset.
+        """
+        return self
 
     @classmethod
     def files(cls) -> tuple[CachedFile, ...]:

@@ -136,41 +136,57 @@ def arrays_directory() -> Path:
 
 def arrays_path(source: CachedFile) -> Path:
     """File that the arrays of a source are kept in, whether it exists or not."""
-    return arrays_directory() / f"{Path(source.name).stem}-{source.sha256[:16]}-v{VERSION}.npy"
+    return _path(Path(source.name).stem, source.sha256)
+
+
+def _path(name: str, digest: str) -> Path:
+    return arrays_directory() / f"{name}-{digest[:16]}-v{VERSION}.npy"
 
 
 def load_arrays(source: CachedFile, encode: Callable[[Path], Arrays]) -> Arrays:
-    """The arrays of a source, read-only and mapped into memory.
-
-    Arrays that are missing, damaged or of another source are made again, in any number of processes
-    at once. Where they cannot be kept, they are made each time.
+    """The arrays of a source, as `keep_arrays` gives them.
 
     Args:
         source: File that is located and checked, whether it is read or not.
         encode: Makes the arrays from the source's path.
     """
-    located, path = locate(source), arrays_path(source)
+    located = locate(source)
+    return keep_arrays(Path(source.name).stem, source.sha256, lambda: encode(located))
+
+
+def keep_arrays(name: str, digest: str, make: Callable[[], Arrays]) -> Arrays:
+    """Arrays that are made once, read-only and mapped into memory.
+
+    Arrays that are missing, damaged or of another source are made again, in any number of processes
+    at once. Where they cannot be kept, they are made each time.
+
+    Args:
+        name: Name of the source, for people.
+        digest: Hash of what the arrays are made of, hexadecimal.
+        make: Makes the arrays.
+    """
+    path = _path(name, digest)
     with contextlib.suppress(OSError, ValueError):
-        return _read_arrays(path, source)
-    arrays = encode(located)
+        return _read_arrays(path, digest)
+    arrays = make()
     with contextlib.suppress(OSError, ValueError):
-        _write_arrays(path, source, arrays)
-        return _read_arrays(path, source)
+        _write_arrays(path, digest, arrays)
+        return _read_arrays(path, digest)
     return arrays
 
 
-def _read_arrays(path: Path, source: CachedFile) -> Arrays:
+def _read_arrays(path: Path, digest: str) -> Arrays:
     """Read the arrays in a file; ValueError if it is damaged or of another source."""
     import numpy as np
 
     content = np.memmap(path, np.uint8, "r")
-    if _checksum(content[:-4], source) != content[-4:].tobytes():
+    if _checksum(content[:-4], digest) != content[-4:].tobytes():
         raise ValueError(f"{path}: damaged")
     record = np.load(path, mmap_mode="r")
     return {name: np.asarray(record[name]) for name in record.dtype.names}
 
 
-def _write_arrays(path: Path, source: CachedFile, arrays: Arrays) -> None:
+def _write_arrays(path: Path, digest: str, arrays: Arrays) -> None:
     import numpy as np
 
     fields = [(name, array.dtype, array.shape) for name, array in arrays.items()]
@@ -182,13 +198,13 @@ def _write_arrays(path: Path, source: CachedFile, arrays: Arrays) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as directory:
         partial = Path(directory, path.name)
         np.save(partial, record)
-        checksum = _checksum(np.memmap(partial, np.uint8, "r"), source)
+        checksum = _checksum(np.memmap(partial, np.uint8, "r"), digest)
         with partial.open("ab") as stream:
             stream.write(checksum)
         os.replace(partial, path)
 
 
-def _checksum(content: npt.NDArray[np.uint8], source: CachedFile) -> bytes:
+def _checksum(content: npt.NDArray[np.uint8], digest: str) -> bytes:
     # It begins with the source's: the arrays of another source are as wrong as damaged ones.
-    start = zlib.crc32(f"{source.sha256} {VERSION}".encode())
+    start = zlib.crc32(f"{digest} {VERSION}".encode())
     return zlib.crc32(content.data, start).to_bytes(4, "little")

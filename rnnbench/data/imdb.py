@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from rnnbench.data.cache import CachedFile
-from rnnbench.data.text import TextDataset
+from rnnbench.data.text import KerasTextDataset
 from rnnbench.tasks import BinaryClassification
 
 
-class Imdb(TextDataset):
+class Imdb(KerasTextDataset):
     """Film reviews of IMDB, half of them positive (Maas et al., 2011)."""
 
     type: Literal["imdb"] = "imdb"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from rnnbench.data.cache import CachedFile
-from rnnbench.data.text import TextDataset
+from rnnbench.data.text import KerasTextDataset
 from rnnbench.tasks import MulticlassClassification
 
 # What `keras.datasets.reuters.get_label_names()` gives: configs are checked without Keras.
@@ -18,7 +18,7 @@ _TOPICS = (
 )  # fmt: skip
 
 
-class Reuters(TextDataset):
+class Reuters(KerasTextDataset):
     """Newswires of Reuters on 46 very unbalanced topics: a third are about earnings."""
 
     type: Literal["reuters"] = "reuters"

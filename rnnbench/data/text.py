@@ -1,18 +1,19 @@
-"""Text as tokens, by the conventions of Keras' text datasets.
+"""Text as tokens, by the conventions of Keras' text datasets, which a user's own texts share.
 
 Token 0 pads, 1 starts a text, 2 stands for every word that is out of the vocabulary, and the word
 of rank r in the word index (1 is the most frequent) is token r + 3. The word indexes were built by
 lower-casing ASCII letters, turning ASCII punctuation other than the apostrophe into spaces, and
 splitting at spaces; `split_words` does the same.
 
-People type typographic characters that the texts of the indexes had not: `read_words` reads a word
-that the vocabulary lacks by its ASCII forms.
+People type typographic characters that the texts of the indexes had not: a word that an index lacks
+is read by its ASCII forms.
 """
 
 from __future__ import annotations
 
 import string
 import unicodedata
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -24,6 +25,9 @@ from rnnbench.data.cache import CachedFile, load_arrays
 from rnnbench.keras_object import MAX_INT, KeyPath, NonNegative, Positive
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from rnnbench.data.sequences import TokenSequences
     from rnnbench.tasks import Task
 
@@ -55,6 +59,73 @@ class TextDataset(Dataset):
         truncating: Side that a long text is cut on.
     """
 
+    num_words: Annotated[int | None, Field(ge=4, le=MAX_INT)] = None
+    skip_top: NonNegative = 0
+    maxlen: Positive
+    padding: Literal["pre", "post"] = "pre"
+    truncating: Literal["pre", "post"] = "pre"
+
+    @property
+    @abstractmethod
+    def all_tokens(self) -> int:
+        """Tokens of all words are below it."""
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Tokens from this one on are out of the vocabulary."""
+        return self.num_words or self.all_tokens
+
+    @abstractmethod
+    def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
+        """All words that have a token, and their tokens, increasing."""
+
+    @abstractmethod
+    def split_text(self, text: str) -> list[str]:
+        """The words of a text, as they are split for the vocabulary."""
+
+    def find_words(self, text: str, vocabulary: Mapping[str, int]) -> list[str]:
+        """The words of a text, as the vocabulary has them where it has them.
+
+        Args:
+            text: Any text.
+            vocabulary: Token of each word, as `read_vocabulary` gives it.
+        """
+        return self.split_text(text)
+
+    def read_vocabulary(self) -> dict[str, int]:
+        """Token of each word that the config lets a model see, the special ones first."""
+        words, tokens = self.read_words()
+        first, end = tokens.searchsorted([self.skip_top, self.vocabulary_size])
+        return _SPECIAL_TOKENS | dict(
+            zip(words[first:end], tokens[first:end].tolist(), strict=True)
+        )
+
+    def encode(self, text: str, vocabulary: Mapping[str, int]) -> list[int]:
+        """The tokens of a text, cut to `maxlen` but not padded.
+
+        Args:
+            text: Any text.
+            vocabulary: Token of each word, as `read_vocabulary` gives it.
+        """
+        # Keras applies skip_top to the start token too.
+        start = START if self.skip_top <= START else OOV
+        words = self.find_words(text, vocabulary)
+        tokens = [start, *(vocabulary.get(word, OOV) for word in words)]
+        return tokens[-self.maxlen :] if self.truncating == "pre" else tokens[: self.maxlen]
+
+    def sequences(self, texts: Sequence[Sequence[int]]) -> TokenSequences:
+        """Token lists, such as `encode` gives, as samples of this dataset."""
+        import numpy as np
+
+        from rnnbench.data.sequences import TokenSequences, to_offsets
+
+        tokens = np.array([token for text in texts for token in text], np.int32)
+        return TokenSequences(tokens, to_offsets(np.array([len(t) for t in texts], np.int64)), self)
+
+
+class KerasTextDataset(TextDataset):
+    """Base class of the text datasets that Keras publishes."""
+
     archive: ClassVar[CachedFile]  # that `keras.datasets.<type>.load_data` reads
     parts: ClassVar[tuple[str, ...]]  # ends of the names of its arrays: x_train, y_train, …
     word_index: ClassVar[CachedFile]  # JSON: rank of each word
@@ -67,16 +138,9 @@ class TextDataset(Dataset):
     # Memory for the Python lists that the archive holds, measured when it was first encoded.
     reading_bytes: ClassVar[int]
 
-    num_words: Annotated[int | None, Field(ge=4, le=MAX_INT)] = None
-    skip_top: NonNegative = 0
-    maxlen: Positive
-    padding: Literal["pre", "post"] = "pre"
-    truncating: Literal["pre", "post"] = "pre"
-
     @property
-    def vocabulary_size(self) -> int:
-        """Tokens from this one on are out of the vocabulary."""
-        return self.num_words or self.largest_token
+    def all_tokens(self) -> int:
+        return self.largest_token
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
         size = self.vocabulary_size
@@ -92,9 +156,7 @@ class TextDataset(Dataset):
             input_dtype="int32",
             vocabulary_size=self.vocabulary_size,
             num_examples=self.count_examples(self.num_train, self.num_test),
-            # All texts, whatever the config takes of them; batches are padded one by one. A text
-            # has an offset and a label beside its tokens.
-            data_bytes=4 * self.num_tokens + 16 * (self.num_train + self.num_test),
+            data_bytes=text_bytes(self.num_tokens, self.num_train + self.num_test),
             reading_bytes=self.reading_bytes,
         )
 
@@ -110,37 +172,33 @@ class TextDataset(Dataset):
         samples, num_train = Split(tokens, arrays["labels"]), int(arrays["samples"][0])
         return self.split(samples[:num_train], samples[num_train:])
 
-    def read_vocabulary(self) -> dict[str, int]:
-        """Token of each word that the config lets a model see, the special ones first."""
+    def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
         from rnnbench.data.sequences import encode_word_index
 
         arrays = load_arrays(self.word_index, encode_word_index)
-        tokens = arrays["tokens"]
-        first, end = tokens.searchsorted([self.skip_top, self.vocabulary_size])
-        words = arrays["words"].tobytes().decode().split("\n")[first:end]
-        return _SPECIAL_TOKENS | dict(zip(words, tokens[first:end].tolist(), strict=True))
+        return arrays["words"].tobytes().decode().split("\n"), arrays["tokens"]
 
-    def encode(self, text: str, vocabulary: Mapping[str, int]) -> list[int]:
-        """The tokens of a text, cut to `maxlen` but not padded.
+    def split_text(self, text: str) -> list[str]:
+        return split_words(text)
 
-        Args:
-            text: Any text.
-            vocabulary: Token of each word, as `read_vocabulary` gives it.
+    def find_words(self, text: str, vocabulary: Mapping[str, int]) -> list[str]:
+        """The words of a text; one that the vocabulary lacks is read by its ASCII forms.
+
+        These are the forms of typographic apostrophes, quotes, dashes and ellipses, of any space
+        and of full-width letters. Accents are composed, as they are in the word indexes.
         """
-        # Keras applies skip_top to the start token too.
-        start = START if self.skip_top <= START else OOV
-        words = read_words(text, vocabulary)
-        tokens = [start, *(vocabulary.get(word, OOV) for word in words)]
-        return tokens[-self.maxlen :] if self.truncating == "pre" else tokens[: self.maxlen]
+        words = []
+        for typed in split_words(text):
+            found = [typed] if typed in vocabulary else split_words(to_ascii_forms(typed))
+            words += [
+                w if w in vocabulary or w.lower() not in vocabulary else w.lower() for w in found
+            ]
+        return words
 
-    def sequences(self, texts: Sequence[Sequence[int]]) -> TokenSequences:
-        """Token lists, such as `encode` gives, as samples of this dataset."""
-        import numpy as np
 
-        from rnnbench.data.sequences import TokenSequences, to_offsets
-
-        tokens = np.array([token for text in texts for token in text], np.int32)
-        return TokenSequences(tokens, to_offsets(np.array([len(t) for t in texts], np.int64)), self)
+def text_bytes(tokens: int, texts: int) -> int:
+    """Memory of texts: whatever a config takes of them, and batches are padded one by one."""
+    return 4 * tokens + 16 * texts  # a text has an offset and a label beside its tokens
 
 
 def split_words(text: str) -> list[str]:
@@ -148,27 +206,11 @@ def split_words(text: str) -> list[str]:
     return [word for word in text.translate(_NORMALIZED).split(" ") if word]
 
 
-def read_words(text: str, vocabulary: Mapping[str, int]) -> list[str]:
-    """The words of a text, as the vocabulary has them where it has them.
-
-    A word that it lacks is read by its ASCII forms: typographic apostrophes, quotes, dashes and
-    ellipses, any space, full-width letters. Accents are composed, as they are in the word indexes.
-
-    Args:
-        text: Any text.
-        vocabulary: Token of each word, as `TextDataset.read_vocabulary` gives it.
-    """
-    words = []
-    for typed in split_words(text):
-        found = [typed] if typed in vocabulary else split_words(_to_ascii_forms(typed))
-        words += [w if w in vocabulary or w.lower() not in vocabulary else w.lower() for w in found]
-    return words
-
-
-def _to_ascii_forms(word: str) -> str:
-    if word.isascii():
-        return word
-    composed = unicodedata.normalize("NFKC", word.translate(_ASCII_FORMS))
+def to_ascii_forms(text: str) -> str:
+    """A text with the ASCII forms of typographic characters, accents composed."""
+    if text.isascii():
+        return text
+    composed = unicodedata.normalize("NFKC", text.translate(_ASCII_FORMS))
     spaced = (" " if character.isspace() else character for character in composed)
     # Characters of the category Cf, such as a soft hyphen or a byte order mark, are not seen.
     return "".join(character for character in spaced if unicodedata.category(character) != "Cf")

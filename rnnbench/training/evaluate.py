@@ -18,7 +18,7 @@ from rnnbench.config.schema import ModelConfig, RunConfig
 from rnnbench.data.base import Split
 from rnnbench.data.batches import Batches
 from rnnbench.data.sequences import TokenSequences
-from rnnbench.data.text import OOV, TextDataset, decode_tokens, invert, read_words
+from rnnbench.data.text import OOV, TextDataset, decode_tokens, invert
 from rnnbench.errors import DataError, DivergenceError, RunError
 from rnnbench.layers import Shape, ShapeError, infer_shapes
 from rnnbench.model import buckets_by_length, build_fast_model, build_model, compile_model
@@ -262,7 +262,7 @@ class Predictor:
             _require_values(received, self._config.dataset.info().input_shape)
         elif not isinstance(received, str):
             raise DataError(f"received {received!r}; this run was trained on text: give texts")
-        elif not read_words(received, self._vocabulary):
+        elif not self._text_dataset.find_words(received, self._vocabulary):
             raise DataError(
                 f"received the text {received!r}, which has no words; give at least one"
             )
@@ -302,7 +302,7 @@ class Predictor:
 
     def _describe(self, text: str, tokens: list[int], dataset: TextDataset) -> dict[str, Any]:
         """What a prediction says about its text."""
-        count = len(read_words(text, self._vocabulary))
+        count = len(dataset.find_words(text, self._vocabulary))
         # A text that is cut at its end loses words, one that is cut at its start that first.
         has_start = dataset.truncating == "post" or count < dataset.maxlen
         seen = tokens[1:] if has_start else tokens
@@ -374,7 +374,7 @@ def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sam
     if not isinstance(dataset, TextDataset):
         raise DataError(f"--text: {config.name} has no text dataset, so no vocabulary to read it")
     vocabulary = run.read_vocabulary() if run else dataset.read_vocabulary()
-    if not read_words(text, vocabulary):
+    if not dataset.find_words(text, vocabulary):
         raise DataError(f"--text: received {text!r}, which has no words; give at least one")
     tokens = dataset.encode(text, vocabulary)
     if config.model.input_shape[0] is None and _misfit(config, (len(tokens),)) is None:

@@ -8,7 +8,7 @@ from keras.utils import pad_sequences
 
 from rnnbench.data.imdb import Imdb
 from rnnbench.data.reuters import Reuters
-from rnnbench.data.text import decode_tokens, invert, read_words, split_words
+from rnnbench.data.text import decode_tokens, invert, split_words
 from rnnbench.errors import DataError
 
 VOCABULARY = {"<pad>": 0, "<start>": 1, "<oov>": 2, "the": 4, "film": 5, "isn't": 6, "br": 7}
@@ -62,7 +62,7 @@ def test_words_are_cut_as_the_word_index_was_built(text, expected):
 )
 def test_typographic_characters_are_read_by_their_ascii_forms(text, expected):
     vocabulary = VOCABULARY | {"caf\u00e9": 8, "\u00c1ngela": 9, "it\u2019s": 10}
-    assert read_words(text, vocabulary) == expected
+    assert _imdb().find_words(text, vocabulary) == expected
 
 
 def test_encode_reads_typographic_characters():
