@@ -334,3 +334,12 @@ class Regression(Task):
 
     def decode(self, output: npt.NDArray[np.float32]) -> Decoded:
         return Decoded(float(output[0]))
+
+
+def choose_task(class_names: tuple[str, ...]) -> Task:
+    """The task of samples with these classes: a regression where there are none."""
+    if not class_names:
+        return Regression()
+    return (BinaryClassification if len(class_names) == 2 else MulticlassClassification)(
+        class_names
+    )

@@ -5,6 +5,8 @@ The arguments of layers, optimizers and callbacks are compared with Keras by the
 
 from pathlib import Path
 
+import numpy as np
+
 from rnnbench.config.load import json_schema
 from rnnbench.data import DATASETS
 from rnnbench.keras_object import KerasObject, Settings, members
@@ -30,7 +32,8 @@ def test_every_other_field_is_read_while_a_config_is_checked_and_trained(
         "model: {layers: [{type: gru, units: 1}, {type: dense, units: 1}]}\n"
         "training: {loss: mse, epochs: 1}\n"
     )
-    for path in (EVERYTHING, toy):
+    own = _write_own_data(in_tmp)
+    for path in (EVERYTHING, toy, *own):
         result = rnnbench("train", path, "-q")
         assert result.code == 0, result.err
     swept = rnnbench("sweep", EVERYTHING, "--dry-run")
@@ -50,6 +53,28 @@ def test_every_other_field_is_read_while_a_config_is_checked_and_trained(
     assert first.__name__ in {kind for kind, _ in fields}
     # Reuters is read by the code that reads IMDB.
     assert {(kind, name) for kind, name in fields if kind != "Reuters"} - read == set()
+
+
+def _write_own_data(folder):
+    """Configs of datasets that are read from files, and the files."""
+    (folder / "a.csv").write_text("text,label\n" + "a good film,1\na bad film,0\n" * 4)
+    samples = np.zeros((4, 2, 1)), np.array([0, 1, 0, 1])
+    np.savez(folder / "a.npz", x_train=samples[0], y_train=samples[1])
+    text = "{type: text, train: a.csv, maxlen: 4, padding: post, validation_split: 0.5}"
+    embedding = "{type: embedding, output_dim: 2, mask_zero: true}, "
+    return [
+        _write_config(folder / "text.yaml", text, embedding),
+        _write_config(folder / "arrays.yaml", "{type: arrays, file: a.npz}", ""),
+    ]
+
+
+def _write_config(path, dataset, first):
+    path.write_text(
+        f"dataset: {dataset}\n"
+        f"model: {{layers: [{first}{{type: gru, units: 1}}, {{type: dense}}]}}\n"
+        "training: {loss: binary_crossentropy, epochs: 1}\n"
+    )
+    return path
 
 
 def _all_below(base):

@@ -27,7 +27,7 @@ TIMESTEPS, FEATURES, TOKENS = 6, 4, 5
 # Keras writes the same default in another way.
 ALIASES = {"uniform": "random_uniform", None: "linear"}
 # Filled in by `resolve`.
-RESOLVED = {"return_sequences", "input_dim"}
+RESOLVED = {"return_sequences", "input_dim", "units"}
 # Numbers that fields take, the likely ones first; a tuple is a shape of a whole sample.
 NUMBERS = {int: (2, 3, 1, 5, 0, -1), float: (0.25, 0.5, 2.0, 0.0, -1.0), bool: (False, True)}
 SHAPES = ((FEATURES, TIMESTEPS), (2, TIMESTEPS * FEATURES // 2))
@@ -72,7 +72,7 @@ def make(kind, **given):
     required = {
         name: values_of(field)[0]
         for name, field in kind.model_fields.items()
-        if field.is_required() and name not in given
+        if (field.is_required() or name == "units") and name not in given
     }
     made = kind(**(required | given))
     is_layer = isinstance(made, Layer)

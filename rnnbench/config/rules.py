@@ -62,6 +62,10 @@ def _check(config: ModelConfig) -> Iterator[Diagnostic]:
     if isinstance(config, RunConfig) and info is not None:
         yield from _check_task(config, info, layers)
         yield from _check_samples(config, info)
+        if info.is_padded and layers and not layers[0].layer.makes_mask():
+            message = f"received {layers[0].layer.type}, and samples have lengths of their own"
+            suggestion = "{type: masking} as the first layer"
+            yield _report(_layer_path(0), message, suggestion, "padding_without_mask")
         if isinstance(config.dataset, TextDataset):
             yield from _check_padding(config.dataset, layers)
 

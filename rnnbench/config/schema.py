@@ -31,7 +31,7 @@ MAX_SEED = 2**32
 REASONS: dict[str, str] = {
     "left_padding_under_mask": "on a GPU, cuDNN accepts a mask on the right only, and training "
     "stops with an error; under a mask the side changes no result",
-    "padding_without_mask": "the padding counts as if it were text",
+    "padding_without_mask": "the padding counts as if it were data",
     "mask_dropped": "the layers above process the padding as if it were text",
     "fast_path_lost": "fast kernels, those of cuDNN on a GPU and others on a CPU, compute Keras' "
     "defaults only; otherwise Keras loops step by step",

@@ -35,6 +35,7 @@ class DatasetInfo:
         num_examples: Samples of each split, after `validation_split` and `limit`.
         data_bytes: Memory of the loaded samples and targets, in bytes.
         reading_bytes: Memory that reading the files takes for a while, in bytes.
+        is_padded: Whether values, not tokens, have padding that a mask must hide.
         duplicates: Samples of a split that the training samples have too, by split.
     """
 
@@ -45,6 +46,7 @@ class DatasetInfo:
     num_examples: dict[SplitName, int]
     data_bytes: int
     reading_bytes: int = 0
+    is_padded: bool = False
     duplicates: Mapping[SplitName, int] = field(default_factory=dict)
 
 

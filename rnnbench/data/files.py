@@ -133,7 +133,7 @@ class FileDataset(Dataset):
         for path, digest in files.items() if known else ():
             if digest != known.files.get(path):
                 raise DataError(
-                    f"{path}: has changed since the run\n"
+                    f"{shown(Path(path))}: has changed since the run\n"
                     f"  received sha256 {digest}\n"
                     f"  expected sha256 {known.files.get(path)}\n"
                     "Put the file of the run back, or train a new run"
@@ -160,21 +160,29 @@ class FileDataset(Dataset):
                 continue
             path = Path(name)
             if not path.exists():
-                raise FileError(f"{path}: no such file", key, _similar(path))
+                raise FileError(f"{shown(path)}: no such file", key, _similar(path))
             contained = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else []
-            size, available = sum(p.stat().st_size for p in contained or [path]), available_memory()
-            if size * _READING > available:
-                raise FileError(
-                    f"{path}: has {size / 1e9:,.1f} GB; to read it takes about "
-                    f"{_READING * size / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} GB are "
-                    "available. Give a part of it",
-                    key,
-                )
+            require_room(path, _READING * sum(p.stat().st_size for p in contained or [path]), key)
             digest = hashlib.sha256()
             for file in contained:
                 digest.update(f"{file.relative_to(path)}\0{_hash(file, key)}\n".encode())
             files[name] = digest.hexdigest() if path.is_dir() else _hash(path, key)
         return files
+
+
+def require_room(path: Path, size: int, key: str) -> None:
+    """Check that what a file holds fits into memory.
+
+    Raises:
+        FileError: It does not.
+    """
+    available = available_memory()
+    if size > available:
+        raise FileError(
+            f"{shown(path)}: to read it takes about {size / 1e9:,.1f} GB of memory, and "
+            f"{available / 1e9:,.1f} GB are available. Give a part of it",
+            key,
+        )
 
 
 def _hash(path: Path, key: str) -> str:
@@ -184,12 +192,17 @@ def _hash(path: Path, key: str) -> str:
         raise FileError(str(error), key) from error
 
 
+def shown(path: Path) -> str:
+    """A path for messages: relative where it is below the working directory."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def _similar(path: Path) -> str | None:
     """A file beside one that does not exist, of a similar name."""
     if not path.parent.is_dir():
         return None
     close = get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=1)
-    return str(path.with_name(close[0])) if close else None
+    return shown(path.with_name(close[0])) if close else None
 
 
 @dataclass(frozen=True)
@@ -218,14 +231,14 @@ def read_records(path: Path, key: str, wanted: Mapping[str, str] | None = None) 
     """
     read = _READERS.get(path.suffix.lower())
     if read is None:
-        raise FileError(f"received {path}; allowed: {', '.join(_READERS)}", key)
+        raise FileError(f"received {shown(path)}; allowed: {', '.join(_READERS)}", key)
     names, rows, places = read(path, key)
     if not rows:
-        raise FileError(f"{path}: has no records", key)
+        raise FileError(f"{shown(path)}: has no records", key)
     for name, name_key in (wanted or {}).items():
         if name not in names:
             close = get_close_matches(name, names, n=1)
-            message = f"received {name}; {path} has the columns {', '.join(names)}"
+            message = f"received {name}; {shown(path)} has the columns {', '.join(names)}"
             raise FileError(shorten(message, 500), name_key, close[0] if close else None)
     chosen = list(wanted or names)
     return Records({n: [row[names.index(n)] for row in rows] for n in chosen}, places)
@@ -247,16 +260,16 @@ def _read_csv(path: Path, key: str) -> _Table:
             for row in reader:
                 if len(row) != len(names) and row:
                     raise FileError(
-                        f"{path}:{start}: received {len(row)} values; the first line names "
+                        f"{shown(path)}:{start}: received {len(row)} values; the first line names "
                         f"{len(names)} columns",
                         key,
                     )
                 if row:  # an empty line is none
                     rows.append(row)
-                    places.append(f"{path}:{start}")
+                    places.append(f"{shown(path)}:{start}")
                 start = reader.line_num + 1
     except csv.Error as error:
-        raise FileError(f"{path}:{start}: not valid CSV: {error}", key) from None
+        raise FileError(f"{shown(path)}:{start}: not valid CSV: {error}", key) from None
     except UnicodeDecodeError as error:
         raise not_utf8(path, key) from error
     return names, rows, places
@@ -271,13 +284,13 @@ def _read_jsonl(path: Path, key: str) -> _Table:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise FileError(f"{path}:{i}: not valid JSON: {error}", key) from None
+            raise FileError(f"{shown(path)}:{i}: not valid JSON: {error}", key) from None
         if not isinstance(record, dict):
-            message = f"{path}:{i}: received {shorten(line, _SHOWN)}; a line is an object"
+            message = f"{shown(path)}:{i}: received {shorten(line, _SHOWN)}; a line is an object"
             raise FileError(message, key)
         names |= dict.fromkeys(record)
         records.append(record)
-        places.append(f"{path}:{i}")
+        places.append(f"{shown(path)}:{i}")
     rows = [[_to_text(record.get(name)) for name in names] for record in records]
     return list(names), rows, places
 
@@ -289,11 +302,11 @@ def _read_parquet(path: Path, key: str) -> _Table:
         frame = pd.read_parquet(path)
     except ImportError:
         message = "a Parquet file needs the package pyarrow: pip install 'rnnbench[parquet]'"
-        raise FileError(f"{path}: {message}", key) from None
+        raise FileError(f"{shown(path)}: {message}", key) from None
     except (OSError, ValueError) as error:
-        raise FileError(f"{path}: not valid Parquet: {error}", key) from None
+        raise FileError(f"{shown(path)}: not valid Parquet: {error}", key) from None
     columns = [[_to_text(v) for v in frame[name].tolist()] for name in frame.columns]
-    places = [f"{path}: record {i}" for i in range(1, len(frame) + 1)]
+    places = [f"{shown(path)}: record {i}" for i in range(1, len(frame) + 1)]
     return list(map(str, frame.columns)), list(map(list, zip(*columns, strict=True))), places
 
 
@@ -318,7 +331,7 @@ def read_text(path: Path, key: str) -> str:
     except UnicodeDecodeError as error:
         raise not_utf8(path, key) from error
     except OSError as error:
-        raise FileError(f"{path}: cannot be read: {error.strerror}", key) from error
+        raise FileError(f"{shown(path)}: cannot be read: {error.strerror}", key) from error
 
 
 def not_utf8(path: Path, key: str) -> FileError:
@@ -329,8 +342,8 @@ def not_utf8(path: Path, key: str) -> FileError:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         message = f"not UTF-8: the byte {error.start}, 0x{data[error.start]:02x}, {error.reason}"
-        return FileError(f"{path}:{line}: {message}. Save the file as UTF-8", key)
-    return FileError(f"{path}: changed while it was read", key)
+        return FileError(f"{shown(path)}:{line}: {message}. Save the file as UTF-8", key)
+    return FileError(f"{shown(path)}: changed while it was read", key)
 
 
 def parse_numbers(texts: Sequence[str], places: Sequence[str], key: str) -> Iterator[float]:

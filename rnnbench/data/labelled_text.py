@@ -22,6 +22,7 @@ from rnnbench.data.files import (
     parse_numbers,
     read_records,
     read_text,
+    shown,
 )
 from rnnbench.data.text import (
     INDEX_FROM,
@@ -32,7 +33,7 @@ from rnnbench.data.text import (
 )
 from rnnbench.errors import FileError, count
 from rnnbench.keras_object import Fraction, KeyPath
-from rnnbench.tasks import BinaryClassification, MulticlassClassification, Regression, Task
+from rnnbench.tasks import choose_task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,7 +140,7 @@ class Text(FileDataset, TextDataset):
     def info(self) -> DatasetInfo:
         found: TextDescription = self.description
         return DatasetInfo(
-            task=_choose_task(found.class_names),
+            task=choose_task(found.class_names),
             input_shape=(self.maxlen,),
             input_dtype="int32",
             vocabulary_size=self.vocabulary_size,
@@ -340,14 +341,6 @@ class Text(FileDataset, TextDataset):
         return FileError(f"{message}: {error}", key)
 
 
-def _choose_task(class_names: tuple[str, ...]) -> Task:
-    if not class_names:
-        return Regression()
-    return (BinaryClassification if len(class_names) == 2 else MulticlassClassification)(
-        class_names
-    )
-
-
 def _label_order(label: str) -> tuple[bool, float, str]:
     """Numbers by their value, then words by the alphabet."""
     try:
@@ -363,9 +356,11 @@ def _read_directory(directory: Path, key: str) -> _Texts:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             texts.append(read_text(path, key))
             labels.append(folder.name)
-            places.append(str(path))
+            places.append(shown(path))
     if not texts:
-        raise FileError(f"{directory}: has no directories with text files, one for each class", key)
+        raise FileError(
+            f"{shown(directory)}: has no directories with text files, one for each class", key
+        )
     return _Texts(texts, labels, places)
 
 

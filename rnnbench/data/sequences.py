@@ -16,6 +16,7 @@ from rnnbench.data.text import INDEX_FROM, OOV, PAD, START
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from rnnbench.data.arrays import Arrays as ArraysDataset
     from rnnbench.data.cache import Arrays
     from rnnbench.data.text import TextDataset
 
@@ -42,7 +43,7 @@ class TokenSequences:
 
     tokens: Tokens
     offsets: Indices
-    dataset: TextDataset
+    dataset: TextDataset | ArraysDataset
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rnnbench.data.base import Dataset, Split, SplitName
 from rnnbench.data.sequences import TokenSequences
-from rnnbench.data.text import OOV, PAD, START, decode_tokens, invert
+from rnnbench.data.text import OOV, PAD, START, TextDataset, decode_tokens, invert
 
 _PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 _ROWS = 1024  # padded at one time
@@ -127,7 +127,7 @@ def _inspect_split(dataset: Dataset, split: Split) -> SplitInspection:
         classes = dict(zip(names, counts, strict=True))
     else:
         targets = {"min": float(y.min()), "mean": float(y.mean()), "max": float(y.max())}
-    if isinstance(x, TokenSequences):
+    if isinstance(x, TokenSequences) and isinstance(dataset, TextDataset):
         tokens = x.read()
         words = int(np.count_nonzero(tokens != START))
         oov_rate = int(np.count_nonzero(tokens == OOV)) / max(1, words)

@@ -7,15 +7,19 @@ import pytest
 from pydantic import TypeAdapter
 
 from rnnbench.data import DATASETS, AnyDataset
+from rnnbench.data.arrays import Arrays
 from rnnbench.data.base import Dataset
 from rnnbench.data.imdb import Imdb
+from rnnbench.data.labelled_text import Text
 from rnnbench.data.reuters import Reuters
 from rnnbench.data.toy_sequence import ToySequence
 from rnnbench.tasks import BinaryClassification, MulticlassClassification, Regression
 
 
 def test_every_module_of_a_dataset_is_found():
-    assert {"imdb": Imdb, "reuters": Reuters, "toy_sequence": ToySequence} == DATASETS
+    assert {"arrays": Arrays, "imdb": Imdb, "reuters": Reuters, "text": Text} | {
+        "toy_sequence": ToySequence
+    } == DATASETS
 
 
 def test_a_dataset_is_chosen_by_its_type_or_its_name():
@@ -51,7 +55,9 @@ def test_a_dataset_is_one_more_module(tmp_path):
         [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
-    assert sorted(done.stdout.split()) == ["False", "imdb", "ramp", "reuters", "toy_sequence"]
+    assert sorted(done.stdout.split()) == [
+        *("False", "arrays", "imdb", "ramp", "reuters", "text", "toy_sequence")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +68,7 @@ def test_a_dataset_is_one_more_module(tmp_path):
             (
                 BinaryClassification(("negative", "positive")),
                 *((9,), "int32", 88_587, {"train": 20_000, "validation": 5_000, "test": 25_000}),
-                *(47_751_784, 200_000_000),
+                *(47_751_784, 200_000_000, False, {}),
             ),
         ),
         (
@@ -70,12 +76,15 @@ def test_a_dataset_is_one_more_module(tmp_path):
             (
                 MulticlassClassification(tuple(keras.datasets.reuters.get_label_names())),
                 *((9,), "int32", 50, {"train": 1000, "test": 1000}),
-                *(6_735_192, 55_000_000),
+                *(6_735_192, 55_000_000, False, {}),
             ),
         ),
         (
             ToySequence(length=20, window=5, validation_split=0.5),
-            (Regression(), (5, 1), "float32", None, {"train": 7, "validation": 8}, 360, 0),
+            (
+                *(Regression(), (5, 1), "float32", None, {"train": 7, "validation": 8}, 360),
+                *(0, False, {}),
+            ),
         ),
     ],
     ids=lambda value: getattr(value, "type", ""),
