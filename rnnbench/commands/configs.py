@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Exit
+from typer import Argument, Exit, Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import ConfigError, count
@@ -44,19 +44,61 @@ def configs(json: arguments.Json = False) -> None:
 
 def init(
     name: Annotated[
-        str,
+        str | None,
         Argument(
-            metavar="NAME",
-            help="A shipped config; `rnnbench configs` lists them.",
+            metavar="[NAME]",
+            help="A shipped config; `rnnbench configs` lists them. With --data, any name.",
             autocompletion=arguments.complete_shipped,
         ),
-    ],
+    ] = None,
     file: Annotated[
         Path | None, Argument(metavar="[FILE]", help="Where to. Default: NAME.yaml here.")
     ] = None,
+    data: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="Look at your own table, .npz file or directory of texts, and draft a config.",
+            parser=arguments.parse_path,
+            autocompletion=arguments.complete_file,
+        ),
+    ] = None,
     force: arguments.Force = False,
 ) -> None:
-    """Write a shipped config to a file, comments included, as the start of your own."""
+    """Write a config to start from: a shipped one, or one that is drafted from your data."""
+    if data is not None:
+        name = name or data.absolute().stem
+        _init_from_data(data, file or Path(f"{name.removesuffix('.yaml')}.yaml"), force=force)
+    elif name is not None:
+        _init_from_shipped(name, file, force=force)
+    else:
+        raise ConfigError("received neither NAME nor --data; give a shipped config, or your data")
+
+
+def _init_from_data(data: Path, target: Path, *, force: bool) -> None:
+    """Draft a config, and say what was taken for what."""
+    from rnnbench.config import check_config
+    from rnnbench.config.draft import draft_config
+    from rnnbench.run import reserve, write_text
+
+    with reserve("FILE", target, force=force):
+        text = draft_config(data, target.absolute().parent)
+        write_text(target, text)
+        checked = check_config(target)
+        checked.require()
+        if checked.warnings:
+            names = sorted({str(warning.name) for warning in checked.warnings})
+            notes = "".join(f"# {warning.message}\n" for warning in checked.warnings)
+            write_text(target, f"{text}{notes}ignore: [{', '.join(names)}]\n")
+    print(target)
+    for line in text.splitlines():
+        if "#" in line:
+            console.note(line)
+    console.note(f"next: rnnbench train {shlex.quote(str(target))}")
+
+
+def _init_from_shipped(name: str, file: Path | None, *, force: bool) -> None:
+    """Write a shipped config, comments included."""
     from rnnbench.config.load import find_shipped, read_header, shipped_configs
     from rnnbench.run import reserve, write_text
 

@@ -221,7 +221,8 @@ def _check_samples(config: RunConfig, info: DatasetInfo) -> Iterator[Diagnostic]
     for name, duplicates in info.duplicates.items():
         if duplicates:
             message = f"{duplicates:,} of {info.num_examples[name]:,} {name} samples are training "
-            path = ("dataset", name)
+            is_file = getattr(config.dataset, name, None) is not None
+            path = ("dataset", name if is_file else f"{name}_split")
             yield _report(path, f"{message}samples too", None, "duplicates_across_splits")
     if training.batch_size > train:
         message = f"received {training.batch_size}; there are {train} samples"

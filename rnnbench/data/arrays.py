@@ -105,6 +105,23 @@ class Arrays(FileDataset):
             splits[name] = Split(x, arrays[f"y_{name}"])
         return self._hold_out(splits)
 
+    def read_labelled(self, path: Path, vocabulary: Mapping[str, int]) -> Split:
+        """The test samples of another file; its training samples where it has none."""
+        known: ArraysDescription = self.description
+        other = Arrays(file=str(path), task="classification" if known.num_classes else "regression")
+        found, splits = other.info(), other.read_splits()
+        name: SplitName = "test" if "test" in splits else "train"
+        if found.input_shape != self.info().input_shape:
+            message = f"samples of shape {found.input_shape}; the run takes"
+            raise other._error(f"x_{name}", f"received {message} {self.info().input_shape}")
+        sizes = (found.vocabulary_size or 0, known.vocabulary_size or 0)
+        classes = (found.task.num_classes, known.num_classes)
+        for part, (received, allowed) in {"x": sizes, "y": classes}.items():
+            if received > allowed:
+                message = f"received {received - 1}; the run knows 0 to {allowed - 1}"
+                raise other._error(f"{part}_{name}", message)
+        return splits[name]
+
     def _ranges(self) -> dict[SplitName, range]:
         found: ArraysDescription = self.description
         return {name: range(size) for name, size in found.num_examples.items()}

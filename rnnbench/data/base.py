@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from rnnbench.data.cache import CachedFile, cached_path
+from rnnbench.errors import DataError
 from rnnbench.keras_object import Fraction, Positive, Settings
 
 if TYPE_CHECKING:
@@ -132,6 +133,18 @@ class Dataset(Settings):
             ValueError: The data describes no such dataset.
         """
         return self
+
+    def read_labelled(self, path: Path, vocabulary: Mapping[str, int]) -> Split:
+        """The samples of another file than the config's, of the same columns or arrays.
+
+        Args:
+            path: The file.
+            vocabulary: Token of each word, for text.
+
+        Raises:
+            DataError: The dataset is not read from a user's files, or the file does not fit it.
+        """
+        raise DataError(f"{path}: the dataset {self.type} is not read from files of your own")
 
     @classmethod
     def files(cls) -> tuple[CachedFile, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -160,6 +160,12 @@ class Text(FileDataset, TextDataset):
             end += size
         return splits
 
+    def read_labelled(self, path: Path, vocabulary: Mapping[str, int]) -> Split:
+        known: TextDescription = self.description
+        part = self._read_file(path, "train")
+        targets = self._read_part_targets(part, "train", known.class_names)
+        return Split(self.sequences([self.encode(t, vocabulary) for t in part.texts]), targets)
+
     def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
         import numpy as np
 
@@ -232,55 +238,51 @@ class Text(FileDataset, TextDataset):
         return split if getattr(self, split) is not None else "train"
 
     def _read_texts(self) -> dict[SplitName, _Texts]:
+        files = {name: getattr(self, name) for name in SPLITS}
+        return {name: self._read_file(Path(f), name) for name, f in files.items() if f is not None}
+
+    def _read_file(self, path: Path, key: str) -> _Texts:
         columns = {self.text_column: "text_column", self.label_column: "label_column"}
-        found: dict[SplitName, _Texts] = {}
-        for name in SPLITS:
-            if (file := getattr(self, name)) is None:
-                continue
-            path = Path(file)
-            if path.is_dir():
-                found[name] = _read_directory(path, name)
-            else:
-                records = read_records(path, name, columns)
-                texts, labels = (records.columns[column] for column in columns)
-                found[name] = _Texts(texts, labels, records.places)
-            for label, place in zip(found[name].labels, found[name].places, strict=True):
-                if not label.strip():
-                    raise FileError(f"{place}: column {self.label_column}: missing label", name)
-        return found
+        if path.is_dir():
+            return _read_directory(path, key)
+        records = read_records(path, key, columns)
+        texts, labels = (records.columns[column] for column in columns)
+        for label, place in zip(labels, records.places, strict=True):
+            if not label.strip():
+                raise FileError(f"{place}: column {self.label_column}: missing label", key)
+        return _Texts(texts, [label.strip() for label in labels], records.places)
 
     def _read_targets(
         self, splits: dict[SplitName, _Texts]
     ) -> tuple[dict[SplitName, npt.NDArray[np.generic]], tuple[str, ...]]:
         """Targets of each split, and the classes of the training texts."""
+        train = splits["train"].labels
+        names = () if self.task == "regression" else tuple(sorted(set(train), key=_label_order))
+        if len(names) == 1:
+            message = f"received one class, {names[0]!r}, in all {len(train)} training texts"
+            raise FileError(f"{message}; at least two are needed", "label_column")
+        return {
+            name: self._read_part_targets(part, name, names) for name, part in splits.items()
+        }, names
+
+    def _read_part_targets(
+        self, part: _Texts, key: str, class_names: Sequence[str]
+    ) -> npt.NDArray[np.generic]:
+        """Indices of classes int64 [texts], or numbers float32 [texts]."""
         import numpy as np
 
         if self.task == "regression":
-            return {
-                name: np.array(
-                    list(parse_numbers(part.labels, part.places, "label_column")), np.float32
-                )
-                for name, part in splits.items()
-            }, ()
-        counts = Counter(label.strip() for label in splits["train"].labels)
-        names = tuple(sorted(counts, key=_label_order))
-        if len(names) == 1:
-            message = f"received one class, {names[0]!r}, in all {len(splits['train'].labels)}"
-            raise FileError(f"{message} training texts; at least two are needed", "label_column")
-        indices = {name: i for i, name in enumerate(names)}
-        for split, part in splits.items():
-            for label, place in zip(part.labels, part.places, strict=True):
-                if label.strip() not in indices:
-                    shown = ", ".join(names[:_SHOWN_CLASSES])
-                    more = f" and {len(names) - _SHOWN_CLASSES} more" * (
-                        len(names) > _SHOWN_CLASSES
-                    )
-                    message = f"{place}: received the label {label!r}, which no training text has"
-                    raise FileError(f"{message}; these have {shown}{more}", split)
-        return {
-            name: np.array([indices[label.strip()] for label in part.labels], np.int64)
-            for name, part in splits.items()
-        }, names
+            numbers = parse_numbers(part.labels, part.places, "label_column")
+            return np.array(list(numbers), np.float32)
+        indices = {name: i for i, name in enumerate(class_names)}
+        for label, place in zip(part.labels, part.places, strict=True):
+            if label not in indices:
+                known = ", ".join(class_names[:_SHOWN_CLASSES])
+                more = len(class_names) - _SHOWN_CLASSES
+                message = f"{place}: received the label {label!r}, which no training text has"
+                hidden = f" and {more} more" if more > 0 else ""
+                raise FileError(f"{message}; these have {known}{hidden}", key)
+        return np.array([indices[label] for label in part.labels], np.int64)
 
     def _draw_splits(
         self,

@@ -1,0 +1,94 @@
+"""Configs that are drafted from a user's data: they are valid, and say what was taken for what."""
+
+import numpy as np
+import pytest
+
+from rnnbench.config import load_run_config
+
+
+def _reviews(folder):
+    rows = [f"{i},a {w} film {i},{w}" for i in range(20) for w in ("good", "bad")]
+    (folder / "data.csv").write_text("\n".join(["id,review,verdict", *rows]) + "\n")
+    return folder / "data.csv"
+
+
+def _prices(folder):
+    rows = [f"house {i} by the sea,{i / 2}" for i in range(40)]
+    (folder / "data.csv").write_text("\n".join(["description,price", *rows]) + "\n")
+    return folder / "data.csv"
+
+
+def _directory(folder):
+    for split in ("train", "test"):
+        for label in ("a", "b", "c"):
+            (folder / "texts" / split / label).mkdir(parents=True)
+            for i in range(12):
+                file = folder / "texts" / split / label / f"{i}.txt"
+                file.write_text(f"text {i} of {label} to {split}")
+    return folder / "texts"
+
+
+def _arrays(folder):
+    x, y = np.ones((12, 4, 2)), np.array([0, 1, 2] * 4)
+    np.savez(folder / "data.npz", x_train=x, y_train=y, lengths_train=y + 2)
+    return folder / "data.npz"
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "output", "said"),
+    [
+        (_reviews, "text", (1, "sigmoid"), "label_column: verdict      # the column with fewest"),
+        (_prices, "text", (1, "linear"), "so many different numbers are a quantity"),
+        (_directory, "text", (3, "softmax"), "36 files in 3 directories"),
+        (_arrays, "arrays", (3, "softmax"), "values of shape (4, 2)"),
+    ],
+)
+def test_a_draft_is_valid_and_trains(in_tmp, rnnbench, make, kind, output, said):
+    data = make(in_tmp)
+    drafted = rnnbench("init", "--data", data, "mine")
+    assert drafted.code == 0, drafted.err
+    assert drafted.out == "mine.yaml\n"
+    assert said in drafted.err
+    valid = rnnbench("validate", "--strict", "mine.yaml")
+    assert valid.code == 0, valid.out
+    config = load_run_config(in_tmp / "mine.yaml")
+    last = config.model.layers[-1]
+    assert (config.dataset.type, (last.units, last.activation)) == (kind, output)
+    trained = rnnbench("train", "mine.yaml", "-q", "--epochs", 1)
+    assert trained.code == 0, trained.err
+
+
+def test_what_is_discouraged_in_the_data_is_told_in_the_draft(in_tmp, rnnbench):
+    rows = [f"the same film,{label}" for label in ("good", "bad") for _ in range(20)]
+    (in_tmp / "data.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    assert rnnbench("init", "--data", "data.csv").code == 0
+    text = (in_tmp / "data.yaml").read_text()
+    assert "samples are training samples too" in text
+    assert text.endswith("ignore: [duplicates_across_splits]\n")
+    assert rnnbench("validate", "--strict", "data.yaml").code == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "data.csv: no such file or directory"),
+        ("a\nb\n", "no column has texts of several words, and none has numbers"),
+        ("text\none long text\ntwo long texts\n", "has the columns text; none of them has labels"),
+        ("text,label\na film,x,y\n", "data.csv:2: received 3 values"),
+    ],
+)
+def test_data_that_cannot_be_learnt_from_gives_no_file(in_tmp, rnnbench, content, message):
+    if content is not None:
+        (in_tmp / "data.csv").write_text(content)
+    result = rnnbench("init", "--data", "data.csv")
+    assert result.code == 2
+    assert message in result.err
+    assert not (in_tmp / "data.yaml").exists()
+
+
+def test_a_config_that_exists_is_kept(in_tmp, rnnbench):
+    data = _reviews(in_tmp)
+    (in_tmp / "data.yaml").write_text("mine")
+    assert rnnbench("init", "--data", data).code == 2
+    assert (in_tmp / "data.yaml").read_text() == "mine"
+    assert rnnbench("init").code == 2
