@@ -182,6 +182,8 @@ def resume(
     """
     with run.locked():
         manifest = run.read_manifest()
+        # A model that is trained further is another one; the manifest keeps what this one reached.
+        kept = {"metrics": run.read_metrics()} if manifest.get("status") == "finished" else {}
         state = load_state(run)
         if state is not None and config.training.epochs > run.read_config().training.epochs:
             state = replace(state, stopped=False)  # more epochs are asked for
@@ -191,10 +193,10 @@ def resume(
         for key in ("error", "diverged", "stopped_early", "restored_epoch"):
             manifest.pop(key, None)
         manifest.setdefault("resumed", []).append(
-            {"command": list(command), "started": _now(), **describe_environment()}
+            {"command": list(command), "started": _now(), **describe_environment(), **kept}
         )
         run.write_manifest(manifest)
-        run.metrics_file.unlink(missing_ok=True)  # those of a model that is trained further
+        run.metrics_file.unlink(missing_ok=True)
         if run.restore_history(state.history if state else {}, state.epoch if state else 0):
             text = f"{run.history_file}: epochs were missing or different; restored from the state"
             run.append_log(text)
@@ -263,6 +265,7 @@ def _run(
             if ending:
                 run.append_log(describe_ending(manifest))
             save_model(setup.model, config, run.model_file)
+            manifest["model"] = run.model_sha256()
             metrics = _evaluate(setup, run, progress)
             status = "finished"
         except KeyboardInterrupt:

@@ -167,6 +167,19 @@ def test_a_finished_run_is_extended(config, tmp_path):
     assert run.read_config().training.epochs == 4
 
 
+def test_a_finished_run_that_is_extended_and_cut_off_keeps_its_metrics(config, tmp_path):
+    run = _train(config(TOY, "training.epochs=2"), tmp_path / "runs")
+    finished = run.read_metrics()
+    more = load_run_config(run.config_file, [Override("training.epochs", 4, "--epochs 4")])
+    with pytest.raises(Killed):
+        _resume(run, more, progress=Killer(1))
+    assert run.read_metrics() == {}  # those of other weights than a state has
+    assert run.read_manifest()["resumed"][0]["metrics"] == finished
+    _resume(run)
+    first, second = run.read_manifest()["resumed"]
+    assert (first["metrics"], "metrics" in second) == (finished, False)
+
+
 def test_the_state_before_serves_where_the_last_is_damaged(config, tmp_path, whole):
     with pytest.raises(Killed):
         _train(config(), tmp_path / "runs", Killer(7))
