@@ -144,12 +144,14 @@ def trace(
     is drawn from the seed.
     """
     import rnnbench
+    from rnnbench.model import require_memory
     from rnnbench.reference import trace_model
     from rnnbench.run import RunDirectory, is_run
     from rnnbench.training import evaluate
 
     path = arguments.find_config_or_run(config, output, prefers_run=True)
     loaded = arguments.load_config_or_run(path)
+    require_memory(loaded)
     run = RunDirectory(path.parent) if is_run(path.parent) else None
     if run is not None:
         arguments.note_weights(run)
