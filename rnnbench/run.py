@@ -235,7 +235,8 @@ def _read_checked(path: Path, model: type[BaseModel]) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        message = first["msg"].lower().replace("input should be", "expected")
+        start, rest = first["msg"][0].lower(), first["msg"][1:]
+        message = f"{start}{rest}".replace("input should be", "expected")
         received = shorten(repr(first["input"]), _SHOWN)
         raise RunError(f"{path}: damaged: {key}: received {received}, {message}") from None
     return value
