@@ -16,9 +16,8 @@ import typer
 
 import rnnbench
 from rnnbench import tensorflow
-from rnnbench.commands import bench, configs, data, models, runs, sweep, train
+from rnnbench.commands import bench, configs, console, data, models, runs, sweep, train
 from rnnbench.errors import InterruptedRunError, RnnbenchError, ThresholdError
-from rnnbench.tables import visible
 
 # In the order of the help.
 COMMANDS = (
@@ -41,7 +40,7 @@ app.add_typer(data.app)
 
 def _print_version(given: bool) -> None:
     if given:
-        print(f"rnnbench {rnnbench.__version__}")
+        console.print_text(f"rnnbench {rnnbench.__version__}")
         raise typer.Exit
 
 
@@ -117,7 +116,7 @@ def _run() -> None:
             traceback.print_exc()
         # Each line of a ThresholdError says what was expected.
         prefix = "" if isinstance(error, ThresholdError) else "error: "
-        print(visible(f"{prefix}{error}"), file=sys.stderr)
+        console.note(f"{prefix}{error}")
         sys.exit(getattr(error, "exit_code", RnnbenchError.exit_code))
 
 

@@ -27,7 +27,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, Val
 
 from rnnbench.config import RunConfig, dump_config, load_run_config
 from rnnbench.config.load import DESCRIPTION_FILE
-from rnnbench.errors import InputError, RunError
+from rnnbench.config.schema import ConfigName
+from rnnbench.data.cache import read_sha256
+from rnnbench.errors import InputError, RunError, shorten
 from rnnbench.keras_object import MAX_INT
 from rnnbench.tensorflow import expand_path
 
@@ -39,6 +41,8 @@ _REPORT_FILE = "report.html"
 _RUN_NAME = re.compile(r"(?P<time>\d{8}T\d{6}Z)-s(?P<seed>\d+)(-\d+)?")
 # So much of a damaged value is shown.
 _SHOWN = 120
+# Bytes; the vocabulary of 100,000 words takes 2 million.
+_LARGEST_JSON = 100_000_000
 # `is_locked` of another process holds a lock for a moment: `locked` tries for so long.
 _LOCK_SECONDS = 0.5
 
@@ -85,10 +89,12 @@ def read_json(path: Path) -> dict[str, Any]:
         RunError: The file is missing or damaged.
     """
     try:
+        if (size := path.stat().st_size) > _LARGEST_JSON:
+            raise RunError(f"{path}: damaged: {size:,} bytes; allowed: {_LARGEST_JSON:,}")
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise RunError(f"{path}: damaged: received {type(value).__name__}, expected an object")
@@ -188,6 +194,7 @@ class Manifest(_File):
     dataset: _Data | None = None
     resumed: list[dict[str, Any]] | None = None
     stopped_early: int | None = None  # the epoch after which a callback stopped the training
+    model: str | None = None  # sha256 of its file
     restored_epoch: int | None = None  # whose weights the model has, where it is not the last one
     diverged: bool | None = None  # whether the loss or a weight was no longer a finite number
     warm_start: dict[str, Any] | None = None  # the run and the epoch whose weights it began with
@@ -202,7 +209,7 @@ def describe_ending(manifest: Mapping[str, Any]) -> str:
 
 
 class _Trial(_File):
-    name: str
+    name: ConfigName  # a directory below the sweep's
     seed: int
 
 
@@ -229,8 +236,10 @@ def _read_checked(path: Path, model: type[BaseModel]) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        message = first["msg"].lower().replace("input should be", "expected")
-        raise RunError(f"{path}: damaged: {key}: received {first['input']!r}, {message}") from None
+        start, rest = first["msg"][0].lower(), first["msg"][1:]
+        message = f"{start}{rest}".replace("input should be", "expected")
+        received = shorten(repr(first["input"]), _SHOWN)
+        raise RunError(f"{path}: damaged: {key}: received {received}, {message}") from None
     return value
 
 
@@ -350,7 +359,9 @@ class RunDirectory:
             if any(not _is_epoch(b) or b <= a for a, b in pairwise([0.0, *epochs])):
                 raise ValueError("column epoch: expected whole numbers from 1, in order")
         except (ValueError, TypeError, csv.Error) as error:  # a line may be cut short
-            raise RunError(f"{self.history_file}: damaged: {str(error)[:_SHOWN]}") from error
+            raise RunError(
+                f"{self.history_file}: damaged: {shorten(str(error), _SHOWN)}"
+            ) from error
         return columns
 
     def append_history(self, row: Mapping[str, float]) -> None:
@@ -447,6 +458,23 @@ class RunDirectory:
         if not self.model_file.exists() and not self.has_state():
             raise RunError(
                 f"{self.path}: no trained model: nothing was saved yet (status: {self.status()})"
+            )
+
+    def model_sha256(self) -> str:
+        """Hash of the trained model's file, as the manifest has it."""
+        return f"sha256:{read_sha256(self.model_file)}"
+
+    def require_own_model(self) -> None:
+        """Refuse a model that is not the one that the training saved.
+
+        Raises:
+            RunError: Its hash is not that of the manifest; runs of earlier versions have none.
+        """
+        saved = self.read_manifest().get("model")
+        if saved not in (None, self.model_sha256()):
+            raise RunError(
+                f"{self.model_file}: damaged: its sha256 is not that of {self.manifest_file}: this "
+                "is not the model that the run has saved"
             )
 
     def limit(self) -> int | None:

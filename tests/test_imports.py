@@ -220,3 +220,11 @@ def test_importing_the_command_line_loads_no_numbers_either():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == "0"
+
+
+def test_nothing_prints_but_the_console():
+    """What it prints is shown by a terminal, not obeyed."""
+    for module, tree in TREES.items():
+        if module != "rnnbench.commands.console":
+            names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+            assert "print" not in names, module

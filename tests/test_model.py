@@ -624,7 +624,7 @@ def test_a_run_that_does_not_fit_is_refused_unless_that_is_meant(monkeypatch):
     assert str(refused.value) == (
         "toy_gru: needs about 1.5 GB of memory (program 0.7 in each of 2 processes), and 0.7 GB "
         "are available. Fewer units or words, a smaller maxlen or batch_size, or a limit need "
-        "less; ignore: [memory] trains without this check"
+        "less; ignore: [memory] goes on without this check"
     )
     monkeypatch.setattr(model, "available_memory", lambda: peak - 1)
     with pytest.raises(ConfigError, match=r"\(program 0.7\), and 0.7 GB are available"):

@@ -58,7 +58,7 @@ def test_metrics_are_json_or_nothing(run):
     assert run.read_metrics() == {"train": {"loss": 0.5}}
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", "\xff", None])
+@pytest.mark.parametrize("text", ["{", "[1]", "\xff", '{"a":' * 100_000, "9" * 5_000, None])
 def test_a_file_that_is_no_json_object_is_named(run, text):
     if text is not None:
         run.manifest_file.write_bytes(text.encode("latin-1"))
@@ -175,6 +175,28 @@ def test_damaged_metrics_are_named(run, metrics):
     run.write_metrics({"train": {"loss": 0.5}, "test": metrics})
     with pytest.raises(RunError, match=r"metrics\.json: damaged: test.*: received"):
         run.read_metrics()
+
+
+def test_the_message_about_a_damaged_file_is_short(run):
+    run.write_manifest({"seed": "\ud800" * 1_000, "status": "finished"})
+    with pytest.raises(RunError, match="damaged: seed: received ") as damaged:
+        run.read_manifest()
+    assert len(str(damaged.value)) < 300 + len(str(run.path))
+    assert run.status() == "damaged"
+
+
+def test_a_file_of_gigabytes_is_refused_unread(run):
+    with run.metrics_file.open("wb") as stream:
+        stream.truncate(3_600_000_000)
+    with pytest.raises(RunError, match=r"metrics\.json: damaged: 3,600,000,000 bytes; allowed: "):
+        run.read_metrics()
+
+
+@pytest.mark.parametrize("name", ["metrics", "manifest", "history"])
+def test_a_directory_for_a_file_is_damage(run, name):
+    getattr(run, f"{name}_file").mkdir()
+    with pytest.raises(RunError, match=rf"{name}\..*Is a directory"):
+        getattr(run, f"read_{name}")()
 
 
 def test_a_run_without_a_model_is_refused(run):
@@ -334,6 +356,14 @@ def test_trials_are_in_the_order_of_the_plan(tmp_path):
         ('{"trials": [{"name": "toy"}]}', r"damaged: trials\.0\.seed: .*, field required"),
         ('{"trials": [{"name": "toy", "seed": "x"}]}', r"damaged: trials\.0\.seed: received 'x'"),
         ('{"trials": [{"name": "a", "seed": 0}, {"name": 3}]}', r"damaged: trials\.1\.name: "),
+        (
+            '{"trials": [{"name": "/etc", "seed": 0}]}',
+            r"damaged: trials\.0\.name: received '/etc', ",
+        ),
+        (
+            '{"trials": [{"name": "../a", "seed": 0}]}',
+            r"damaged: trials\.0\.name: received '\.\./a', ",
+        ),
     ],
 )
 def test_a_damaged_plan_is_named(tmp_path, text, message):

@@ -172,14 +172,14 @@ def _print(measured: Sequence[Measured]) -> None:
         table = Table.from_rows([*named, *headings], rows, numeric=numeric, keys=len(named))
         console.print_table(table)
     if first.ratios():
-        print("times that plain Keras takes, as multiples of rnnbench's:")
+        console.print_text("times that plain Keras takes, as multiples of rnnbench's:")
         for m in measured:
             ratios = m.ratios()
             epoch, evaluate = ratios["epoch_seconds"], ratios.get("evaluate_seconds")
             pairs = count(len(epoch.values), "pair")
             line = f"{epoch.median:.2f}× per epoch ({epoch.low:.2f} to {epoch.high:.2f}, {pairs})"
             line += f", {evaluate.median:.2f}× in evaluation" if evaluate else ""
-            print(f"{m.candidate.label}: {line}")
+            console.print_text(f"{m.candidate.label}: {line}")
 
 
 def _draw(measured: Sequence[Measured], variations: Sequence[Variation], path: Path) -> None:

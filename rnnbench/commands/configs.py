@@ -90,7 +90,7 @@ def _init_from_data(data: Path, target: Path, *, force: bool) -> None:
             names = sorted({str(warning.name) for warning in checked.warnings})
             notes = "".join(f"# {warning.message}\n" for warning in checked.warnings)
             write_text(target, f"{text}{notes}ignore: [{', '.join(names)}]\n")
-    print(target)
+    console.print_line(target)
     for line in text.splitlines():
         if "#" in line:
             console.note(line)
@@ -110,7 +110,7 @@ def _init_from_shipped(name: str, file: Path | None, *, force: bool) -> None:
     target = file or Path(path.name)
     with reserve("FILE", target, force=force):
         write_text(target, path.read_text(encoding="utf-8"))
-    print(target)
+    console.print_text(str(target))
     console.note(f"next: rnnbench {read_header(path)[0]} {shlex.quote(str(target))}")
     if target.stem != path.stem:
         console.note(f"its runs are named {path.stem} until you change `name`")
@@ -125,7 +125,7 @@ def validate(
     """Show all errors and warnings of configs, without TensorFlow."""
     from rnnbench.config import RunConfig, check_config
     from rnnbench.config.candidates import assignments
-    from rnnbench.config.diagnostics import in_order, printable, render
+    from rnnbench.config.diagnostics import in_order, render
     from rnnbench.config.load import find_config
 
     overrides = arguments.make_overrides(set_)
@@ -141,10 +141,10 @@ def validate(
         is_refused |= bool(errors or (strict and warnings))
         if not json:
             for diagnostic in (*errors, *warnings):
-                print(render([diagnostic]))
+                console.print_text(render([diagnostic]))
             counts = [count(len(errors), "error") if errors else "valid"]
             counts += [count(len(warnings), "warning")] if warnings else []
-            print(f"{printable(str(path))}: {', '.join(counts)}")
+            console.print_text(f"{path}: {', '.join(counts)}")
     if json:
         console.print_json(documents)
     if is_refused:
@@ -164,7 +164,7 @@ def diff(
     paths = [arguments.find_config_or_run(name, output) for name in (a, b)]
     found = diff_configs(*map(arguments.load_config_or_run, paths))
     if not found and not json:
-        print(f"{paths[0]} and {paths[1]} say the same")
+        console.print_text(f"{paths[0]} and {paths[1]} say the same")
         return
     documents, rows = [], []
     for d in found:

@@ -1,4 +1,7 @@
-"""Printing of results on stdout and of everything else on stderr; progress of long work."""
+"""Printing of results on stdout and of everything else on stderr; progress of long work.
+
+Nothing else prints, so that no name, message or file makes a terminal obey what is to be shown.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,17 @@ _LINES_AROUND = 6  # heading, rules and caption of a table
 def note(text: str) -> None:
     """Print a line on stderr."""
     print(visible(text), file=sys.stderr, flush=True)
+
+
+def print_text(text: str) -> None:
+    """Print a text on stdout."""
+    print(visible(text))
+
+
+def read_line() -> str:
+    """A line that the user types after a prompt; empty where there are no more."""
+    print("> ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.buffer.readline().decode(errors="replace")
 
 
 def print_json(value: object) -> None:
@@ -158,7 +172,7 @@ class TerminalProgress(Progress):
         self._updated = 0.0
 
     def message(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(visible(text), highlight=False, markup=False)
 
     def begin(self, epochs: int, steps_per_epoch: int) -> None:
         from rich import progress

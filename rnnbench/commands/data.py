@@ -58,7 +58,7 @@ def list_files(json: arguments.Json = False) -> None:
     table = Table.from_rows(headings, rows, numeric=("MB",))
     console.print_result(documents, table, as_json=json)
     if not json:
-        print(f"encoded: {encoded_bytes / 1e6:.1f} MB in {arrays_directory()}")
+        console.print_text(f"encoded: {encoded_bytes / 1e6:.1f} MB in {arrays_directory()}")
 
 
 def _size(path: Path) -> int | None:
@@ -90,7 +90,7 @@ def fetch(
     for file in (file for name in datasets for file in known[name]):
         if not cached_path(file).exists():
             console.note(f"downloading {file.name}")
-        print(locate(file))
+        console.print_text(str(locate(file)))
 
 
 @app.command()
@@ -136,7 +136,7 @@ def inspect(
     if json:
         console.print_json({"dataset": dataset.type, "maxlen": maxlen} | found.to_json())
     else:
-        print(f"{dataset.type}, padded or cut to {maxlen} steps")
+        console.print_text(f"{dataset.type}, padded or cut to {maxlen} steps")
         _print(found)
 
 
@@ -145,10 +145,10 @@ def _print(found: Inspection) -> None:
     console.print_table(Table.from_rows(["", *found.splits], rows, numeric=found.splits))
     hidden = len(found.splits["train"].classes or ()) - _SHOWN_CLASSES
     if hidden > 0:
-        print(f"and {hidden} smaller classes; --json has them all")
+        console.print_text(f"and {hidden} smaller classes; --json has them all")
     for (first, second), samples in found.duplicates.items():
         share = samples / found.splits[second].samples
-        print(
+        console.print_text(
             f"{samples:,} of the {second} samples ({share:.2%}) are, as the model sees them, in "
             f"{first} too"
         )
@@ -156,10 +156,10 @@ def _print(found: Inspection) -> None:
         if isinstance(example.target, str):
             cut = " …" if len(example.seen) > _SHOWN_WORDS else ""
             words = " ".join(str(word) for word in example.seen[:_SHOWN_WORDS])
-            print(f"\n{example.target}: {words}{cut}")
+            console.print_text(f"\n{example.target}: {words}{cut}")
         else:
             numbers = ", ".join(f"{value:g}" for value in example.seen)
-            print(f"\n[{numbers}] -> {example.target:g}")
+            console.print_text(f"\n[{numbers}] -> {example.target:g}")
 
 
 def _rows(splits: list[SplitInspection]) -> Iterator[tuple[str, list[str]]]:

@@ -64,10 +64,12 @@ def summary(
         console.print_json(documents)
     elif configs or explain:
         for i, (config, document) in enumerate(zip(loaded, documents, strict=True)):
-            print(*([] if i == 0 else [""]), f"{document['config']}: {config.name}", sep="\n")
+            if i:
+                console.print_text("")
+            console.print_text(f"{document['config']}: {config.name}")
             print_layers(document)
             if matchings:
-                print(f"matched: {matchings[i]}")
+                console.print_text(f"matched: {matchings[i]}")
     else:
         rows = []
         for name, config, document in zip(shipped, loaded, documents, strict=True):
@@ -111,7 +113,7 @@ def print_layers(description: Mapping[str, Any]) -> None:
     console.print_table(table)
     total, trainable = description["total_params"], description["trainable_params"]
     share = "all trainable" if trainable == total else f"{trainable:,} trainable"
-    print(f"total parameters: {total:,}, {share}")
+    console.print_text(f"total parameters: {total:,}, {share}")
 
 
 def _explain(layer: Mapping[str, Any]) -> str:
@@ -142,12 +144,14 @@ def trace(
     is drawn from the seed.
     """
     import rnnbench
+    from rnnbench.model import require_memory
     from rnnbench.reference import trace_model
     from rnnbench.run import RunDirectory, is_run
     from rnnbench.training import evaluate
 
     path = arguments.find_config_or_run(config, output, prefers_run=True)
     loaded = arguments.load_config_or_run(path)
+    require_memory(loaded)
     run = RunDirectory(path.parent) if is_run(path.parent) else None
     if run is not None:
         arguments.note_weights(run)
@@ -181,7 +185,7 @@ def trace(
         console.print_json({"inputs": sample.labels, "layers": layers, "output": answer})
         return
     if not traces:
-        print(f"{path}: no recurrent layer in this model")
+        console.print_text(f"{path}: no recurrent layer in this model")
     for trace, shown in zip(traces, chosen, strict=True):
         _print_trace(trace, sample.labels, steps, shown)
 
@@ -218,9 +222,11 @@ def _print_trace(
             rows.append([*first, name, *(f"{values[t][unit]:+.6f}" for unit in chosen)])
             first = ["", ""]
     hidden = f", {len(chosen)} of {units} shown" if len(chosen) < units else ""
-    print(f"{trace.name}: {timesteps} steps, {units} units{hidden}")
+    console.print_text(f"{trace.name}: {timesteps} steps, {units} units{hidden}")
     numeric = ["step", *(f"unit {unit}" for unit in chosen)]
     headings = ["step", "input", "", *numeric[1:]]
     console.print_table(Table.from_rows(headings, rows, numeric=numeric, wrap=("input",), keys=3))
-    print(", ".join(f"{name}: {trace.legend[name]}" for name in trace.gates | trace.states))
-    print(f"largest difference between h and h of Keras: {trace.max_difference:.1e}\n")
+    console.print_text(
+        ", ".join(f"{name}: {trace.legend[name]}" for name in trace.gates | trace.states)
+    )
+    console.print_text(f"largest difference between h and h of Keras: {trace.max_difference:.1e}\n")

@@ -69,7 +69,7 @@ def runs(
     # A run without the value comes last.
     chosen.sort(key=lambda run: (key(run) is None, key(run) or 0), reverse=reverse)
     if not chosen and not json:
-        print(f"no such runs in {output}/")
+        console.print_text(f"no such runs in {output}/")
         return
     _print_runs(chosen, output, json=json)
 
@@ -182,9 +182,9 @@ def show(
     if "error" in manifest:
         lines.append(("error", manifest["error"]))
     lines += [*(("plot", plot) for plot in plots), *commands.items()]
-    print(found.path)
+    console.print_text(str(found.path))
     for name, text in lines:
-        print(f"{name:<10}  {text}")
+        console.print_text(f"{name:<10}  {text}")
 
 
 def compare(
@@ -288,7 +288,7 @@ def compare(
         console.print_json(comparison.to_json() | thresholds.to_json())
     elif csv or markdown or latex:
         form = "csv" if csv else "markdown" if markdown else "latex"
-        print(getattr(comparison, f"to_{form}")())
+        console.print_text(getattr(comparison, f"to_{form}")())
     else:
         print_comparison(comparison)
     thresholds.require_passed()
@@ -299,7 +299,7 @@ def print_comparison(comparison: Comparison) -> None:
     for table in comparison.tables():
         console.print_table(table)
     for sentence in comparison.sentences():
-        print(sentence)
+        console.print_text(sentence)
 
 
 def report(
@@ -338,7 +338,7 @@ def report(
     is_own = os.path.realpath(file) == os.path.realpath(source.report_file)
     with reserve("--output", file, force=force or is_own):
         write_text(file, render_report(source))
-    print(str(file))
+    console.print_text(str(file))
 
 
 def reproduce(
@@ -378,21 +378,23 @@ def reproduce(
     if json:
         console.print_json({"first": str(first.path), "second": str(second.path)} | found.to_json())
     else:
-        print(f"first       {first.path}")
-        print(f"second      {second.path}")
+        console.print_text(f"first       {first.path}")
+        console.print_text(f"second      {second.path}")
         for name, (a, b) in found.metrics.items():
             difference = "equal" if a == b else f"{b:.6g}, {b - a:+.3g}"
-            print(f"{name:<24}  {a:.6g}  {difference}")
+            console.print_text(f"{name:<24}  {a:.6g}  {difference}")
         if found.is_equal:
             what = "history and metrics are" if found.metrics else "the history is"
-            print(f"{what} equal to the last bit")
+            console.print_text(f"{what} equal to the last bit")
         elif found.epochs[0] != found.epochs[1]:
-            print(f"the first has {found.epochs[0]} epochs, the second {found.epochs[1]}")
+            console.print_text(
+                f"the first has {found.epochs[0]} epochs, the second {found.epochs[1]}"
+            )
         elif found.first_difference is not None:
-            print(f"the histories differ from epoch {found.first_difference} on")
+            console.print_text(f"the histories differ from epoch {found.first_difference} on")
         for name, (before, now) in found.environment.items():
-            print(f"differs     {name}: {before} before, {now} now")
+            console.print_text(f"differs     {name}: {before} before, {now} now")
         if not found.environment:
-            print("nothing that is recorded of the environment differs")
+            console.print_text("nothing that is recorded of the environment differs")
     if not found.is_equal:
         raise Exit(RnnbenchError.exit_code)

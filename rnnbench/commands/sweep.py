@@ -210,5 +210,5 @@ def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None
     if comparison:
         print_comparison(comparison)
     for plot in plots:
-        print(f"plot        {plot}")
-    print(f"sweep       {directory.path}")
+        console.print_text(f"plot        {plot}")
+    console.print_text(f"sweep       {directory.path}")

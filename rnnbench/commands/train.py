@@ -116,10 +116,10 @@ def train(
         )
     else:
         for split, values in result.metrics.items():
-            print(f"{split:<10}  {console.format_metrics(values)}")
+            console.print_text(f"{split:<10}  {console.format_metrics(values)}")
         if ending := describe_ending(vars(result)):
-            print(f"ending      {ending}")
-        print(f"run         {result.run.path}")
+            console.print_text(f"ending      {ending}")
+        console.print_text(f"run         {result.run.path}")
     thresholds.require_passed()
 
 
@@ -238,13 +238,15 @@ def _show_plan(config: RunConfig, *, json: bool) -> None:
     classes = info.task.num_classes
     target = f"{classes} classes" if classes else "a number to predict"
     tokens = f", {info.vocabulary_size:,} tokens" if info.vocabulary_size else ""
-    print(dump_config(config))
-    print(f"dataset     {config.dataset.type}: {sizes} samples of shape {info.input_shape}")
-    print(f"task        {info.task.name}: {target}{tokens}")
+    console.print_text(dump_config(config))
+    console.print_text(
+        f"dataset     {config.dataset.type}: {sizes} samples of shape {info.input_shape}"
+    )
+    console.print_text(f"task        {info.task.name}: {target}{tokens}")
     models.print_layers(layers)
-    print(f"steps       {steps:,} an epoch, {steps * config.training.epochs:,} in all")
+    console.print_text(f"steps       {steps:,} an epoch, {steps * config.training.epochs:,} in all")
     size = {name: f"{value / 1e6:,.0f} MB" for name, value in memory_bytes.items()}
-    print(
+    console.print_text(
         f"memory      about {size['peak']}: TensorFlow {size['program']}, "
         f"samples {size['data']}, weights and optimizer {size['weights']}, "
         f"a step {size['activations']}; reading the data, before training, {size['reading']}"
@@ -300,8 +302,8 @@ def evaluate(
             }
         )
     else:
-        print(found.path)
-        print(f"{chosen} ({len(samples)} samples)  {console.format_metrics(metrics)}")
+        console.print_text(str(found.path))
+        console.print_text(f"{chosen} ({len(samples)} samples)  {console.format_metrics(metrics)}")
     thresholds.require_passed()
 
 
@@ -426,8 +428,7 @@ def _ask(predictor: Predictor, *, show: bool) -> list[_Record]:
     console.note(f"type {what}, and Enter; Ctrl-D ends")
     records: list[_Record] = []
     while True:
-        print("> ", end="", file=sys.stderr, flush=True)
-        line = sys.stdin.buffer.readline().decode(errors="replace")
+        line = console.read_line()
         if not line:
             console.note("")
             return records
@@ -441,6 +442,7 @@ def _ask(predictor: Predictor, *, show: bool) -> list[_Record]:
         records.append(record)
         if show:
             _print_record(record, predictor.maxlen)
+            sys.stdout.flush()
 
 
 def _read_lines(file: Path) -> list[str]:
@@ -462,14 +464,16 @@ def _print_record(record: _Record, maxlen: int) -> None:
     line = "" if record.input.line is None else f"line {record.input.line}: "
     p = record.prediction
     if p is None:
-        print(f"{line}no prediction: {record.error}")
+        console.print_text(f"{line}no prediction: {record.error}")
     elif not isinstance(p.input, str):
         result = f"{p.prediction:.4f}" if p.label is None else p.label
-        print(f"{line}[{', '.join(f'{v:g}' for v in p.input)}] -> {result}")
+        console.print_text(f"{line}[{', '.join(f'{v:g}' for v in p.input)}] -> {result}")
     else:
         likeliest = list((p.probabilities or {}).items())[:_SHOWN_PROBABILITIES]
-        print(f"{line}{p.label}  ({', '.join(f'{name} {q:.3f}' for name, q in likeliest)})")
-        print(f"  saw: {' '.join(p.tokens)}")
+        console.print_text(
+            f"{line}{p.label}  ({', '.join(f'{name} {q:.3f}' for name, q in likeliest)})"
+        )
+        console.print_text(f"  saw: {' '.join(p.tokens)}")
         cut = f"; cut to {maxlen} tokens" if p.words + 1 > maxlen else ""
         words = count(p.words, "word")
-        print(f"  {words}, {p.oov_rate:.0%} out of vocabulary{cut}", flush=True)
+        console.print_text(f"  {words}, {p.oov_rate:.0%} out of vocabulary{cut}")

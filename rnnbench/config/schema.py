@@ -56,6 +56,9 @@ REASONS: dict[str, str] = {
     "memory": "the run needs more memory than is available",
 }
 
+# It names directories too.
+ConfigName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
 if TYPE_CHECKING:
     LossName = str
     MetricName = str
@@ -280,7 +283,7 @@ class ModelConfig(Settings):
         ignore: Names of warnings that are known and meant.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    name: ConfigName
     seed: Annotated[int, Field(ge=0, lt=MAX_SEED)] = 0
     model: ModelSettings
     ignore: Annotated[tuple[WarningName, ...], Field(strict=False)] = ()

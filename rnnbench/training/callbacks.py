@@ -49,12 +49,19 @@ class CallbackList:
         self.callbacks = [callback.build() for callback in settings if callback.monitor in names]
 
     def begin(self, model: keras.Model, memories: tuple[dict[str, Any], ...]) -> None:
-        """Start to monitor a model, with what `remember` gave before, if anything."""
+        """Start to monitor a model, with what `remember` gave before, if anything.
+
+        Raises:
+            ValueError: Other callbacks have remembered it.
+        """
         for callback in self.callbacks:
             callback.set_model(model)
             callback.on_train_begin()
         for callback, memory in zip(self.callbacks, memories, strict=bool(memories)):
             for name, value in memory.items():
+                is_number = name in _REMEMBERED and isinstance(value, int | float | None)
+                if not is_number and name != "best_weights":
+                    raise ValueError(f"{type(callback).__name__}: received {name} {value!r:.40}")
                 setattr(callback, name, value)
 
     def remember(self) -> tuple[dict[str, Any], ...]:

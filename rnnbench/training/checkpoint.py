@@ -7,11 +7,14 @@ is complete at every moment, and the hash detects a torn file.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+import math
 import os
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rnnbench.errors import DivergenceError, RunError
+from rnnbench.errors import DivergenceError, RunError, count
 from rnnbench.keras_object import MAX_INT
 from rnnbench.run import RunDirectory, replacing
 
@@ -101,10 +104,17 @@ def restore_model(run: RunDirectory, model: keras.Model, state: TrainingState) -
     Raises:
         RunError: The state is that of another model.
     """
-    try:
+    with refusing_state(run):
         write_variables(model.variables, state.model)
         if model.optimizer.built:
             write_variables(model.optimizer.variables, state.optimizer)
+
+
+@contextlib.contextmanager
+def refusing_state(run: RunDirectory) -> Iterator[None]:
+    """Turn a ValueError about a state into a RunError: the state is that of another config."""
+    try:
+        yield
     except ValueError as error:
         raise RunError(
             f"{run.state_file}: this is not a state of {run.config_file}: {error}"
@@ -266,7 +276,10 @@ def _unpack(content: bytes) -> TrainingState:
 
 def _read_archive(archive: Any) -> TrainingState:
     def take(name: str, number: int) -> Arrays:
-        return tuple(archive[f"{name}/{i}"] for i in range(number))
+        arrays = tuple(archive[f"{name}/{i}"] for i in range(number))
+        if any(array.dtype.kind not in "biuf" for array in arrays):
+            raise _DamagedStateError(f"{name}: these are no numbers")
+        return arrays
 
     facts = json.loads(archive["facts"].tobytes())
     callbacks = facts.pop("watchers")
@@ -276,12 +289,20 @@ def _read_archive(archive: Any) -> TrainingState:
     facts |= {name: take(name, facts[name]) for name in _GROUPS}
     state = TrainingState(**facts, callbacks=tuple(callbacks))
     counts = (state.epoch, state.step)
-    columns = {"epoch": [], **state.history}.values()
     if (
-        any(type(count) is not int or not 0 <= count <= MAX_INT for count in counts)
+        any(type(n) is not int or not 0 <= n <= MAX_INT for n in counts)
         or type(state.stopped) is not bool
-        or not isinstance(state.seconds, int | float)
-        or (state.history and any(len(column) != state.epoch for column in columns))
+        or not math.isfinite(state.seconds)
     ):
         raise _DamagedStateError(f"it says epoch {state.epoch!r:.40}, step {state.step!r:.40}")
+    columns = {"epoch": [], **state.history}
+    if state.history and (
+        columns["epoch"] != list(range(1, state.epoch + 1))
+        or any(len(column) != state.epoch for column in columns.values())
+        or not all(math.isfinite(value) for column in columns.values() for value in column)
+    ):
+        raise _DamagedStateError(f"its history is not that of {count(state.epoch, 'epoch')}")
+    # `save` refuses those of a training that has diverged.
+    if not all(np.isfinite(array).all() for array in state.model):
+        raise _DamagedStateError("its weights are not finite numbers")
     return state

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,7 @@ from rnnbench.data.base import Split
 from rnnbench.data.batches import Batches
 from rnnbench.data.sequences import TokenSequences
 from rnnbench.data.text import OOV, TextDataset, decode_tokens, invert
-from rnnbench.errors import DataError, DivergenceError, RunError
+from rnnbench.errors import DataError, DivergenceError, RunError, shorten
 from rnnbench.layers import Shape, ShapeError, infer_shapes
 from rnnbench.model import buckets_by_length, build_fast_model, build_model, compile_model
 from rnnbench.run import RunDirectory, replacing
@@ -35,9 +34,7 @@ from rnnbench.training.checkpoint import (
 if TYPE_CHECKING:
     import keras
 
-# What Keras writes into a file.
-_MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
-_PLAIN_CLASSES = {(None, "__keras_tensor__"), (None, "__tuple__")}
+_SHOWN_ERROR = 200  # characters of a message of Keras
 _SHOWN_FEATURES = 6  # of a step of values
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -61,66 +58,33 @@ def load_model(run: RunDirectory) -> keras.Model:
     A run that was trained further and has not finished has the model of its state, not the old one.
 
     Raises:
-        RunError: There is none, its file is damaged or holds code, or it is another run's.
+        RunError: There is none, its file is damaged, or it is another run's.
     """
-    import keras
-
     config, path = run.read_config(), run.model_file
     run.require_trained()
+    model = build_model(config)
     if run.uses_state():
-        model = build_model(config)
         compile_model(model, config.training)
         if (state := load_state(run)) is not None:
             restore_model(run, model, state)
         return model
-    _refuse_hostile(path)
+    run.require_own_model()
     try:
-        model = keras.models.load_model(path, safe_mode=True)
-    except Exception as error:
-        raise RunError(f"{path}: this is no model that can be loaded: {error}") from error
-    *_, top = infer_shapes(config.model.layers, config.model.input_shape)
-    received = (tuple(model.input_shape[1:]), tuple(model.output_shape[1:]))
-    if received != (config.model.input_shape, top.output_shape):
-        raise RunError(
-            f"{path}: this is not the model of {run.config_file}: it takes and gives shapes "
-            f"{received[0]} and {received[1]}, the config {config.model.input_shape} and "
-            f"{top.output_shape}"
-        )
-    return model
-
-
-def _refuse_hostile(path: Path) -> None:
-    """Check, before Keras reads it, that a saved model has its members and stock classes only."""
-    if not zipfile.is_zipfile(path):
-        raise RunError(f"{path}: damaged: this is no file that Keras has saved")
-    try:
+        # Keras stores the members as they are: what is compressed could be larger than the memory.
         with zipfile.ZipFile(path) as archive:
-            members = set(archive.namelist())
-            config = json.loads(archive.read("config.json"))
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path}: this is no model that can be loaded: {error}") from error
-    if members != _MEMBERS:
-        odd = ", ".join(sorted(members ^ _MEMBERS))
-        raise RunError(f"{path}: refused: Keras saves {', '.join(sorted(_MEMBERS))}; not so: {odd}")
-    for module, name in _named_classes(config):
-        is_stock = (module or "").split(".")[0] == "keras" and name != "Lambda"
-        if not is_stock and (module, name) not in _PLAIN_CLASSES:
-            raise RunError(
-                f"{path}: refused: it names {module}.{name}; a run's model is made of Keras' own "
-                "layers, without code"
-            )
-
-
-def _named_classes(config: Any) -> Iterator[tuple[str | None, str]]:
-    """Module and name of every class that a saved config would make Keras create."""
-    if isinstance(config, dict) and "class_name" in config:
-        registered = str(config.get("registered_name"))
-        # A registered name of a package is looked up outside of Keras.
-        is_foreign = ">" in registered
-        yield (None, registered) if is_foreign else (config.get("module"), config["class_name"])
-    if isinstance(config, dict | list):
-        for value in config.values() if isinstance(config, dict) else config:
-            yield from _named_classes(value)
+            if any(member.file_size > path.stat().st_size for member in archive.infolist()):
+                raise RunError(f"{path}: damaged: a part of it is larger than the file")
+        # The weights alone: the classes that its own config names would be looked up and created.
+        model.load_weights(path)
+    except RunError:
+        raise
+    except Exception as error:
+        reason = shorten(" ".join(str(error).split()), _SHOWN_ERROR)
+        raise RunError(
+            f"{path}: damaged: this is not a model of {run.config_file}: {reason}"
+        ) from error
+    compile_model(model, config.training, stock=True)
+    return model
 
 
 def save_model(model: keras.Model, config: RunConfig, path: Path) -> None:

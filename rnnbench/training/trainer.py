@@ -17,7 +17,7 @@ import tensorflow as tf
 from rnnbench.config.schema import RunConfig
 from rnnbench.data.base import LoadedDataset
 from rnnbench.data.batches import Batches
-from rnnbench.errors import DivergenceError, RunError, TrainingError
+from rnnbench.errors import DivergenceError, RunError, TrainingError, count
 from rnnbench.model import buckets_by_length, build_fast_model, compile_model
 from rnnbench.run import RunDirectory, check_writable, create_run, describe_ending, replacing
 from rnnbench.tasks import best_epoch, in_words
@@ -31,6 +31,7 @@ from rnnbench.training.checkpoint import (
     find_weights,
     load_state,
     read_variables,
+    refusing_state,
     restore_model,
     save_state,
     write_variables,
@@ -182,6 +183,8 @@ def resume(
     """
     with run.locked():
         manifest = run.read_manifest()
+        # A model that is trained further is another one; the manifest keeps what this one reached.
+        kept = {"metrics": run.read_metrics()} if manifest.get("status") == "finished" else {}
         state = load_state(run)
         if state is not None and config.training.epochs > run.read_config().training.epochs:
             state = replace(state, stopped=False)  # more epochs are asked for
@@ -191,10 +194,10 @@ def resume(
         for key in ("error", "diverged", "stopped_early", "restored_epoch"):
             manifest.pop(key, None)
         manifest.setdefault("resumed", []).append(
-            {"command": list(command), "started": _now(), **describe_environment()}
+            {"command": list(command), "started": _now(), **describe_environment(), **kept}
         )
         run.write_manifest(manifest)
-        run.metrics_file.unlink(missing_ok=True)  # those of a model that is trained further
+        run.metrics_file.unlink(missing_ok=True)
         if run.restore_history(state.history if state else {}, state.epoch if state else 0):
             text = f"{run.history_file}: epochs were missing or different; restored from the state"
             run.append_log(text)
@@ -263,6 +266,7 @@ def _run(
             if ending:
                 run.append_log(describe_ending(manifest))
             save_model(setup.model, config, run.model_file)
+            manifest["model"] = run.model_sha256()
             metrics = _evaluate(setup, run, progress)
             status = "finished"
         except KeyboardInterrupt:
@@ -328,7 +332,8 @@ def _fit(
     # rest of an epoch under way is no end.
     finalize = model.optimizer.finalize_variable_values
     model.optimizer.finalize_variable_values = lambda _: None
-    callbacks.begin(model, state.callbacks if state else ())
+    with refusing_state(run):
+        callbacks.begin(model, state.callbacks if state else ())
     recording.set_model(model)
     progress.begin(training.epochs, batches.steps_per_epoch)
     try:
@@ -377,6 +382,17 @@ def _restore(setup: TrainingSetup, run: RunDirectory, state: TrainingState) -> N
     x, y, *_ = next(iter(setup.train))
     model.compute_metrics(x, y, model(x, training=False))
     restore_model(run, model, state)
+    with refusing_state(run):
+        if state.step >= setup.train.steps_per_epoch:
+            raise ValueError(f"an epoch has {count(setup.train.steps_per_epoch, 'step')}")
+        if state.step:
+            write_variables(model.metrics_variables, state.metrics)
+        for memory in state.callbacks:
+            best = memory.get("best_weights")
+            if best is not None:
+                shapes = [array.shape for array in best]
+                if shapes != [weight.shape for weight in model.weights]:
+                    raise ValueError("its best weights have other shapes")
 
 
 def _evaluate(setup: TrainingSetup, run: RunDirectory, progress: Progress) -> Metrics:

@@ -211,3 +211,33 @@ def test_the_width_where_there_is_no_terminal(rnnbench, in_tmp, monkeypatch, col
         monkeypatch.setenv("COLUMNS", columns)
     lines = rnnbench("configs").out.splitlines()
     assert width - 20 < max(map(len, lines)) <= width
+
+
+# What a terminal obeys, markup of Rich, and half of a character.
+HOSTILE = "\x1b[2J\x9b1m\r\u202e[/x]\ud800"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("runs", "runs --metric BAD", "show RUN", "show OUTPUT", "show RUN/no", "compare RUN"),
+        *("reproduce RUN", "evaluate RUN", "report RUN", "summary RUN", "diff RUN toy_gru"),
+        *("validate RUN/no", "summary toy_gru --match-params BAD", "trace toy_gru --values BAD"),
+        "BAD",
+    ],
+)
+def test_what_a_terminal_would_obey_is_shown(rnnbench, in_tmp, command):
+    """In names of directories, the files of a run, messages and what the user typed."""
+    output = in_tmp / HOSTILE.replace("/", "").replace("\ud800", "\udc80")
+    words = dict.fromkeys(("status", "device", "platform", "error"), HOSTILE)
+    texts = {"versions": {HOSTILE: HOSTILE}, "git": {"commit": HOSTILE}}
+    run = make_run(output, "toy_gru", {"training.epochs": 1}, history=[], **words, **texts)
+    places = {"RUN": str(run.path), "OUTPUT": str(output), "BAD": HOSTILE[:-1]}
+    arguments = re.sub("|".join(places), lambda match: places[match[0]], command).split(" ")
+    takes_output = command.split(" ")[0] in ("runs", "show", "compare", "reproduce", "evaluate")
+    result = rnnbench(*arguments, *(["-o", output] if takes_output else []))
+    assert result.code in (0, 2)
+    shown = result.out + result.err
+    assert all(line.isprintable() for line in shown.split("\n"))
+    assert "Traceback" not in shown
+    assert r"\x1b[2J" in shown

@@ -315,3 +315,13 @@ def test_a_state_that_grows_beyond_all_numbers_is_null_in_json(rnnbench, in_tmp)
 def test_a_model_without_a_recurrent_layer(rnnbench):
     result = rnnbench("trace", CONFIGS / "models" / "embedding.yaml")
     assert (result.code, "no recurrent layer in this model" in result.out) == (0, True)
+
+
+@pytest.mark.parametrize("units", [200_000, 2_147_483_647])
+def test_a_trace_that_no_memory_holds_is_refused(rnnbench, in_tmp, units):
+    path = in_tmp / "large.yaml"
+    path.write_text(f"model: {{input: {{shape: [3, 1]}}, layers: [{{type: gru, units: {units}}}]}}")
+    result = rnnbench("trace", path)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("error: large: needs about ")
+    assert len(result.err.splitlines()) == 1

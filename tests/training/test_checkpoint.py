@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import math
 
 import numpy as np
 import pytest
@@ -37,10 +38,10 @@ def run(tmp_path):
     return RunDirectory(tmp_path)
 
 
-def _file():
+def _file(arrays=None, **facts):
     stream = io.BytesIO()
-    facts = np.frombuffer(json.dumps(FACTS).encode(), np.uint8)
-    np.savez(stream, **ARRAYS, facts=facts)
+    written = np.frombuffer(json.dumps(FACTS | facts).encode(), np.uint8)
+    np.savez(stream, **ARRAYS | (arrays or {}), facts=written)
     digest = hashlib.sha256(stream.getvalue()).hexdigest()
     return b"rnnbench training state 1\n" + digest.encode() + stream.getvalue()
 
@@ -93,3 +94,33 @@ def test_what_is_kept_is_what_is_there(run):
     assert describe_kept(run) == "No complete state is kept"
     with pytest.raises(RunError, match="damaged: the checksum is not that of the content"):
         load_state(run)
+
+
+HISTORY = {"epoch": [1, 2], "loss": [0.5, 0.25]}
+WRONG = {
+    "epoch": {"epoch": math.nan},
+    "huge epoch": {"epoch": 10**400},
+    "seconds": {"seconds": math.nan},
+    "words for seconds": {"seconds": "1.5"},
+    "stopped": {"stopped": 0},
+    "history without epochs": {"history": {"loss": [0.5, 0.25]}},
+    "epochs of a history": {"history": HISTORY | {"epoch": [1, math.nan]}},
+    "values of a history": {"history": HISTORY | {"loss": [0.5, math.inf]}},
+    "words in a history": {"history": HISTORY | {"loss": [0.5, "x"]}},
+    "short history": {"history": HISTORY | {"loss": [0.5]}},
+    "watchers": {"watchers": [3]},
+    "fields": {"other": 1},
+    "NaN for a weight": {"arrays": {"model/0": np.array([[1.0, np.nan]], np.float32)}},
+    "words for a weight": {"arrays": {"model/0": np.array(["x", "y"])}},
+    "words for the optimizer": {"arrays": {"optimizer/0": np.array(["x", "y"])}},
+}
+
+
+@pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG)
+def test_what_cannot_be_a_state_is_damage_whatever_its_hash(run, changes):
+    run.state_file.write_bytes(_file(history=HISTORY))
+    assert load_state(run).history == HISTORY
+    run.state_file.write_bytes(_file(**{"history": HISTORY} | changes))
+    with pytest.raises(RunError, match="checkpoint/state: damaged: ") as damaged:
+        load_state(run)
+    assert len(str(damaged.value)) < 400 + len(str(run.path))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from rnnbench.config.load import Override, parse_override
 from rnnbench.errors import RunError
 from rnnbench.lookup import find_run
 from rnnbench.training import Progress
+from rnnbench.training.checkpoint import load_state, save_state
 from rnnbench.training.trainer import resume, train
 
 TOY = """\
@@ -167,6 +169,19 @@ def test_a_finished_run_is_extended(config, tmp_path):
     assert run.read_config().training.epochs == 4
 
 
+def test_a_finished_run_that_is_extended_and_cut_off_keeps_its_metrics(config, tmp_path):
+    run = _train(config(TOY, "training.epochs=2"), tmp_path / "runs")
+    finished = run.read_metrics()
+    more = load_run_config(run.config_file, [Override("training.epochs", 4, "--epochs 4")])
+    with pytest.raises(Killed):
+        _resume(run, more, progress=Killer(1))
+    assert run.read_metrics() == {}  # those of other weights than a state has
+    assert run.read_manifest()["resumed"][0]["metrics"] == finished
+    _resume(run)
+    first, second = run.read_manifest()["resumed"]
+    assert (first["metrics"], "metrics" in second) == (finished, False)
+
+
 def test_the_state_before_serves_where_the_last_is_damaged(config, tmp_path, whole):
     with pytest.raises(Killed):
         _train(config(), tmp_path / "runs", Killer(7))
@@ -187,6 +202,29 @@ def test_the_state_before_serves_where_the_last_is_damaged(config, tmp_path, who
     run.previous_state_file.write_bytes(before)
     with pytest.raises(RunError, match="this is not a state of"):
         _resume(run, config(TOY, "model.layers.0.units=5"))
+
+
+def test_a_state_that_does_not_fit_the_config_is_refused(config, tmp_path):
+    with pytest.raises(Killed):
+        _train(config(), tmp_path / "runs", Killer(2))
+    run = find_run("toy", tmp_path / "runs")
+    state = load_state(run)
+    for changes in (
+        {"step": 1_000},
+        {"model": ()},
+        {"optimizer": (np.zeros(3),)},
+        {"metrics": ()},
+        {"callbacks": ({},)},
+        {"callbacks": ({"on_epoch_end": 3}, {})},
+        {"callbacks": ({"wait": "x"}, {})},
+        {"callbacks": ({"best_weights": (np.zeros(3),)}, {})},
+    ):
+        save_state(run, replace(state, **changes))
+        with pytest.raises(RunError, match="this is not a state of"):
+            _resume(run)
+    save_state(run, state)
+    _resume(run)
+    assert run.status() == "finished"
 
 
 def test_text_under_a_mask_with_class_weights(config, tmp_path, standin_data):
