@@ -134,21 +134,24 @@ def draw_confusion_matrix(
     """
     size = len(matrix)
     is_small = size <= MOST_CELLS
+    # As many names as there is room for; lengths are in inches.
+    named = range(0, size, math.ceil(size / 90))
+    names = [shorten(class_names[i], _LABEL_WIDTH) for i in named]
+    fontsize, character = ("medium", 0.1) if is_small else ("x-small", 0.07)
+    longest = character * max(map(len, names))
     side = min(max(3.2, (0.5 if is_small else 0.18) * size), 18.0)
-    axes = _new_axes(side + 1.4)
+    is_upright = longest > side / size
+    axes = _new_axes(side + 1.1 + longest * is_upright)
     figure = _figure(axes)
-    figure.set_figwidth(side + 2.6)
+    figure.set_figwidth(side + 1.8 + longest)
     shares = [[n / max(1, sum(row)) for n in row] for row in matrix]
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="none")
     for i, row in enumerate(matrix if is_small else ()):
         for j, number in enumerate(row):
             color = "white" if shares[i][j] > 0.5 else "black"
             axes.text(j, i, str(number), ha="center", va="center", color=color, fontsize="small")
-    # As many names as there is room for.
-    named = range(0, size, math.ceil(size / 90))
-    names = [_literal(shorten(class_names[i], _LABEL_WIDTH)) for i in named]
-    fontsize = "medium" if is_small else "x-small"
-    axes.set_xticks(named, names, rotation=90 if size > 3 else 0, fontsize=fontsize)
+    names = list(map(_literal, names))
+    axes.set_xticks(named, names, rotation=90 * is_upright, fontsize=fontsize)
     axes.set_yticks(named, names, fontsize=fontsize)
     axes.grid(visible=False)
     figure.colorbar(image, ax=axes, label="share of the target's samples")

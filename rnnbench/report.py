@@ -167,7 +167,7 @@ def _classes(run: RunDirectory, name: str) -> list[Block]:
     if not reports:
         return []
     split = shown_split(reports)
-    title, report = f"{name}: confusion matrix, {split} split", reports[split]
+    title, report = f"{name}\nconfusion matrix, {split} split", reports[split]
     draw = partial(
         plots.draw_confusion_matrix, report["confusion_matrix"], list(report["classes"]), title
     )

@@ -373,11 +373,8 @@ def classification_tables(
         tables.append(Table.from_rows(["target", *names], rows, text))
     elif worst is not None:
         there = [name for name in names if classes[name]["support"]]
-        shown = sorted(there, key=lambda name: classes[name]["f1"])[:worst]
-        caption = (
-            f"The {len(shown)} of {len(names)} classes with the lowest F1, {split} split; --json "
-            "has all"
-        )
+        shown = sorted(there, key=lambda n: (classes[n]["f1"], -classes[n]["support"]))[:worst]
+        caption = f"{len(shown)} of {len(names)} classes, with the lowest F1, {split} split"
     scores = ("precision", "recall", "f1")
     lines = [(name, classes[name], classes[name]["support"]) for name in shown]
     lines += [(f"{mean} mean", report[mean], None) for mean in ("macro", "weighted")]

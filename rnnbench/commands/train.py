@@ -343,8 +343,7 @@ def errors(
 ) -> None:
     """List the samples that a trained run is most wrong about.
 
-    Of classes, those where the probability of a wrong one is highest; of values, those with the
-    largest absolute errors.
+    First the wrong classes of the highest probability, or the values of the largest error.
     """
     found = arguments.find_run(run, output, limited=limited)
     weights = arguments.note_weights(found)

@@ -66,10 +66,6 @@ class Example:
     target: str | float
     seen: tuple[str, ...] | tuple[float, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """The sample as JSON values."""
-        return {"target": self.target, "seen": list(self.seen)}
-
     def describe(self, words: int | None = None) -> str:
         """The words, all or the first ones, or the values in brackets."""
         if isinstance(next(iter(self.seen), 0.0), str):
@@ -100,7 +96,7 @@ class Inspection:
                 {"split": second, "also_in": first, "samples": samples}
                 for (first, second), samples in self.duplicates.items()
             ],
-            "examples": [example.to_json() for example in self.examples],
+            "examples": [{"target": e.target, "seen": list(e.seen)} for e in self.examples],
         }
 
 

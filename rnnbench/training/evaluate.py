@@ -250,7 +250,8 @@ class Mistake:
             values: dict[str, Any] = {"prediction": p.prediction, "error": self.error}
         else:
             values = {"prediction": p.label, "probability": self.probability}
-        return {"index": self.index, **self.example.to_json(), **values}
+        target, seen = self.example.target, list(self.example.seen)
+        return {"index": self.index, "target": target, **values, "seen": seen}
 
 
 def find_mistakes(

@@ -403,7 +403,7 @@ def _evaluate(setup: TrainingSetup, run: RunDirectory, progress: Progress) -> Me
         reports = {name: task.report(splits[name].y, outputs[name]) for name in splits}
         run.write_classification(reports)
         shown = shown_split(splits)
-        title = f"{config.name}: confusion matrix, {shown} split"
+        title = f"{config.name}\nconfusion matrix, {shown} split"
         with replacing(run.plot_file(CONFUSION_PLOT)) as path:
             matrix = reports[shown]["confusion_matrix"]
             plots.draw_confusion_matrix(matrix, task.class_names, title, path)
