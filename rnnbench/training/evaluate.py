@@ -153,7 +153,7 @@ class OutputRecorder:
 
         self.outputs: list[Any] | None = None
 
-        def compute(batch: Any) -> tuple[Any, Any]:
+        def evaluate_batch(batch: Any) -> tuple[Any, Any]:
             outputs, compute_metrics = [], model.compute_metrics
 
             def record(x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -167,7 +167,11 @@ class OutputRecorder:
                 model.compute_metrics = compute_metrics
             return logs, outputs[0]
 
-        self._compute = tf.function(compute, reduce_retracing=True, jit_compile=model.jit_compile)
+        compiled = tf.function(evaluate_batch, reduce_retracing=True, jit_compile=model.jit_compile)
+        # The batch is taken within the graph, where its shape is that of all batches.
+        self._evaluate_next = tf.function(
+            lambda iterator: compiled(iterator.get_next()), reduce_retracing=True
+        )
 
     @classmethod
     def install(cls, model: keras.Model) -> OutputRecorder:
@@ -178,7 +182,7 @@ class OutputRecorder:
         return recorder
 
     def __call__(self, iterator: Iterator[Any]) -> Any:
-        logs, outputs = self._compute(next(iterator))
+        logs, outputs = self._evaluate_next(iterator)
         if self.outputs is not None:
             self.outputs.append(outputs)
         return logs
