@@ -307,7 +307,8 @@ class Task:
             zero_division=0,
         )
         names = ("precision", "recall", "f1", "support")
-        columns = [column.tolist() for column in score(average=None)]
+        # scikit-learn gives the support as floats where a class is missing.
+        columns = [column.tolist() for column in (*score(average=None)[:3], matrix.sum(axis=1))]
         rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
         means = {
             average: dict(zip(names, map(float, score(average=average)[:3]), strict=False))

@@ -83,6 +83,7 @@ def test_a_report_of_classes():
         "c": {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1},
         "d": {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0},
     }
+    assert {type(of["support"]) for of in report["classes"].values()} == {int}
     f1 = pytest.approx((2 / 3 + 0.5) / 4)
     assert report["macro"] == {"precision": 0.25, "recall": 0.375, "f1": f1}
     f1 = pytest.approx((2 / 3 + 1.0) / 4)

@@ -273,7 +273,7 @@ def test_an_evaluation_has_keras_metrics_and_the_outputs_of_one_pass(tmp_path, o
     evaluation = evaluate_split(model, split, config)
     assert evaluation.metrics == of_keras
     predicted = predict_inputs(model, split.x, batch_size, bucket=bucket)
-    np.testing.assert_array_equal(evaluation.outputs, predicted)
+    np.testing.assert_allclose(evaluation.outputs, predicted, rtol=1e-6)  # of another graph
     # What is validated after it keeps nothing.
     assert model.evaluate(batches.dataset, verbose=0, return_dict=True) == of_keras
     assert model.test_function.outputs is None
