@@ -307,7 +307,7 @@ class Task:
             zero_division=0,
         )
         names = ("precision", "recall", "f1", "support")
-        # scikit-learn gives the support as floats where a class is missing.
+        # scikit-learn gives the support as floats where no prediction is right.
         columns = [column.tolist() for column in (*score(average=None)[:3], matrix.sum(axis=1))]
         rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
         means = {
