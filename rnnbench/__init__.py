@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from rnnbench.comparison import Comparison
     from rnnbench.config import ModelConfig, RunConfig
+    from rnnbench.data.base import SplitName
     from rnnbench.run import RunDirectory
     from rnnbench.training import Progress
     from rnnbench.training.evaluate import Prediction
@@ -224,6 +225,11 @@ class Run:
     def metrics(self) -> dict[str, dict[str, float]]:
         """Loss and metrics of the final model by split."""
         return self._run.read_metrics()
+
+    @property
+    def classification(self) -> dict[SplitName, dict[str, Any]]:
+        """Confusion matrix and scores of each class by split; empty for a regression."""
+        return self._run.read_classification()
 
     def plot(self, metric: str) -> Plot:
         """Plot of a loss or metric against the epoch.

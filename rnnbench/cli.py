@@ -21,7 +21,7 @@ from rnnbench.errors import InterruptedRunError, RnnbenchError, ThresholdError
 
 # In the order of the help.
 COMMANDS = (
-    *(train.train, train.evaluate, train.predict),
+    *(train.train, train.evaluate, train.errors, train.predict),
     *(runs.runs, runs.show, runs.compare, runs.report, runs.reproduce, sweep.sweep, bench.bench),
     *(configs.configs, configs.init, configs.validate, configs.diff, configs.schema),
     *(models.summary, models.trace),

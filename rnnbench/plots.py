@@ -26,8 +26,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from rnnbench.data.base import SplitName
+from rnnbench.errors import shorten
 from rnnbench.statistics import Estimate, Measurement
-from rnnbench.tables import visible, with_interval
+from rnnbench.tables import MOST_CELLS, visible, with_interval
 from rnnbench.tasks import History, in_words, monitored
 
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000")
@@ -118,6 +119,43 @@ def draw_predictions(
         axes.plot(targets, predictions, linestyle="none", marker=marker, color=color, label=label)
     axes.legend()
     _save(axes, path, title, "target", "prediction")
+
+
+def draw_confusion_matrix(
+    matrix: Sequence[Sequence[int]], class_names: Sequence[str], title: str, path: Path
+) -> None:
+    """Draw a confusion matrix, each row's colours as shares of its samples; few classes in numbers.
+
+    Args:
+        matrix: Number of samples by target and prediction.
+        class_names: Name of each class.
+        title: Title of the plot.
+        path: File to write.
+    """
+    size = len(matrix)
+    is_small = size <= MOST_CELLS
+    # As many names as there is room for; lengths are in inches.
+    named = range(0, size, math.ceil(size / 90))
+    names = [shorten(class_names[i], _LABEL_WIDTH) for i in named]
+    fontsize, character = ("medium", 0.1) if is_small else ("x-small", 0.07)
+    longest = character * max(map(len, names))
+    side = min(max(3.2, (0.5 if is_small else 0.18) * size), 18.0)
+    is_upright = longest > side / size
+    axes = _new_axes(side + 1.1 + longest * is_upright)
+    figure = _figure(axes)
+    figure.set_figwidth(side + 1.8 + longest)
+    shares = [[n / max(1, sum(row)) for n in row] for row in matrix]
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="none")
+    for i, row in enumerate(matrix if is_small else ()):
+        for j, number in enumerate(row):
+            color = "white" if shares[i][j] > 0.5 else "black"
+            axes.text(j, i, str(number), ha="center", va="center", color=color, fontsize="small")
+    names = list(map(_literal, names))
+    axes.set_xticks(named, names, rotation=90 * is_upright, fontsize=fontsize)
+    axes.set_yticks(named, names, fontsize=fontsize)
+    axes.grid(visible=False)
+    figure.colorbar(image, ax=axes, label="share of the target's samples")
+    _save(axes, path, title, "prediction", "target")
 
 
 def draw_lengths(

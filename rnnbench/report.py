@@ -16,11 +16,20 @@ from rnnbench import comparison as library
 from rnnbench import plots
 from rnnbench.comparison import Comparison
 from rnnbench.config.load import flatten, format_value
+from rnnbench.data.base import shown_split
 from rnnbench.errors import InputError, RunError, count
 from rnnbench.lookup import RunOverview, read_overview
-from rnnbench.run import RunDirectory, SweepDirectory
+from rnnbench.run import CONFUSION_PLOT, RunDirectory, SweepDirectory
 from rnnbench.statistics import CONFIDENCE, INTERVAL_NAMES
-from rnnbench.tables import Cell, Table, count_cell, metric_cell, metrics_table, visible
+from rnnbench.tables import (
+    Cell,
+    Table,
+    classification_tables,
+    count_cell,
+    metric_cell,
+    metrics_table,
+    visible,
+)
 from rnnbench.tasks import History, best_epoch, in_words, monitored
 
 _NOT_DRAWN = ("epoch", "learning_rate", "seconds")
@@ -102,6 +111,7 @@ def _describe_run(run: RunDirectory) -> tuple[str, list[str], Sections]:
         _summarize(overview, manifest, metrics, history),
         {
             "Metrics": [Block("table", metrics_table(metrics, f"Loss and metrics {of}"))],
+            "Classes": _classes(run, overview.name),
             "Curves": _curves(overview, history),
             "Epochs": [_epochs(history)],
             "Config": [Block("code", lines, "Every value, defaults included")],
@@ -149,6 +159,21 @@ def _summarize(
     if overview.parameters is not None:
         sentences.append(f"The model has {overview.parameters:,} parameters.")
     return sentences
+
+
+def _classes(run: RunDirectory, name: str) -> list[Block]:
+    """The confusion matrix and the scores of each class, of the split that says most."""
+    reports = run.read_classification()
+    if not reports:
+        return []
+    split = shown_split(reports)
+    title, report = f"{name}\nconfusion matrix, {split} split", reports[split]
+    draw = partial(
+        plots.draw_confusion_matrix, report["confusion_matrix"], list(report["classes"]), title
+    )
+    plot = plots.to_svg(draw, CONFUSION_PLOT, f"confusion matrix of the {split} split")
+    tables = classification_tables(report, split)
+    return [Block("svg", plot), *(Block("table", table) for table in tables)]
 
 
 def _curves(overview: RunOverview, history: History) -> list[Block]:

@@ -21,13 +21,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    ValidationError,
+    model_validator,
+)
 
 from rnnbench.config import RunConfig, dump_config, load_run_config
 from rnnbench.config.load import DESCRIPTION_FILE
 from rnnbench.config.schema import ConfigName
+from rnnbench.data.base import SplitName
 from rnnbench.data.cache import read_sha256
 from rnnbench.errors import InputError, RunError, shorten
 from rnnbench.keras_object import MAX_INT
@@ -36,6 +45,7 @@ from rnnbench.tensorflow import expand_path
 RUNS_VARIABLE = "RNNBENCH_RUNS"
 _HINT = f"Choose another directory with -o DIR or {RUNS_VARIABLE}"
 PLOT_SUFFIXES = (".png", ".svg", ".pdf")
+CONFUSION_PLOT = "confusion_matrix"
 _PLAN_FILE = "sweep.json"
 _REPORT_FILE = "report.html"
 _RUN_NAME = re.compile(r"(?P<time>\d{8}T\d{6}Z)-s(?P<seed>\d+)(-\d+)?")
@@ -225,6 +235,34 @@ class _Metrics(RootModel[dict[str, dict[str, float]]]):
     model_config = ConfigDict(strict=True, defer_build=True)
 
 
+class _Scores(_File):
+    precision: float
+    recall: float
+    f1: float
+
+
+class _ClassScores(_Scores):
+    support: int
+
+
+class _Classification(_File):
+    confusion_matrix: list[list[int]]
+    classes: dict[str, _ClassScores]
+    macro: _Scores
+    weighted: _Scores
+
+    @model_validator(mode="after")
+    def _check_shape(self) -> _Classification:
+        size = len(self.classes)
+        if not size or [len(row) for row in self.confusion_matrix] != [size] * size:
+            raise ValueError("expected a row and a column of confusion_matrix for each class")
+        return self
+
+
+class _Classifications(RootModel[dict[SplitName, _Classification]]):
+    model_config = ConfigDict(strict=True, defer_build=True)
+
+
 def _read_checked(path: Path, model: type[BaseModel]) -> dict[str, Any]:
     """The object in a JSON file, as it is, once it has passed a model's validation."""
     value = read_json(path)
@@ -263,6 +301,7 @@ class RunDirectory:
         manifest_file: What was trained, with what, when, and how it ended.
         history_file: Loss and metrics of each epoch.
         metrics_file: Final loss and metrics of each split.
+        classification_file: Confusion matrix and scores of each class, of each split.
         model_file: Trained model, as Keras saves it.
         state_file: Complete state of the training, from which it can continue.
         previous_state_file: State before, kept until the next one is complete.
@@ -279,6 +318,7 @@ class RunDirectory:
     manifest_file = _Inside("manifest.json")
     history_file = _Inside("history.csv")
     metrics_file = _Inside("metrics.json")
+    classification_file = _Inside("classification.json")
     model_file = _Inside("model.keras")
     state_file = _Inside("checkpoint/state")
     previous_state_file = _Inside("checkpoint/previous_state")
@@ -318,6 +358,21 @@ class RunDirectory:
     def write_metrics(self, metrics: Mapping[str, Mapping[str, float]]) -> None:
         """Write the final loss and metrics by split."""
         write_json(self.metrics_file, metrics)
+
+    def read_classification(self) -> dict[SplitName, dict[str, Any]]:
+        """What `Task.report` gives, by split; empty where there is none."""
+        path = self.classification_file
+        found = _read_checked(path, _Classifications) if path.exists() else {}
+        return cast("dict[SplitName, dict[str, Any]]", found)
+
+    def write_classification(self, reports: Mapping[SplitName, Mapping[str, Any]]) -> None:
+        """Write what `Task.report` gives, by split."""
+        write_json(self.classification_file, reports)
+
+    def remove_results(self) -> None:
+        """Remove what was measured of a model that is trained further."""
+        for path in (self.metrics_file, self.classification_file, self.plot_file(CONFUSION_PLOT)):
+            path.unlink(missing_ok=True)
 
     def read_vocabulary(self) -> dict[str, int]:
         """Token of each word.

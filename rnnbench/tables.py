@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import rich.table
@@ -25,6 +25,8 @@ _SMALLEST = 1e-4
 _WRAPPED_WIDTH = 18
 # Where a word that is longer than its column is folded: after these, as names have them.
 _SEPARATORS = re.compile(r"(?<=[/,=])|(?<=\w[-_])(?=\w)|(?<=\.)(?=[a-z])")
+# More classes than this have a confusion matrix that no one could read in numbers.
+MOST_CELLS = 20
 _NUMBER = ' class="number"'
 # What a terminal or a browser obeys instead of showing it: control characters but line feed and
 # tab, marks of direction, line and paragraph separators, invisible spaces; and lone surrogates,
@@ -347,6 +349,40 @@ def metrics_table(metrics: Mapping[str, Mapping[str, float]], caption: str = "")
         for split, values in metrics.items()
     )
     return Table.from_rows(["split", *names], rows, caption)
+
+
+def classification_tables(
+    report: Mapping[str, Any], split: str, *, worst: int | None = None
+) -> list[Table]:
+    """Confusion matrix of up to `MOST_CELLS` classes, and the scores of each class.
+
+    Args:
+        report: What `Task.report` gives.
+        split: Name of the split that it is of.
+        worst: Of more classes, show so many with the lowest F1 only. Defaults to all.
+    """
+    classes: Mapping[str, Mapping[str, Any]] = report["classes"]
+    names, shown = list(classes), list(classes)
+    tables, caption = [], f"Precision, recall and F1 of each class, {split} split"
+    if len(names) <= MOST_CELLS:
+        counts = zip(names, report["confusion_matrix"], strict=True)
+        rows = [[Cell(name), *map(count_cell, row)] for name, row in counts]
+        text = (
+            f"Confusion matrix, {split} split: a row for each target, a column for each prediction"
+        )
+        tables.append(Table.from_rows(["target", *names], rows, text))
+    elif worst is not None:
+        there = [name for name in names if classes[name]["support"]]
+        shown = sorted(there, key=lambda n: (classes[n]["f1"], -classes[n]["support"]))[:worst]
+        caption = f"{len(shown)} of {len(names)} classes, with the lowest F1, {split} split"
+    scores = ("precision", "recall", "f1")
+    lines = [(name, classes[name], classes[name]["support"]) for name in shown]
+    lines += [(f"{mean} mean", report[mean], None) for mean in ("macro", "weighted")]
+    rows = [
+        [Cell(name), *(metric_cell(of[score]) for score in scores), count_cell(support)]
+        for name, of, support in lines
+    ]
+    return [*tables, Table.from_rows(["class", *scores, "support"], rows, caption)]
 
 
 def count_cell(value: int | None) -> Cell:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rnnbench.layers import OutputLayer, Shape
@@ -280,6 +281,50 @@ class Task:
             for name, metric in METRICS.items()
             if kinds & set(metric.outputs) and self.num_classes >= metric.min_classes
         }
+
+    def probabilities(self, outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Probability of each class for each sample, float64 [samples, classes].
+
+        Args:
+            outputs: Outputs of a model, float32 [samples, outputs].
+        """
+        import numpy as np
+
+        p = outputs.astype(np.float64)
+        return np.hstack([1.0 - p, p]) if p.shape[1] == 1 else p
+
+    def report(
+        self, targets: npt.NDArray[np.generic], outputs: npt.NDArray[np.float32]
+    ) -> dict[str, Any]:
+        """Confusion matrix, and precision, recall and F1 of each class and their means.
+
+        A row of the matrix is a target, a column a prediction. What would be divided by zero, such
+        as the precision of a class that is never predicted, is 0. The means are over all classes.
+
+        Args:
+            targets: Index of the class of each sample, int64 [samples].
+            outputs: Outputs of a model, float32 [samples, outputs].
+        """
+        from sklearn import metrics
+
+        predictions, labels = self.probabilities(outputs).argmax(axis=1), range(self.num_classes)
+        matrix = metrics.confusion_matrix(targets, predictions, labels=labels)
+        score: Any = partial(
+            metrics.precision_recall_fscore_support,
+            *(targets, predictions),
+            labels=labels,
+            zero_division=0,
+        )
+        names = ("precision", "recall", "f1", "support")
+        # scikit-learn gives the support as floats where no prediction is right.
+        columns = [column.tolist() for column in (*score(average=None)[:3], matrix.sum(axis=1))]
+        rows = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
+        means = {
+            average: dict(zip(names, map(float, score(average=average)[:3]), strict=False))
+            for average in ("macro", "weighted")
+        }
+        classes = dict(zip(self.class_names, rows, strict=True))
+        return {"confusion_matrix": matrix.tolist(), "classes": classes, **means}
 
     def decode(self, output: npt.NDArray[np.float32]) -> Decoded:
         """The prediction that a model's output for one sample, float32 [outputs], stands for."""

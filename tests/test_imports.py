@@ -137,10 +137,10 @@ def test_only_a_layers_own_class_knows_it(module):
         assert names.isdisjoint(x for x in found if isinstance(x, str)), f"line {node.lineno}"
 
 
-TENSORFLOW, DRAWING = {"tensorflow", "keras"}, {"matplotlib"}
+TENSORFLOW, DRAWING, SCORES = {"tensorflow", "keras"}, {"matplotlib"}, {"sklearn"}
 # Commands in the order in which one process runs them, and the modules that none of them loads.
 COMMANDS = {
-    "validate imdb_lstm": TENSORFLOW | DRAWING | {"numpy", "rich"},
+    "validate imdb_lstm": TENSORFLOW | DRAWING | SCORES | {"numpy", "rich"},
     **dict.fromkeys(
         (
             "--help",
@@ -161,12 +161,17 @@ COMMANDS = {
             "compare imdb_lstm",
             "compare imdb_lstm --json --interval bootstrap",
         ),
-        TENSORFLOW | DRAWING,
+        TENSORFLOW | DRAWING | SCORES,
     ),
-    "report imdb_lstm": TENSORFLOW,
-    "train toy_gru --expect test.loss<1": TENSORFLOW,
-    "train toy_gru --junit no/x": TENSORFLOW,
-    "train toy_gru --tensorboard": TENSORFLOW,
+    **dict.fromkeys(
+        (
+            "report imdb_lstm",
+            "train toy_gru --expect test.loss<1",
+            "train toy_gru --junit no/x",
+            "train toy_gru --tensorboard",
+        ),
+        TENSORFLOW | SCORES,
+    ),
 }
 REFUSED = {command: 2 for command in COMMANDS if command.startswith("train toy_gru")}
 RUN_COMMANDS = """

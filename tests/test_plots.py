@@ -126,6 +126,38 @@ def test_predictions_beside_the_line_where_they_equal_the_target(tmp_path, drawn
     }
 
 
+def test_a_confusion_matrix_in_shares_of_each_target_with_its_numbers(tmp_path, drawn):
+    names = ("no", "$yes$", "never")
+    plots.draw_confusion_matrix(
+        [[3, 1, 0], [0, 10, 0], [0, 0, 0]], names, "a\ntitle", tmp_path / "confusion_matrix.png"
+    )
+    axes, bar = drawn[0].axes
+    (image,) = axes.images
+    assert image.get_array().tolist() == [[0.75, 0.25, 0], [0, 1, 0], [0, 0, 0]]
+    assert image.get_clim() == (0, 1)
+    assert [text.get_text() for text in axes.texts] == ["3", "1", "0", "0", "10", "0", *"000"]
+    labels = ["no", r"\$yes\$", "never"]
+    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert [tick.get_text() for tick in ticks] == labels
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("prediction", "target")
+    assert axes.get_title() == "a\ntitle"
+    assert bar.get_ylabel() == "share of the target's samples"
+
+
+@pytest.mark.parametrize(("classes", "named"), [(21, 21), (46, 46), (200, 67)])
+def test_of_many_classes_the_names_have_room(tmp_path, drawn, classes, named):
+    names = [f"class number {i}" for i in range(classes)]
+    path = tmp_path / "confusion_matrix.png"
+    plots.draw_confusion_matrix(np.eye(classes, dtype=int).tolist(), names, "t", path)
+    axes = drawn[0].axes[0]
+    assert not axes.texts
+    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert len(ticks) == named
+        assert ticks[1].get_text() == names[-(-classes // named)]
+        boxes = [tick.get_window_extent() for tick in ticks]
+        assert not any(a.overlaps(b) for a, b in itertools.pairwise(boxes))
+
+
 def test_lengths_as_shares_of_each_split_and_where_they_are_cut(tmp_path, drawn):
     plots.draw_lengths({"train": [10, 100, 100], "test": [50]}, 80, "t", tmp_path / "lengths.svg")
     axes = drawn[0].axes[0]

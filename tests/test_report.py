@@ -2,6 +2,7 @@ import base64
 import json
 import shutil
 
+import numpy as np
 import pytest
 from made_runs import make_run, make_seeds, make_sweep
 from matplotlib.image import imsave
@@ -111,6 +112,20 @@ def test_a_finished_run(tmp_path):
     assert "--resume" not in page.text
     assert page.count("svg") == 2  # accuracy and loss
     assert page.count("img") == 0
+
+
+def test_the_classes_of_the_test_split(tmp_path):
+    run = make_run(tmp_path)
+    task = run.read_config().dataset.info().task
+    targets, outputs = np.array([0, 1, 1]), np.array([[0.1], [0.9], [0.2]], np.float32)
+    test = task.report(targets, outputs)
+    run.write_classification({"train": task.report(targets[:1], outputs[:1]), "test": test})
+    page = _read(run)
+    assert page.headings == ["Metrics", "Classes", *OF_RUN[1:]]
+    assert "Confusion matrix, test split" in page.text
+    assert "negative 1 0" in page.text
+    assert "positive 1.0000 0.5000 0.6667 2" in page.text
+    assert page.count("svg") == 3  # accuracy, loss and the matrix
 
 
 @pytest.mark.parametrize("status", ["interrupted", "failed"])

@@ -199,6 +199,37 @@ def test_a_directory_for_a_file_is_damage(run, name):
         getattr(run, f"read_{name}")()
 
 
+SCORES = {"precision": 0.5, "recall": 1.0, "f1": 2 / 3}
+REPORT = {
+    "confusion_matrix": [[1, 0], [1, 0]],
+    "classes": {"no": SCORES | {"support": 1}, "yes": SCORES | {"support": 1}},
+    "macro": SCORES,
+    "weighted": SCORES,
+}
+
+
+def test_a_report_of_classes_is_read_as_it_was_written(run):
+    assert run.read_classification() == {}  # of a regression, or of an earlier version
+    run.write_classification({"test": REPORT})
+    assert run.read_classification() == {"test": REPORT}
+
+
+@pytest.mark.parametrize(
+    ("reports", "message"),
+    [
+        ({"test": 5}, "test: received 5"),
+        ({"other": REPORT}, "other"),
+        ({"test": REPORT | {"macro": {}}}, r"test\.macro\.precision: "),
+        ({"test": REPORT | {"confusion_matrix": [[1, 0]]}}, "test: received .* a row and a column"),
+        ({"test": REPORT | {"confusion_matrix": [], "classes": {}}}, "test: received "),
+    ],
+)
+def test_a_damaged_report_of_classes_is_named(run, reports, message):
+    run.write_classification(reports)
+    with pytest.raises(RunError, match=rf"classification\.json: damaged: {message}"):
+        run.read_classification()
+
+
 def test_a_run_without_a_model_is_refused(run):
     run.write_manifest({"status": "failed"})
     with pytest.raises(RunError, match=r"no trained model: .*\(status: failed\)"):

@@ -9,6 +9,7 @@ from rnnbench.tables import (
     Cell,
     Column,
     Table,
+    classification_tables,
     count_cell,
     format_p,
     interval_text,
@@ -223,3 +224,58 @@ def test_markdown_and_latex_show_their_own_markup():
     assert r"\textless{}b\textgreater{}\&amp;" in table.to_latex()
     nasty = Table.from_rows(["a"], [[r"\input{/etc/passwd}"]]).to_latex()
     assert r"\textbackslash{}input\{/etc/passwd\} \\" in nasty
+
+
+def _report(names, support=lambda i: i):
+    scores = {"precision": 0.5, "recall": 0.25}
+    return {
+        "confusion_matrix": [[1234] * len(names)] * len(names),
+        "classes": {
+            name: {**scores, "f1": 1 - i / 100, "support": support(i)}
+            for i, name in enumerate(names)
+        },
+        "macro": {**scores, "f1": 0.3},
+        "weighted": {**scores, "f1": 0.4},
+    }
+
+
+def test_few_classes_have_a_matrix_and_their_scores():
+    report = _report(["no", "yes"])
+    matrix, scores = classification_tables(report, "test", worst=1)
+    assert [column.heading for column in matrix.columns] == ["target", "no", "yes"]
+    headings = ["class", "precision", "recall", "f1", "support"]
+    assert [column.heading for column in scores.columns] == headings
+    assert [[cell.text for cell in row] for row in matrix.rows] == [
+        ["no", "1,234", "1,234"],
+        ["yes", "1,234", "1,234"],
+    ]
+    assert [[cell.text for cell in row] for row in scores.rows] == [
+        ["no", "0.5000", "0.2500", "1.0000", "0"],
+        ["yes", "0.5000", "0.2500", "0.9900", "1"],
+        ["macro mean", "0.5000", "0.2500", "0.3000", ""],
+        ["weighted mean", "0.5000", "0.2500", "0.4000", ""],
+    ]
+
+
+def test_of_many_classes_those_that_the_split_has_and_that_are_worst():
+    names = [f"c{i}" for i in range(21)]
+    report = _report(names, support=lambda i: 0 if i == 20 else 5)
+    report["classes"]["c3"] |= {"f1": 0.81, "support": 9}  # as c19, of more samples
+    (shown,) = classification_tables(report, "test", worst=3)
+    assert [row[0].text for row in shown.rows][:3] == ["c3", "c19", "c18"]
+    assert shown.caption == "3 of 21 classes, with the lowest F1, test split"
+    (whole,) = classification_tables(report, "test")
+    assert len(whole) == 21 + 2
+
+
+def test_the_matrix_of_twenty_classes_fits_a_terminal():
+    names = [f"a long name of class {i}" for i in range(20)]
+    parts = classification_tables(_report(names), "test")[0].split(80)
+    console = Console(width=80, file=io.StringIO())
+    for part in parts:
+        console.print(part.to_rich())
+        assert part.columns[0].heading == "target"
+    assert sum(len(part.columns) - 1 for part in parts) == 20
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.count("1,234") for line in lines) == 400

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from sklearn import metrics
 
 from rnnbench.tasks import (
     LOSSES,
@@ -58,6 +59,47 @@ def test_f1_is_the_mean_over_the_classes():
     assert _value("f1", [0, 1, 1], outputs) == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
     # Of one probability, both classes count: 2/3 for each.
     assert _value("f1", [0, 1, 1], [[0.1], [0.2], [0.9]]) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_f1_is_that_of_scikit_learn(classes):
+    random = np.random.default_rng(0)
+    targets = random.integers(0, classes, 200)
+    outputs = random.dirichlet(np.ones(classes), 200)
+    expected = metrics.f1_score(targets, outputs.argmax(axis=1), average="macro")
+    assert _value("f1", targets, outputs) == pytest.approx(expected, abs=1e-6)
+    if classes == 2:
+        assert _value("f1", targets, outputs[:, 1:]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_report_of_classes():
+    task = MulticlassClassification(("a", "b", "c", "d"))
+    # Class a: precision 1/2, recall 1; b: 1, 1/2; c: none predicted, one there; d: nowhere.
+    report = task.report(np.array([0, 1, 1, 2]), np.eye(4, dtype=np.float32)[[0, 0, 1, 1]])
+    assert report["confusion_matrix"] == [[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]]
+    assert report["classes"] == {
+        "a": {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1},
+        "b": {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2},
+        "c": {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1},
+        "d": {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0},
+    }
+    f1 = pytest.approx((2 / 3 + 0.5) / 4)
+    assert report["macro"] == {"precision": 0.25, "recall": 0.375, "f1": f1}
+    f1 = pytest.approx((2 / 3 + 1.0) / 4)
+    assert report["weighted"] == {"precision": 0.375, "recall": 0.5, "f1": f1}
+
+
+def test_a_report_counts_the_class_that_decode_gives():
+    task = BinaryClassification(("no", "yes"))
+    outputs = np.array([[0.5], [np.nextafter(np.float32(0.5), np.float32(1))], [0.0]], np.float32)
+    assert [task.decode(output).prediction for output in outputs] == [0, 1, 0]
+    assert task.report(np.array([1, 1, 1]), outputs)["confusion_matrix"] == [[0, 0], [2, 1]]
+
+
+def test_support_is_a_whole_number_where_no_prediction_is_right():
+    task = BinaryClassification(("no", "yes"))
+    report = task.report(np.array([0, 1]), np.array([[0.9], [0.1]], np.float32))
+    assert [repr(of["support"]) for of in report["classes"].values()] == ["1", "1"]
 
 
 def test_metrics_of_a_regression():

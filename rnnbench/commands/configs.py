@@ -90,7 +90,7 @@ def _init_from_data(data: Path, target: Path, *, force: bool) -> None:
             names = sorted({str(warning.name) for warning in checked.warnings})
             notes = "".join(f"# {warning.message}\n" for warning in checked.warnings)
             write_text(target, f"{text}{notes}ignore: [{', '.join(names)}]\n")
-    console.print_line(target)
+    console.print_text(str(target))
     for line in text.splitlines():
         if "#" in line:
             console.note(line)

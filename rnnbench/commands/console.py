@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench import tensorflow
 from rnnbench.errors import count
-from rnnbench.tables import Table, visible
+from rnnbench.tables import Table, classification_tables, visible
 from rnnbench.training import Progress, epoch_line
 
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.progress import Progress as Bar
 
+    from rnnbench.data.base import SplitName
     from rnnbench.lookup import TrialStatus
     from rnnbench.sweep.plan import Trial
     from rnnbench.sweep.runner import TrialProgress
 
 _NARROWEST = 20  # that a table is laid out for
+_WORST_CLASSES = 10  # that are shown where there are many
 _BAR_SECONDS = 0.1  # between two refreshes
 _TRIALS_SECONDS = 1.0
 _LINES_AROUND = 6  # heading, rules and caption of a table
@@ -66,9 +68,24 @@ def print_table(table: Table) -> None:
     """Print a table on stdout, in parts as wide as the terminal; $COLUMNS or 80 without one."""
     from rich.console import Console
 
-    width = max(_NARROWEST, shutil.get_terminal_size().columns)
+    width = terminal_width()
     for part in table.split(width):
         Console(width=width).print(part.to_rich())
+
+
+def terminal_width() -> int:
+    """Characters in a line of the terminal; $COLUMNS or 80 without one."""
+    return max(_NARROWEST, shutil.get_terminal_size().columns)
+
+
+def print_classification(reports: Mapping[SplitName, Mapping[str, Any]]) -> None:
+    """Print what `Task.report` gives, of the split that says most; of many classes, the worst."""
+    from rnnbench.data.base import shown_split
+
+    if reports:
+        split = shown_split(reports)
+        for table in classification_tables(reports[split], split, worst=_WORST_CLASSES):
+            print_table(table)
 
 
 def print_result(document: object, table: Table, *, as_json: bool) -> None:

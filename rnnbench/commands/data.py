@@ -153,13 +153,10 @@ def _print(found: Inspection) -> None:
             f"{first} too"
         )
     for example in found.examples:
-        if isinstance(example.target, str):
-            cut = " …" if len(example.seen) > _SHOWN_WORDS else ""
-            words = " ".join(str(word) for word in example.seen[:_SHOWN_WORDS])
-            console.print_text(f"\n{example.target}: {words}{cut}")
-        else:
-            numbers = ", ".join(f"{value:g}" for value in example.seen)
-            console.print_text(f"\n[{numbers}] -> {example.target:g}")
+        seen, target = example.describe(_SHOWN_WORDS), example.target
+        console.print_text(
+            f"\n{target}: {seen}" if isinstance(target, str) else f"\n{seen} -> {target:g}"
+        )
 
 
 def _rows(splits: list[SplitInspection]) -> Iterator[tuple[str, list[str]]]:

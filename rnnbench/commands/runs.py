@@ -140,6 +140,7 @@ def show(
     overview = read_overview(found)
     plots = sorted(str(path) for path in found.path.glob("*.png"))
     metrics, manifest = found.read_metrics(), found.read_manifest()
+    reports = found.read_classification()
     # Those that continue from the run.
     commands = {}
     if overview.is_resumable(manifest):
@@ -152,21 +153,23 @@ def show(
         commands["warm start"] = warm_start_command(found)
     if found.model_file.exists() or found.has_state():
         inputs = '--text "…"' if found.vocabulary_file.exists() else "--values …"
-        commands["evaluate"] = f"rnnbench evaluate {found.path}"
-        commands["predict"] = f"rnnbench predict {found.path} {inputs}"
+        commands |= {
+            "evaluate": f"rnnbench evaluate {found.path}",
+            "errors": f"rnnbench errors {found.path}",
+            "predict": f"rnnbench predict {found.path} {inputs}",
+        }
     if json:
         console.print_json(
             overview.to_json()
             | {"metrics": metrics, "plots": plots, "manifest": manifest, "commands": commands}
-            | {"weights": weights.to_json() if weights else None}
+            | {"classification": reports, "weights": weights.to_json() if weights else None}
         )
         return
-    versions = ", ".join(f"{k} {v}" for k, v in (manifest.get("versions") or {}).items())
     status = f"{overview.status}, epoch {overview.progress}, seed {overview.seed}"
     lines = [("status", status + arguments.describe_limit(found))]
     if overview.best is not None:
-        best = _metric(overview, overview.best)
-        lines.append(("best", f"{best} in epoch {overview.best_epoch}"))
+        best = f"{_metric(overview, overview.best)} in epoch {overview.best_epoch}"
+        lines.append(("best", best))
     if overview.ending:
         lines.append(("ending", overview.ending))
     if weights is not None:
@@ -177,14 +180,18 @@ def show(
     lines += [(split, console.format_metrics(values)) for split, values in metrics.items()]
     if overview.parameters is not None:
         lines.append(("parameters", f"{overview.parameters:,}"))
-    lines.append(("started", f"{manifest.get('started')}, {_format_age(overview.age)} ago"))
-    lines.append(("with", f"{versions}; {manifest.get('device')}"))
+    versions = ", ".join(f"{k} {v}" for k, v in (manifest.get("versions") or {}).items())
+    lines += [
+        ("started", f"{manifest.get('started')}, {_format_age(overview.age)} ago"),
+        ("with", f"{versions}; {manifest.get('device')}"),
+    ]
     if "error" in manifest:
         lines.append(("error", manifest["error"]))
     lines += [*(("plot", plot) for plot in plots), *commands.items()]
     console.print_text(str(found.path))
     for name, text in lines:
         console.print_text(f"{name:<10}  {text}")
+    console.print_classification(reports)
 
 
 def compare(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
+from csv import DictWriter
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,15 +15,18 @@ from typer import Argument, Option
 
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console, models
-from rnnbench.errors import ConfigError, DataError, InputError, RunError, count
+from rnnbench.errors import ConfigError, DataError, InputError, RunError, count, shorten
+from rnnbench.tables import visible
 from rnnbench.training import require_tensorboard
 
 if TYPE_CHECKING:
     from rnnbench.config import RunConfig
     from rnnbench.config.load import Override
+    from rnnbench.data import base
+    from rnnbench.data.base import SplitName
     from rnnbench.run import RunDirectory
     from rnnbench.training import TrainingResult
-    from rnnbench.training.evaluate import Prediction, Predictor
+    from rnnbench.training.evaluate import Evaluation, Prediction, Predictor
 
 _SHOWN_PROBABILITIES = 5
 
@@ -253,13 +258,16 @@ def _show_plan(config: RunConfig, *, json: bool) -> None:
     )
 
 
+Split = Annotated[
+    Literal["train", "validation", "test"] | None,
+    Option(help="Default: test, or train where the dataset has no test split."),
+]
+
+
 def evaluate(
     run: arguments.Run,
     *,
-    split: Annotated[
-        Literal["train", "validation", "test"] | None,
-        Option(help="Default: test, or train where the dataset has no test split."),
-    ] = None,
+    split: Split = None,
     limited: arguments.Limited = False,
     expect: arguments.Expect = None,
     junit: arguments.Junit = None,
@@ -276,19 +284,13 @@ def evaluate(
         weights = arguments.note_weights(found)
         config = found.read_config()
         thresholds.config = config.name
-        splits = config.dataset.info().num_examples
-        chosen = split or ("test" if "test" in splits else "train")
-        if chosen not in splits:
-            allowed = ", ".join(splits)
-            raise RunError(f"--split: received {chosen}; this run's dataset has {allowed}")
+        chosen = _choose_split(config, split)
         thresholds.require_computed((chosen,), config.training.metric_names(validation=False))
-        if split is None and chosen != "test":
-            console.note(f"{config.dataset.type} has no test split; evaluating on {chosen}")
-        tensorflow.load()
-        from rnnbench.training.evaluate import evaluate_split, load_fast_model
-
-        samples = config.dataset.load().splits[chosen]
-        metrics = evaluate_split(load_fast_model(found), samples, config)
+        samples, evaluation = _evaluate(found, config, chosen)
+        metrics, task = evaluation.metrics, config.dataset.info().task
+        reports: dict[SplitName, Any] = {}
+        if task.class_names:
+            reports[chosen] = task.report(samples.y, evaluation.outputs)
         thresholds.check({chosen: metrics})
     if json:
         console.print_json(
@@ -298,13 +300,92 @@ def evaluate(
                 "split": chosen,
                 "samples": len(samples),
                 "metrics": metrics,
+                **({"classification": reports[chosen]} if reports else {}),
                 **thresholds.to_json(),
             }
         )
     else:
         console.print_text(str(found.path))
         console.print_text(f"{chosen} ({len(samples)} samples)  {console.format_metrics(metrics)}")
+        console.print_classification(reports)
     thresholds.require_passed()
+
+
+def _choose_split(config: RunConfig, split: SplitName | None) -> SplitName:
+    """The split to evaluate on; a note says where it is not the usual one."""
+    splits = config.dataset.info().num_examples
+    chosen = split or ("test" if "test" in splits else "train")
+    if chosen not in splits:
+        allowed = ", ".join(splits)
+        raise RunError(f"--split: received {chosen}; this run's dataset has {allowed}")
+    if split is None and chosen != "test":
+        console.note(f"{config.dataset.type} has no test split; evaluating on {chosen}")
+    return chosen
+
+
+def _evaluate(
+    run: RunDirectory, config: RunConfig, split: SplitName
+) -> tuple[base.Split, Evaluation]:
+    """The samples of a split, and the run's metrics and outputs for them."""
+    tensorflow.load()
+    from rnnbench.training.evaluate import evaluate_split, load_fast_model
+
+    samples = config.dataset.load().splits[split]
+    return samples, evaluate_split(load_fast_model(run), samples, config)
+
+
+def errors(
+    run: arguments.Run,
+    *,
+    split: Split = None,
+    top: Annotated[int, Option(min=1, metavar="N", help="Most samples to list.")] = 20,
+    limited: arguments.Limited = False,
+    output: arguments.Output,
+    json: arguments.Json = False,
+) -> None:
+    """List the samples that a trained run is most wrong about.
+
+    First the wrong classes of the highest probability, or the values of the largest error.
+    """
+    found = arguments.find_run(run, output, limited=limited)
+    weights = arguments.note_weights(found)
+    config = found.read_config()
+    chosen = _choose_split(config, split)
+    samples, evaluation = _evaluate(found, config, chosen)
+    from rnnbench.training.evaluate import find_mistakes
+
+    mistakes = find_mistakes(config.dataset, samples, evaluation.outputs, top)
+    if json:
+        console.print_json(
+            {
+                "run_dir": str(found.path),
+                "epoch": weights.epoch,
+                "split": chosen,
+                "samples": len(samples),
+                "metrics": evaluation.metrics,
+                "errors": [mistake.to_json() for mistake in mistakes],
+            }
+        )
+        return
+    console.print_text(str(found.path))
+    console.print_text(
+        f"{chosen} ({len(samples)} samples)  {console.format_metrics(evaluation.metrics)}"
+    )
+    for m in mistakes:
+        target, p = m.example.target, m.prediction
+        if m.error is None:
+            console.print_text(
+                f"\nsample {m.index}: {target}, predicted {p.label} ({m.probability:.4f})"
+            )
+        else:
+            console.print_text(
+                f"\nsample {m.index}: {target:g}, predicted {p.prediction:g} ({m.error:+g})"
+            )
+        console.print_text(
+            f"  {shorten(visible(m.example.describe()), console.terminal_width() - 2)}"
+        )
+    if not mistakes:
+        console.print_text("no prediction is wrong")
 
 
 def predict(
@@ -326,6 +407,17 @@ def predict(
     values: Annotated[
         list[str] | None, Option(metavar="V,V,…", help="Values to continue. May be given again.")
     ] = None,
+    csv: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="Write a table: the lines of --file, the prediction for each, and the "
+            "probability of each class.",
+            parser=arguments.parse_path,
+            autocompletion=arguments.complete_file,
+        ),
+    ] = None,
+    force: arguments.Force = False,
     limited: arguments.Limited = False,
     output: arguments.Output,
     json: arguments.Json = False,
@@ -336,8 +428,13 @@ def predict(
     """
     from rnnbench.config import check_config
     from rnnbench.config.diagnostics import render
+    from rnnbench.run import reserve, write_text
     from rnnbench.training.evaluate import Predictor
 
+    if csv is not None and (file is None or text or values):
+        raise InputError(
+            f"--csv {csv}: is about the lines of a file: give --file, and no --text or --values"
+        )
     found = arguments.find_run(run, output, limited=limited)
     arguments.note_weights(found)
     for warning in check_config(found.config_file, upgrade=True).warnings:
@@ -355,14 +452,23 @@ def predict(
         option = "--text TEXT" if predictor.takes_text else "--values 6,7,8,9"
         raise InputError(f"nothing to predict: give {option} or --file FILE")
     console.note(f"asking {found.path}: {_describe_metrics(found)}")
-    records = _predict(predictor, inputs) if inputs else _ask(predictor, show=not json)
-    if json:
-        console.print_json([record.to_json() for record in records])
-    elif inputs:
-        for record in records:
-            _print_record(record, predictor.maxlen)
-    if records and all(record.error is not None for record in records):
-        raise DataError(f"--file: {file}: nothing can be predicted for any line of it")
+    with reserve("--csv", csv, force=force):
+        records = _predict(predictor, inputs) if inputs else _ask(predictor, show=not json)
+        if json:
+            console.print_json([record.to_json() for record in records])
+        elif inputs and csv is None:
+            for record in records:
+                _print_record(record, predictor.maxlen)
+        if records and all(record.error is not None for record in records):
+            raise DataError(
+                f"--file: {file}: nothing can be predicted for any line of it; of the first: "
+                f"{records[0].error}"
+            )
+        if csv is not None:
+            names = found.read_config().dataset.info().task.class_names
+            write_text(csv, _to_csv(records, names))
+    if csv is not None and not json:
+        console.print_text(str(csv))
 
 
 def _describe_metrics(run: RunDirectory) -> str:
@@ -378,6 +484,11 @@ class _Input:
 
     received: str
     line: int | None = None
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """Columns that a table of predictions begins with, such as those of a table in a file."""
+        return {"line": self.line, "input": self.received}
 
 
 @dataclass(frozen=True)
@@ -458,6 +569,21 @@ def _read_lines(file: Path) -> list[str]:
     if not lines:
         raise InputError(f"--file: {file}: no lines in it")
     return lines
+
+
+def _to_csv(records: Sequence[_Record], class_names: Sequence[str]) -> str:
+    """Records as CSV: the columns of the input, then those of the prediction."""
+    columns = ["prediction", *(f"probability_{name}" for name in class_names), "error"]
+    stream = io.StringIO()
+    writer = DictWriter(stream, [*records[0].input.columns, *columns], lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        row: dict[str, object] = {**record.input.columns, "error": record.error}
+        if (p := record.prediction) is not None:
+            row["prediction"] = p.label or p.prediction
+            row |= {f"probability_{name}": q for name, q in (p.probabilities or {}).items()}
+        writer.writerow(row)
+    return stream.getvalue()
 
 
 def _print_record(record: _Record, maxlen: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from rnnbench.tasks import Task
 
 SplitName = Literal["train", "validation", "test"]
+
+
+def shown_split(splits: Iterable[SplitName]) -> SplitName:
+    """The split that says most about a trained model: test, else validation, else train."""
+    return max(splits, key=("train", "validation", "test").index)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -56,7 +56,7 @@ class SplitInspection:
 
 @dataclass(frozen=True)
 class Example:
-    """Training sample as the model sees it.
+    """Sample as the model sees it.
 
     Attributes:
         target: Name of the class, or the value.
@@ -65,6 +65,13 @@ class Example:
 
     target: str | float
     seen: tuple[str, ...] | tuple[float, ...]
+
+    def describe(self, words: int | None = None) -> str:
+        """The words, all or the first ones, or the values in brackets."""
+        if isinstance(next(iter(self.seen), 0.0), str):
+            cut = [] if words is None or len(self.seen) <= words else ["…"]
+            return " ".join([*map(str, self.seen[:words]), *cut])
+        return f"[{', '.join(f'{value:g}' for value in self.seen)}]"
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ def inspect_dataset(dataset: Dataset, examples: int) -> Inspection:
     return Inspection(
         {name: _inspect_split(dataset, split) for name, split in splits.items()},
         {(a, b): sum(map(set(rows[a]).__contains__, rows[b])) for a, b in combinations(rows, 2)},
-        tuple(_read_examples(dataset, splits["train"][:examples])),
+        tuple(read_examples(dataset, splits["train"], range(examples)[: len(splits["train"])])),
     )
 
 
@@ -143,12 +150,15 @@ def _inspect_split(dataset: Dataset, split: Split) -> SplitInspection:
     )
 
 
-def _read_examples(dataset: Dataset, split: Split) -> Iterator[Example]:
+def read_examples(dataset: Dataset, split: Split, indices: Sequence[int]) -> Iterator[Example]:
+    """Samples of a split of a dataset, by their indices."""
     names = dataset.info().task.class_names
     vocabulary = dataset.read_vocabulary()
     words = None if vocabulary is None else invert(vocabulary)
-    for x, y in zip(_rows(split), split.y, strict=True):
+    chosen = np.array(indices, np.int64)
+    for x, y in zip(split.x[chosen], split.y[chosen], strict=True):
+        target = names[int(y)] if names else float(y)
         if words is None:
-            yield Example(float(y), tuple(np.ravel(x).tolist()))
+            yield Example(target, tuple(np.ravel(x).tolist()))
         else:
-            yield Example(names[int(y)], tuple(decode_tokens(x.tolist(), words)))
+            yield Example(target, tuple(decode_tokens(x[x != PAD].tolist(), words)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnbench.config.schema import ModelConfig, RunConfig
-from rnnbench.data.base import Split
+from rnnbench.data.base import Dataset, Split
 from rnnbench.data.batches import Batches
 from rnnbench.data.sequences import TokenSequences
+from rnnbench.data.stats import Example, read_examples
 from rnnbench.data.text import OOV, TextDataset, decode_tokens, invert
 from rnnbench.errors import DataError, DivergenceError, RunError, shorten
 from rnnbench.layers import Shape, ShapeError, infer_shapes
@@ -101,20 +102,150 @@ def save_model(model: keras.Model, config: RunConfig, path: Path) -> None:
         stock.save(partial)
 
 
-def evaluate_split(model: keras.Model, split: Split, config: RunConfig) -> dict[str, float]:
-    """Loss and metrics of a compiled model on a split, by name, the loss first.
+class OutputRecorder:
+    """Test function of a compiled model that can keep the outputs, beside the metrics, of one pass.
+
+    It takes the place of Keras' own, and computes the same: the validation of a training and what
+    is evaluated after it share one traced graph.
+
+    Attributes:
+        outputs: Outputs of each batch, float32 [batch, outputs]; None where none are kept.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        import tensorflow as tf
+
+        self.outputs: list[Any] | None = None
+
+        def evaluate_batch(batch: Any) -> tuple[Any, Any]:
+            outputs, compute_metrics = [], model.compute_metrics
+
+            def record(x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+                outputs.append(y_pred)
+                return compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+            model.compute_metrics = record  # while this is traced
+            try:
+                logs = model.test_step(batch)
+            finally:
+                model.compute_metrics = compute_metrics
+            return logs, outputs[0]
+
+        compiled = tf.function(evaluate_batch, reduce_retracing=True, jit_compile=model.jit_compile)
+        # The batch is taken within the graph, where its shape is that of all batches.
+        self._evaluate_next = tf.function(
+            lambda iterator: compiled(iterator.get_next()), reduce_retracing=True
+        )
+
+    @classmethod
+    def install(cls, model: keras.Model) -> OutputRecorder:
+        """The recorder of a model, which gets one if it has none."""
+        if not isinstance(model.test_function, cls):
+            model.test_function = cls(model)
+        recorder: OutputRecorder = model.test_function
+        return recorder
+
+    def __call__(self, iterator: Iterator[Any]) -> Any:
+        logs, outputs = self._evaluate_next(iterator)
+        if self.outputs is not None:
+            self.outputs.append(outputs)
+        return logs
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Evaluation of a model on a split.
+
+    Attributes:
+        metrics: Loss and metrics by name, the loss first.
+        outputs: Outputs of the model, float32 [samples, outputs].
+    """
+
+    metrics: dict[str, float]
+    outputs: npt.NDArray[np.float32]
+
+
+def evaluate_split(model: keras.Model, split: Split, config: RunConfig) -> Evaluation:
+    """Loss, metrics and outputs of a compiled model on a split.
 
     Raises:
-        DivergenceError: One of them is not a finite number.
+        DivergenceError: The loss or a metric is not a finite number.
     """
     training = config.training
     batches = Batches(split, training.batch_size, bucket=buckets_by_length(config))
+    recorder = OutputRecorder.install(model)
+    outputs: list[Any] = []
+    recorder.outputs = outputs
     results = model.evaluate(batches.dataset, verbose=0, return_dict=True)
+    recorder.outputs = None
     metrics = {name: float(results[name]) for name in training.metric_names(validation=False)}
     if not all(map(math.isfinite, metrics.values())):
         message = f"the model's metrics are not finite numbers: {metrics}"
         raise DivergenceError(f"{message}. {DIVERGENCE_HINT}")
-    return metrics
+    return Evaluation(metrics, batches.restore_order(np.concatenate(outputs)))
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Sample that a model is wrong about.
+
+    Attributes:
+        index: Index of the sample in its split, from 0.
+        example: The sample, with its target.
+        prediction: Prediction of the model.
+    """
+
+    index: int
+    example: Example
+    prediction: Decoded
+
+    @property
+    def probability(self) -> float | None:
+        """Probability of the class that is predicted; None for a regression."""
+        p = self.prediction
+        return p.probabilities[p.label] if p.probabilities and p.label else None
+
+    @property
+    def error(self) -> float | None:
+        """By how much the prediction of a regression is above its target; None for a class."""
+        target = self.example.target
+        return None if isinstance(target, str) else self.prediction.prediction - target
+
+    def to_json(self) -> dict[str, Any]:
+        """The mistake as JSON values."""
+        p = self.prediction
+        if p.label is None:
+            values: dict[str, Any] = {"prediction": p.prediction, "error": self.error}
+        else:
+            values = {"prediction": p.label, "probability": self.probability}
+        target, seen = self.example.target, list(self.example.seen)
+        return {"index": self.index, "target": target, **values, "seen": seen}
+
+
+def find_mistakes(
+    dataset: Dataset, split: Split, outputs: npt.NDArray[np.float32], top: int
+) -> list[Mistake]:
+    """The wrong predictions that a model is surest of, or those with the largest absolute errors.
+
+    Args:
+        dataset: Dataset that has the split.
+        split: The samples.
+        outputs: Outputs of the model for them, float32 [samples, outputs].
+        top: Most mistakes to give.
+    """
+    task = dataset.info().task
+    if task.class_names:
+        p = task.probabilities(outputs)
+        size = np.where(p.argmax(axis=1) == split.y, 0.0, p.max(axis=1))
+    else:
+        size = np.abs(outputs[:, 0] - split.y.astype(np.float32))
+    order = np.argsort(-size, kind="stable")[:top]
+    indices = order[size[order] > 0].tolist()
+    examples = read_examples(dataset, split, indices)
+    return [
+        Mistake(i, example, task.decode(outputs[i]))
+        for i, example in zip(indices, examples, strict=True)
+    ]
 
 
 def predict_inputs(

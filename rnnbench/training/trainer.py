@@ -15,11 +15,18 @@ import keras
 import tensorflow as tf
 
 from rnnbench.config.schema import RunConfig
-from rnnbench.data.base import LoadedDataset
+from rnnbench.data.base import LoadedDataset, shown_split
 from rnnbench.data.batches import Batches
 from rnnbench.errors import DivergenceError, RunError, TrainingError, count
 from rnnbench.model import buckets_by_length, build_fast_model, compile_model
-from rnnbench.run import RunDirectory, check_writable, create_run, describe_ending, replacing
+from rnnbench.run import (
+    CONFUSION_PLOT,
+    RunDirectory,
+    check_writable,
+    create_run,
+    describe_ending,
+    replacing,
+)
 from rnnbench.tasks import best_epoch, in_words
 from rnnbench.tensorflow import describe_environment, native_log
 from rnnbench.training import Metrics, Progress, SignalHandler, TrainingResult
@@ -36,7 +43,7 @@ from rnnbench.training.checkpoint import (
     save_state,
     write_variables,
 )
-from rnnbench.training.evaluate import evaluate_split, load_model, predict_inputs, save_model
+from rnnbench.training.evaluate import OutputRecorder, evaluate_split, load_model, save_model
 
 _SHOWN_ERROR = 200  # characters of a message of TensorFlow
 
@@ -66,6 +73,7 @@ def prepare_training(config: RunConfig, dataset: LoadedDataset) -> TrainingSetup
     model = build_fast_model(config)
     training, bucket = config.training, buckets_by_length(config)
     compile_model(model, training)
+    OutputRecorder.install(model)
     train = Batches(
         dataset.splits["train"],
         training.batch_size,
@@ -197,7 +205,7 @@ def resume(
             {"command": list(command), "started": _now(), **describe_environment(), **kept}
         )
         run.write_manifest(manifest)
-        run.metrics_file.unlink(missing_ok=True)
+        run.remove_results()
         if run.restore_history(state.history if state else {}, state.epoch if state else 0):
             text = f"{run.history_file}: epochs were missing or different; restored from the state"
             run.append_log(text)
@@ -396,21 +404,27 @@ def _restore(setup: TrainingSetup, run: RunDirectory, state: TrainingState) -> N
 
 
 def _evaluate(setup: TrainingSetup, run: RunDirectory, progress: Progress) -> Metrics:
-    """Metrics of the final model on every split; predictions of a regression are drawn."""
-    config, model, splits = setup.config, setup.model, setup.dataset.splits
+    """Metrics of the final model on every split; its predictions, or its confusions, are drawn."""
+    config, splits, task = setup.config, setup.dataset.splits, setup.dataset.info.task
     metrics: Metrics = {}
+    outputs = {}
     for name, split in splits.items():
         progress.message(f"evaluating on {name}")
-        metrics[name] = evaluate_split(model, split, config)
+        evaluation = evaluate_split(setup.model, split, config)
+        metrics[name], outputs[name] = evaluation.metrics, evaluation.outputs
     run.write_metrics(metrics)
-    if setup.dataset.info.task.plots_predictions:
-        from rnnbench import plots
+    from rnnbench import plots
 
-        size = config.training.batch_size
-        points = {
-            name: (split.y.tolist(), predict_inputs(model, split.x, size)[:, 0].tolist())
-            for name, split in splits.items()
-        }
+    if task.class_names:
+        reports = {name: task.report(splits[name].y, outputs[name]) for name in splits}
+        run.write_classification(reports)
+        shown = shown_split(splits)
+        title = f"{config.name}\nconfusion matrix, {shown} split"
+        with replacing(run.plot_file(CONFUSION_PLOT)) as path:
+            matrix = reports[shown]["confusion_matrix"]
+            plots.draw_confusion_matrix(matrix, task.class_names, title, path)
+    if task.plots_predictions:
+        points = {n: (split.y.tolist(), outputs[n][:, 0].tolist()) for n, split in splits.items()}
         with replacing(run.plot_file("predictions")) as path:
             plots.draw_predictions(points, f"{config.name}: predictions", path)
     return metrics

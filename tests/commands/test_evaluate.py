@@ -1,5 +1,7 @@
+import csv
 import io
 import json
+import re
 import shutil
 import sys
 import zipfile
@@ -7,6 +9,8 @@ from xml.etree import ElementTree
 
 import keras
 import pytest
+
+from rnnbench.run import RunDirectory
 
 
 def test_without_a_test_split_the_training_set_is_used_and_said_so(rnnbench, toy_runs, in_toy):
@@ -313,3 +317,168 @@ def test_what_does_not_fit_is_refused(rnnbench, in_toy, arguments, message):
     assert result.code == 2
     assert message in result.err
     assert result.out == ""
+
+
+REUTERS = """\
+dataset: {type: reuters, num_words: 40, maxlen: 12}
+model:
+  layers:
+    - {type: embedding, output_dim: 2}
+    - {type: gru, units: 2}
+    - {type: dense, units: 46, activation: softmax}
+training: {loss: sparse_categorical_crossentropy, metrics: [accuracy], epochs: 1}
+"""
+
+
+@pytest.fixture
+def imdb(rnnbench, in_tmp, standin_data):
+    """A directory with a trained run of the stand-in for IMDB."""
+    small = ["--set", "dataset.num_words=40", "--set", "model.layers.1.units=2"]
+    result = rnnbench("train", "imdb_lstm", "--epochs", "1", "-q", *small)
+    assert result.code == 0, result.err
+    return in_tmp
+
+
+def test_classes_are_shown(rnnbench, imdb, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    evaluated = json.loads(rnnbench("evaluate", "imdb_lstm", "--json").out)["classification"]
+    shown = json.loads(rnnbench("show", "imdb_lstm", "--json").out)
+    assert list(shown["classification"]) == ["train", "validation", "test"]
+    assert shown["classification"]["test"] == evaluated
+    assert shown["plots"][1].endswith("/confusion_matrix.png")
+    assert list(evaluated["classes"]) == ["negative", "positive"]
+    row = "negative +{} +{} ".format(*evaluated["confusion_matrix"][0])
+    for command in ("evaluate", "show"):
+        out = rnnbench(command, "imdb_lstm").out
+        assert re.search(row, out)
+        tables = out[out.index("target") :].splitlines()
+        assert max(map(len, tables)) <= 80
+        assert any(line.startswith("  weighted mean") for line in tables)
+    train = rnnbench("evaluate", "imdb_lstm", "--split", "train").out
+    assert "Precision, recall and F1 of each class, train split" in " ".join(train.split())
+
+
+def test_a_run_without_a_report_of_classes_is_shown(rnnbench, imdb):
+    next(imdb.glob("runs/imdb_lstm/*/classification.json")).unlink()
+    result = rnnbench("show", "imdb_lstm")
+    assert result.code == 0
+    assert "confusion_matrix.png\n" in result.out
+    assert "weighted mean" not in result.out
+
+
+def test_of_many_classes_the_worst_are_shown(rnnbench, in_tmp, standin_data):
+    (in_tmp / "topics.yaml").write_text(REUTERS)
+    assert rnnbench("train", "topics.yaml", "-q").code == 0
+    result = rnnbench("show", "topics")
+    assert result.code == 0, result.err
+    out = result.out
+    assert "10 of 46 classes, with the lowest F1, test split" in " ".join(out.split())
+    lines = out[out.index("precision") :].splitlines()
+    assert len([line for line in lines if line.strip()]) == 1 + 1 + 10 + 2 + 1
+    document = json.loads(rnnbench("evaluate", "topics", "--json").out)
+    assert len(document["classification"]["classes"]) == 46
+
+
+def test_errors_of_classes(rnnbench, imdb, monkeypatch):
+    result = rnnbench("errors", "imdb_lstm", "--top", "5", "--json")
+    assert result.code == 0, result.err
+    document = json.loads(result.out)
+    assert (document["split"], document["samples"], document["epoch"]) == ("test", 40, 1)
+    errors = document["errors"]
+    shown = json.loads(rnnbench("evaluate", "imdb_lstm", "--json").out)
+    matrix = shown["classification"]["confusion_matrix"]
+    assert 0 < len(errors) == min(5, matrix[0][1] + matrix[1][0])
+    p = [error["probability"] for error in errors]
+    assert p == sorted(p, reverse=True)
+    assert min(p) > 0.5
+    samples = RunDirectory(imdb / document["run_dir"]).read_config().dataset.load().splits["test"]
+    for error in errors:
+        assert {error["target"], error["prediction"]} == {"negative", "positive"}
+        assert error["target"] == ("negative", "positive")[samples.y[error["index"]]]
+    first = errors[0]
+    monkeypatch.setenv("COLUMNS", "30")
+    lines = rnnbench("errors", "imdb_lstm", "--split", "test", "--top", "1").out.splitlines()
+    assert lines[1].startswith("test (40 samples)  loss ")
+    head = f"sample {first['index']}: {first['target']}, predicted {first['prediction']}"
+    assert lines[3] == f"{head} ({p[0]:.4f})"
+    assert len(lines) == 5
+    assert len(lines[4]) <= 30
+    assert lines[4].removesuffix("...").strip() in " ".join(first["seen"])
+
+
+def test_errors_of_values(rnnbench, in_toy):
+    result = rnnbench("errors", "toy", "--top", "2", "--json")
+    assert result.code == 0, result.err
+    errors = json.loads(result.out)["errors"]
+    assert len(errors) == 2
+    assert abs(errors[0]["error"]) >= abs(errors[1]["error"])
+    for error in errors:
+        i = error["index"]
+        assert (error["target"], error["seen"]) == (i + 4, [i, i + 1, i + 2, i + 3])
+        assert error["error"] == error["prediction"] - error["target"]
+    first = errors[0]
+    line = f"sample {first['index']}: {first['target']:g}, predicted {first['prediction']:g}"
+    out = rnnbench("errors", "toy", "--top", "1").out
+    values = ", ".join(f"{value:g}" for value in first["seen"])
+    assert f"\n{line} ({first['error']:+g})\n  [{values}]\n" in out
+    refused = rnnbench("errors", "toy", "--split", "test")
+    assert refused.code == 2
+    assert "--split: received test; this run's dataset has train" in refused.err
+
+
+def test_where_no_prediction_is_wrong_it_says_so(rnnbench, in_toy, monkeypatch):
+    monkeypatch.setattr("rnnbench.training.evaluate.find_mistakes", lambda *_: [])
+    assert rnnbench("errors", "toy").out.endswith("no prediction is wrong\n")
+
+
+def test_predictions_of_a_file_as_a_table(rnnbench, imdb):
+    lines = imdb / "lines.txt"
+    lines.write_text('Word1, "word2"\n\nword3\n')
+    table = imdb / "out.csv"
+    given = ("predict", "imdb_lstm", "--file", lines)
+    records = json.loads(rnnbench(*given, "--json").out)
+    result = rnnbench(*given, "--csv", table)
+    assert (result.code, result.out) == (0, f"{table}\n")
+    with table.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["line"] for row in rows] == ["1", "2", "3"]
+    assert [row["input"] for row in rows] == ['Word1, "word2"', "", "word3"]
+    assert [row["prediction"] for row in rows] == [records[0]["label"], "", records[2]["label"]]
+    assert [row["error"] for row in rows] == ["", records[1]["error"], ""]
+    for name in ("negative", "positive"):
+        column = [row[f"probability_{name}"] for row in rows]
+        assert column[1] == ""
+        assert float(column[0]) == records[0]["probabilities"][name]
+    assert list(rows[0])[-3:] == ["probability_negative", "probability_positive", "error"]
+
+    before = table.read_bytes()
+    refused = rnnbench(*given, "--csv", table)
+    assert refused.code == 2
+    assert "--csv: " in refused.err
+    assert "already exists; use --force" in refused.err
+    assert table.read_bytes() == before
+    lines.write_text("word3\n")
+    assert json.loads(rnnbench(*given, "--csv", table, "--force", "--json").out)[0]["line"] == 1
+    assert len(table.read_text().splitlines()) == 2
+
+
+def test_a_table_of_values_and_what_leaves_no_table(rnnbench, in_toy, tmp_path):
+    lines, table = tmp_path / "values.txt", tmp_path / "out.csv"
+    lines.write_text("6,7,8,9\nsix\n")
+    assert rnnbench("predict", "toy", "--file", lines, "--csv", table).code == 0
+    head, first, second = csv.reader(table.read_text().splitlines())
+    assert head == ["line", "input", "prediction", "error"]
+    assert first[:2] == ["1", "6,7,8,9"]
+    assert float(first[2]) > 0 or float(first[2]) <= 0
+    assert second[:3] == ["2", "six", ""]
+    assert "'six' is not a finite number" in second[3]
+    other = tmp_path / "other.csv"
+    lines.write_text("six\n")
+    refused = rnnbench("predict", "toy", "--file", lines, "--csv", other)
+    assert refused.code == 2
+    assert "nothing can be predicted for any line of it; of the first: received" in refused.err
+    for arguments in (["--values", "1,2,3,4"], ["--values", "1,2,3,4", "--file", lines], []):
+        refused = rnnbench("predict", "toy", *arguments, "--csv", other)
+        assert refused.code == 2
+        assert "is about the lines of a file: give --file" in refused.err
+    assert not other.exists()

@@ -5,10 +5,16 @@ from paths import CONFIGS
 
 from rnnbench.config import load_config, load_run_config
 from rnnbench.config.load import Override
+from rnnbench.data.base import Split
+from rnnbench.data.batches import Batches
 from rnnbench.data.imdb import Imdb
+from rnnbench.data.toy_sequence import ToySequence
 from rnnbench.errors import DataError
+from rnnbench.model import buckets_by_length, build_fast_model, compile_model
 from rnnbench.run import RunDirectory
 from rnnbench.training.evaluate import (
+    evaluate_split,
+    find_mistakes,
     parse_values,
     predict,
     predict_inputs,
@@ -236,3 +242,86 @@ def test_texts_to_trace(text_run):
 def test_texts_for_other_models_are_refused(model_config, text, message):
     with pytest.raises(DataError, match=message):
         text_sample(model_config(text), "good", None)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "batch_size"), [("units: 1, activation: sigmoid", 3), ("units: 2", 4)]
+)
+def test_an_evaluation_has_keras_metrics_and_the_outputs_of_one_pass(tmp_path, outputs, batch_size):
+    activation = "" if "sigmoid" in outputs else ", activation: softmax"
+    loss = "binary_crossentropy" if "sigmoid" in outputs else "sparse_categorical_crossentropy"
+    path = tmp_path / "imdb.yaml"
+    path.write_text(
+        "dataset: {type: imdb, num_words: 9, maxlen: 6}\n"
+        "model:\n"
+        "  layers:\n"
+        "    - {type: embedding, output_dim: 2, mask_zero: true}\n"
+        "    - {type: lstm, units: 3}\n"
+        f"    - {{type: dense, {outputs}{activation}}}\n"
+        f"training: {{loss: {loss}, metrics: [accuracy, f1], epochs: 1, "
+        f"batch_size: {batch_size}}}\n"
+    )
+    config = load_run_config(path)
+    texts = [[1, 4, 5, 6], [1], [1, 7, 8, 4, 5, 6, 7], [1, 4], [1, 5, 5], [4, 4], [8, 7]]
+    split = Split(config.dataset.sequences(texts), np.array([0, 1, 1, 0, 1, 0, 1]))
+    bucket = buckets_by_length(config)
+    assert bucket
+    model = build_fast_model(config)
+    compile_model(model, config.training)
+    batches = Batches(split, batch_size, bucket=bucket)
+    of_keras = model.evaluate(batches.dataset, verbose=0, return_dict=True)
+    evaluation = evaluate_split(model, split, config)
+    assert evaluation.metrics == of_keras
+    predicted = predict_inputs(model, split.x, batch_size, bucket=bucket)
+    np.testing.assert_allclose(evaluation.outputs, predicted, rtol=1e-6)  # of another graph
+    # What is validated after it keeps nothing.
+    assert model.evaluate(batches.dataset, verbose=0, return_dict=True) == of_keras
+    assert model.test_function.outputs is None
+
+
+@pytest.fixture
+def few_texts(monkeypatch):
+    settings = Imdb(type="imdb", num_words=6, maxlen=4)
+    monkeypatch.setattr(Imdb, "read_vocabulary", lambda _: VOCABULARY)
+    texts = settings.sequences([[1, 4, 5], [1, 5], [1, 2], [1, 4, 5, 5, 5]])
+    return settings, Split(texts, np.array([0, 1, 1, 0]))
+
+
+def test_mistakes_are_the_surest_wrong_predictions(few_texts):
+    outputs = np.array([[0.75], [0.25], [0.9], [0.875]], np.float32)
+    assert [mistake.to_json() for mistake in find_mistakes(*few_texts, outputs, 9)] == [
+        {
+            "index": 3,
+            "target": "negative",
+            "prediction": "positive",
+            "probability": 0.875,
+            "seen": ["good", "bad", "bad", "bad"],
+        },
+        {
+            "index": 0,
+            "target": "negative",
+            "prediction": "positive",
+            "probability": 0.75,
+            "seen": ["<start>", "good", "bad"],
+        },
+        {
+            "index": 1,
+            "target": "positive",
+            "prediction": "negative",
+            "probability": 0.75,
+            "seen": ["<start>", "bad"],
+        },
+    ]
+    assert [mistake.index for mistake in find_mistakes(*few_texts, outputs, 2)] == [3, 0]
+
+
+def test_mistakes_of_a_regression_are_the_largest_errors():
+    dataset = ToySequence(type="toy_sequence")
+    split = dataset.read_splits()["train"]
+    outputs = split.y[:, np.newaxis].copy()
+    outputs[1] -= 2
+    outputs[2] += 0.5
+    assert [mistake.to_json() for mistake in find_mistakes(dataset, split, outputs, 9)] == [
+        {"index": 1, "target": 5.0, "prediction": 3.0, "error": -2.0, "seen": [1, 2, 3, 4]},
+        {"index": 2, "target": 6.0, "prediction": 6.5, "error": 0.5, "seen": [2, 3, 4, 5]},
+    ]

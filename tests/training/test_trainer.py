@@ -225,6 +225,15 @@ def test_text_is_trained_validated_and_tested_once(run_config, standin_data, mon
     assert result.run.read_vocabulary()["word1"] == 4
     assert not result.run.plot_file("predictions").exists()
     assert result.run.plot_file("accuracy").exists()
+    assert result.run.plot_file("confusion_matrix").exists()
+    reports = result.run.read_classification()
+    assert list(reports) == ["train", "validation", "test"]
+    for split, report in reports.items():
+        matrix = np.array(report["confusion_matrix"])
+        assert matrix.sum() == {"train": 80, "validation": 20, "test": 40}[split]
+        accuracy = pytest.approx(matrix.trace() / matrix.sum(), abs=1e-6)
+        assert result.metrics[split]["accuracy"] == accuracy
+        assert [of["support"] for of in report["classes"].values()] == matrix.sum(axis=1).tolist()
     files = result.run.read_manifest()["dataset"]["files"]
     assert {path.split("/")[-1] for path in files} == {"imdb.npz", "imdb_word_index.json"}
     assert all(digest.startswith("sha256:") for digest in files.values())
@@ -364,3 +373,18 @@ def test_a_full_disk_ends_a_run_and_leaves_the_last_state(
     assert (state.epoch if state else 0) == full_at - 1
     assert run.status() == "failed"
     assert not list(run.state_file.parent.glob(".partial*"))
+
+
+def test_a_run_that_is_trained_further_has_no_old_results(run_config, standin_data, monkeypatch):
+    run = run_config(IMDB).run
+    results = (run.metrics_file, run.classification_file, run.plot_file("confusion_matrix"))
+    assert all(path.exists() for path in results)
+
+    def fail(*_, **__):
+        raise TrainingError("stopped")
+
+    monkeypatch.setattr(trainer, "_fit", fail)
+    more = load_run_config(run.config_file, [parse_override("training.epochs=3")])
+    with pytest.raises(TrainingError):
+        trainer.resume(run, more, command=[], progress=Progress())
+    assert not any(path.exists() for path in results)
