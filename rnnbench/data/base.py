@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -112,6 +113,13 @@ class Dataset(Settings):
     def read_vocabulary(self) -> dict[str, int] | None:
         """Token of each word, for text; else None."""
         return None
+
+    def baselines(self) -> dict[str, Callable[[Split], npt.NDArray[np.generic]]]:
+        """Baselines of its own by name, such as the last value of each window.
+
+        Each takes samples and gives what a model would: outputs [samples, outputs].
+        """
+        return {}
 
     @classmethod
     def files(cls) -> tuple[CachedFile, ...]:
