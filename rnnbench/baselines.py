@@ -1,8 +1,8 @@
 """Baselines: what a config's data give without its model, on the same splits and in its metrics.
 
 They take whole samples, texts uncut and with all their words: `maxlen`, `num_words` and `skip_top`
-are how a model sees a text, and one baseline stands beside all models of the same data. Nothing of
-them is tuned.
+are how a model sees a text, and one baseline stands beside all models of the same data. No setting
+of them follows the data.
 """
 
 from __future__ import annotations
