@@ -231,6 +231,28 @@ class SweepPlan(_File):
     trials: list[_Trial]
 
 
+class Baseline(_File):
+    """What a baseline of a run's data reaches."""
+
+    name: str
+    metrics: dict[str, dict[str, float]]  # by split; those that it can give
+    seconds: float  # that it took to fit it and to predict all splits
+
+
+class _Baselines(_File):
+    baselines: list[Baseline]
+
+
+def read_baselines(path: Path) -> list[Baseline]:
+    """The baselines in a file; RunError if it is missing or damaged."""
+    return _Baselines.model_validate(_read_checked(path, _Baselines)).baselines
+
+
+def write_baselines(path: Path, baselines: Iterable[Baseline]) -> None:
+    """Write or replace a file of baselines."""
+    write_json(path, {"baselines": [baseline.model_dump() for baseline in baselines]})
+
+
 class _Metrics(RootModel[dict[str, dict[str, float]]]):
     model_config = ConfigDict(strict=True, defer_build=True)
 
@@ -302,6 +324,7 @@ class RunDirectory:
         history_file: Loss and metrics of each epoch.
         metrics_file: Final loss and metrics of each split.
         classification_file: Confusion matrix and scores of each class, of each split.
+        baselines_file: Metrics of the baselines of its data.
         model_file: Trained model, as Keras saves it.
         state_file: Complete state of the training, from which it can continue.
         previous_state_file: State before, kept until the next one is complete.
@@ -319,6 +342,7 @@ class RunDirectory:
     history_file = _Inside("history.csv")
     metrics_file = _Inside("metrics.json")
     classification_file = _Inside("classification.json")
+    baselines_file = _Inside("baselines.json")
     model_file = _Inside("model.keras")
     state_file = _Inside("checkpoint/state")
     previous_state_file = _Inside("checkpoint/previous_state")
@@ -373,6 +397,14 @@ class RunDirectory:
         """Remove what was measured of a model that is trained further."""
         for path in (self.metrics_file, self.classification_file, self.plot_file(CONFUSION_PLOT)):
             path.unlink(missing_ok=True)
+
+    def read_baselines(self) -> list[Baseline]:
+        """Baselines of the data; empty where none were computed."""
+        return read_baselines(self.baselines_file) if self.baselines_file.exists() else []
+
+    def write_baselines(self, baselines: Iterable[Baseline]) -> None:
+        """Write or replace the baselines of the data."""
+        write_baselines(self.baselines_file, baselines)
 
     def read_vocabulary(self) -> dict[str, int]:
         """Token of each word.

@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Exit, Option
 
@@ -126,9 +126,10 @@ def show(
 
     Of a directory, the runs in it are listed.
     """
+    from rnnbench.baselines import describe
     from rnnbench.lookup import all_runs, read_overview
     from rnnbench.run import is_run, runs_in
-    from rnnbench.training.checkpoint import find_weights, warm_start_command
+    from rnnbench.training.checkpoint import find_weights
 
     directory = Path(run)
     if run and directory.is_dir() and not is_run(directory):
@@ -140,28 +141,17 @@ def show(
     overview = read_overview(found)
     plots = sorted(str(path) for path in found.path.glob("*.png"))
     metrics, manifest = found.read_metrics(), found.read_manifest()
-    reports = found.read_classification()
-    # Those that continue from the run.
-    commands = {}
-    if overview.is_resumable(manifest):
-        commands["resume"] = f"rnnbench train --resume {found.path}"
+    reports, baselines = found.read_classification(), found.read_baselines()
     weights = None
     # A damaged state is reported where it is used.
     with contextlib.suppress(RunError):
         weights = find_weights(found)
-    if manifest.get("diverged") and weights is not None:
-        commands["warm start"] = warm_start_command(found)
-    if found.model_file.exists() or found.has_state():
-        inputs = '--text "…"' if found.vocabulary_file.exists() else "--values …"
-        commands |= {
-            "evaluate": f"rnnbench evaluate {found.path}",
-            "errors": f"rnnbench errors {found.path}",
-            "predict": f"rnnbench predict {found.path} {inputs}",
-        }
+    commands = _find_commands(overview, manifest, has_weights=weights is not None)
     if json:
         console.print_json(
             overview.to_json()
             | {"metrics": metrics, "plots": plots, "manifest": manifest, "commands": commands}
+            | {"baselines": [baseline.model_dump() for baseline in baselines]}
             | {"classification": reports, "weights": weights.to_json() if weights else None}
         )
         return
@@ -177,7 +167,10 @@ def show(
     if "warm_start" in manifest:
         origin = manifest["warm_start"]
         lines.append(("warm start", f"weights of {origin.get('run')}, epoch {origin.get('epoch')}"))
-    lines += [(split, console.format_metrics(values)) for split, values in metrics.items()]
+    lines += [
+        *((split, console.format_metrics(values)) for split, values in metrics.items()),
+        *(("baselines", text) for text in describe(baselines, metrics, overview.metric)),
+    ]
     if overview.parameters is not None:
         lines.append(("parameters", f"{overview.parameters:,}"))
     versions = ", ".join(f"{k} {v}" for k, v in (manifest.get("versions") or {}).items())
@@ -192,6 +185,25 @@ def show(
     for name, text in lines:
         console.print_text(f"{name:<10}  {text}")
     console.print_classification(reports)
+
+
+def _find_commands(
+    overview: RunOverview, manifest: dict[str, Any], *, has_weights: bool
+) -> dict[str, str]:
+    """Commands that continue from a run."""
+    from rnnbench.training.checkpoint import warm_start_command
+
+    run, commands = overview.run, {}
+    if overview.is_resumable(manifest):
+        commands["resume"] = f"rnnbench train --resume {run.path}"
+    if manifest.get("diverged") and has_weights:
+        commands["warm start"] = warm_start_command(run)
+    if run.model_file.exists() or run.has_state():
+        inputs = '--text "…"' if run.vocabulary_file.exists() else "--values …"
+        commands["evaluate"] = f"rnnbench evaluate {run.path}"
+        commands["errors"] = f"rnnbench errors {run.path}"
+        commands["predict"] = f"rnnbench predict {run.path} {inputs}"
+    return commands
 
 
 def compare(

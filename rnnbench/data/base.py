@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
@@ -150,6 +150,13 @@ class Dataset(Settings):
             DataError: The dataset is not read from a user's files, or the file does not fit it.
         """
         raise DataError(f"{path}: the dataset {self.type} is not read from files of your own")
+
+    def baselines(self) -> dict[str, Callable[[Split], npt.NDArray[np.generic]]]:
+        """Baselines of its own by name, such as the last value of each window.
+
+        Each takes samples and gives what a model would: outputs [samples, outputs].
+        """
+        return {}
 
     @classmethod
     def files(cls) -> tuple[CachedFile, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnbench.baselines import best_beside, find_baselines
 from rnnbench.config.schema import RunConfig
 from rnnbench.data.base import LoadedDataset, shown_split
 from rnnbench.data.batches import Batches
@@ -21,6 +22,7 @@ from rnnbench.errors import DivergenceError, RunError, TrainingError, count
 from rnnbench.model import buckets_by_length, build_fast_model, compile_model
 from rnnbench.run import (
     CONFUSION_PLOT,
+    Baseline,
     RunDirectory,
     check_writable,
     create_run,
@@ -300,7 +302,9 @@ def _run(
             with contextlib.nullcontext() if status == "finished" else contextlib.suppress(OSError):
                 run.write_manifest(manifest)
                 run.append_log(status)
-                _draw_history(run, config)
+                is_finished = status == "finished"
+                found = _store_baselines(setup, run, progress, signals) if is_finished else []
+                _draw_history(run, config, found)
     return TrainingResult(run, status, _count_epochs(run), metrics, **ending)
 
 
@@ -430,6 +434,30 @@ def _evaluate(setup: TrainingSetup, run: RunDirectory, progress: Progress) -> Me
     return metrics
 
 
+def _store_baselines(
+    setup: TrainingSetup, run: RunDirectory, progress: Progress, signals: SignalHandler
+) -> list[Baseline]:
+    """Write the baselines of the data beside a finished run; a signal leaves them out."""
+    config = setup.config
+    if not config.training.baselines or config.dataset.limit is not None:
+        return []
+
+    def announce() -> None:
+        _draw_history(run, config, ())  # the run is complete, should the process be killed
+        progress.message("computing baselines; Ctrl-C leaves them out")
+
+    signals.ignores = False
+    try:
+        found = find_baselines(config, setup.dataset, announce)
+    except KeyboardInterrupt:
+        progress.message("the run has finished, without baselines")
+        return []
+    finally:
+        signals.ignores = True
+    run.write_baselines(found)
+    return found
+
+
 def _write_last_metrics(run: RunDirectory, config: RunConfig) -> None:
     """Write what the last completed epoch of an interrupted run has reported."""
     history = run.read_history()
@@ -443,7 +471,7 @@ def _write_last_metrics(run: RunDirectory, config: RunConfig) -> None:
     run.write_metrics(metrics)
 
 
-def _draw_history(run: RunDirectory, config: RunConfig) -> None:
+def _draw_history(run: RunDirectory, config: RunConfig, baselines: Sequence[Baseline]) -> None:
     """Draw the loss and each metric of the completed epochs."""
     history = run.read_history()
     if not history:
@@ -454,4 +482,5 @@ def _draw_history(run: RunDirectory, config: RunConfig) -> None:
         title = f"{config.name}: {in_words(metric)}"
         epoch, _ = best_epoch(history, metric) or (None, None)
         with replacing(run.plot_file(metric)) as path:
-            plots.draw_history(history, metric, title, path, epoch)
+            baseline = best_beside(baselines, history, metric)
+            plots.draw_history(history, metric, title, path, epoch, baseline)

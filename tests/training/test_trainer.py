@@ -85,8 +85,10 @@ def run_config(tmp_path):
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     """Result of training the toy, and what its progress has shown."""
-    progress = Recorded()
-    return _train(tmp_path_factory.mktemp("toy"), TOY, progress=progress), progress.calls
+    progress, directory = Recorded(), tmp_path_factory.mktemp("toy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNBENCH_CACHE", str(directory / "cache"))  # of the baselines
+        return _train(directory, TOY, progress=progress), progress.calls
 
 
 def _history(run):
@@ -104,6 +106,7 @@ def test_a_run_leaves_all_its_files(toy):
         "manifest.json",
         "history.csv",
         "metrics.json",
+        "baselines.json",
         "loss.png",
         "mean_absolute_error.png",
         "predictions.png",
@@ -171,6 +174,7 @@ def test_the_progress_is_told_every_step(toy):
         "end",
         "evaluating on train",
         "evaluating on validation",
+        "computing baselines; Ctrl-C leaves them out",
     ]
 
 
