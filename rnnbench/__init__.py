@@ -232,6 +232,7 @@ class Run:
             InputError: The history has no such metric.
         """
         from rnnbench import plots
+        from rnnbench.baselines import best_beside
         from rnnbench.errors import InputError
         from rnnbench.tasks import best_epoch, in_words
 
@@ -240,7 +241,10 @@ class Run:
             raise InputError(f"{self.path}: received the metric {metric!r}; allowed: {names}")
         history, title = self._run.read_history(), f"{self.config.name}: {in_words(metric)}"
         epoch, _ = best_epoch(history, metric) or (None, None)
-        draw = partial(plots.draw_history, history, metric, title, best_epoch=epoch)
+        baseline = best_beside(self._run.read_baselines(), history, metric)
+        draw = partial(
+            plots.draw_history, history, metric, title, best_epoch=epoch, baseline=baseline
+        )
         return Plot(plots.to_svg(draw, f"{self.path.name}-{metric}", title))
 
     def load_model(self) -> keras.Model:

@@ -25,7 +25,7 @@ COMMANDS = (
     *(train.train, train.evaluate, train.predict),
     *(runs.runs, runs.show, runs.compare, runs.report, runs.reproduce, sweep.sweep, bench.bench),
     *(configs.configs, configs.init, configs.validate, configs.diff, configs.schema),
-    *(models.summary, models.trace),
+    *(data.baseline, models.summary, models.trace),
 )
 
 app = typer.Typer(

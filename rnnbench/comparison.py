@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench import statistics as stats
 from rnnbench import tables
+from rnnbench.baselines import find_best, format_metric, values_of
 from rnnbench.config import RunConfig
 from rnnbench.config.load import flatten, format_value
 from rnnbench.errors import ConfigError, InputError, RunError, count
-from rnnbench.run import RunDirectory, replacing
+from rnnbench.run import Baseline, RunDirectory, replacing
 from rnnbench.statistics import INTERVAL_NAMES, TEST_NAMES, Estimate, Interval
 from rnnbench.tables import Cell, Column, Table, count_cell
 from rnnbench.tasks import History, best_epoch, canonical_name, in_words, is_maximized
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Keys and sections that change nothing about what a model learns.
-_WITHOUT_EFFECT = ("name.", "seed.", "ignore.", "sweep.", "training.checkpoint_every.")
+_WITHOUT_EFFECT = (
+    *("name.", "seed.", "ignore.", "sweep."),
+    *("training.baselines.", "training.checkpoint_every."),
+)
 # Keys of a dataset that only say how many samples each split has, which is compared itself.
 _ONLY_SIZES = {"type", "validation_split", "limit"}
 # So much of a file's hash tells it from others.
@@ -57,6 +61,7 @@ class FinishedRun:
         config: Its resolved config.
         manifest: Its manifest.
         history: Values of each epoch, by column.
+        baselines: Baselines of its data; empty where none were computed.
         metrics: Metrics of the test split, else of the training split, such as `test.accuracy`, the
             primary one first; then `epochs`, `best_epoch`, and `epoch_seconds`: the median over the
             epochs but the first, which compiles; then the metrics of the other splits.
@@ -66,6 +71,7 @@ class FinishedRun:
     config: RunConfig
     manifest: dict[str, Any]
     history: History
+    baselines: list[Baseline]
     metrics: dict[str, float]
 
     @property
@@ -153,7 +159,7 @@ def _read(run: RunDirectory) -> FinishedRun:
             # Another split's must not keep a run from being compared by the first one's.
             if other != split and math.isfinite(values.get(name, math.nan))
         }
-        read = FinishedRun(run, config, manifest, history, metrics)
+        read = FinishedRun(run, config, manifest, history, run.read_baselines(), metrics)
         _ = read.data, manifest["parameters"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{run.path}: damaged: its files are incomplete: {error!r}") from error
@@ -463,6 +469,14 @@ class Comparison:
         test = f"test.{name}"
         return Selection(self.groups[best], by, estimates[by], test, estimates.get(test))
 
+    def baselines_of(self, metric: str) -> dict[str, float]:
+        """A metric such as `test.accuracy` of each baseline, by name; none of different data."""
+        runs = [run for group in self.groups for run in group.runs]
+        if any(run.data != runs[0].data for run in runs):
+            return {}
+        split, _, name = metric.partition(".")
+        return {k: v for run in runs for k, v in values_of(run.baselines, split, name).items()}
+
     @property
     def setting_keys(self) -> list[str]:
         """The keys of the config in which the groups differ."""
@@ -551,6 +565,21 @@ class Comparison:
             ]
         )
 
+    def _baseline_sentences(self) -> list[str]:
+        """Each baseline in the primary metric, and the groups whose means it is better than."""
+        sign = 1 if is_maximized(self.metric) else -1
+        sentences = []
+        for name, value in self.baselines_of(self.metric).items():
+            beaten = [
+                group.label
+                for group, e in zip(self.groups, self.estimates, strict=True)
+                if sign * value > sign * e[self.metric].mean
+            ]
+            which = "every group" if len(beaten) == len(self.groups) else ", ".join(beaten)
+            result = f"better than {which}" if beaten else "better than no group"
+            sentences.append(f"baseline {name}: {self.metric} {format_metric(value)}: {result}")
+        return sentences
+
     def _settings_table(self) -> Table:
         """The settings that differ, a row for each."""
         settings = [group.settings for group in self.groups]
@@ -565,6 +594,7 @@ class Comparison:
     def sentences(self) -> list[str]:
         """The differences in the primary metric and the notes, in words."""
         differences, notes = self.differences[self.metric], [f"note: {note}" for note in self.notes]
+        notes = self._baseline_sentences() + notes
         if self.is_search and self.selection:
             notes.insert(0, str(self.selection))
         if not differences:
@@ -647,6 +677,7 @@ class Comparison:
             "differences": [d.to_json() for of in self.differences.values() for d in of],
             "selection": self.selection.to_json() if self.selection else None,
             "tests": self.tests,
+            "baselines": self.baselines_of(self.metric),
             "notes": self.notes,
             "left_out": list(self.left_out),
         }
@@ -779,6 +810,7 @@ def plots_of(comparison: Comparison) -> dict[str, Callable[[Path], None]]:
 
     groups = comparison.groups
     labels = [f"{group.label} (n = {len(group.runs)})" for group in groups]
+    baseline = _best_baseline(comparison, comparison.metric)
     means = [e[comparison.metric] for e in comparison.estimates]
     metric = in_words(comparison.metric)
     bars, over = "", ", one seed each"
@@ -788,7 +820,12 @@ def plots_of(comparison: Comparison) -> dict[str, Callable[[Path], None]]:
     found: dict[str, Callable[[Path], None]] = {
         "curves": _curves_plot(comparison, labels),
         "metric": partial(
-            plots.draw_means, [group.label for group in groups], means, metric, metric + over
+            plots.draw_means,
+            [group.label for group in groups],
+            means,
+            metric,
+            metric + over,
+            baseline=baseline,
         ),
     }
     costs = {}
@@ -800,8 +837,14 @@ def plots_of(comparison: Comparison) -> dict[str, Callable[[Path], None]]:
         costs["seconds"] = "seconds per epoch", seconds
     for name, (words, values) in costs.items():
         title = f"{metric} against {words}{bars}"
-        found[name] = partial(plots.draw_against, labels, values, means, words, metric, title)
+        found[name] = partial(
+            plots.draw_against, labels, values, means, words, metric, title, baseline=baseline
+        )
     return found
+
+
+def _best_baseline(comparison: Comparison, metric: str) -> tuple[str, float] | None:
+    return find_best(comparison.baselines_of(metric), metric)
 
 
 def _curves_plot(comparison: Comparison, labels: Sequence[str]) -> Callable[[Path], None]:
@@ -824,7 +867,10 @@ def _curves_plot(comparison: Comparison, labels: Sequence[str]) -> Callable[[Pat
         title += ": mean over seeds\nband: 95% interval of the mean (Student's t)"
     else:
         title += ", one seed each"
-    return partial(plots.draw_curves, labels, curves, metric, title)
+    # Of the same split: a curve of the training data is not to be held against test data.
+    same = "validation" if has_validation else "train"
+    baseline = _best_baseline(comparison, f"{same}.{name}")
+    return partial(plots.draw_curves, labels, curves, metric, title, baseline=baseline)
 
 
 def draw_comparison(comparison: Comparison, directory: Path) -> list[Path]:

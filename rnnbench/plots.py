@@ -26,9 +26,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from rnnbench.data.base import SplitName
-from rnnbench.statistics import Estimate, Measurement
+from rnnbench.statistics import Estimate, Measurement, estimate
 from rnnbench.tables import visible, with_interval
 from rnnbench.tasks import History, in_words, monitored
+
+Baseline = tuple[str, float]  # name and value
 
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000")
 _LINES = ("-", "--", "-.", ":")
@@ -55,7 +57,12 @@ _REFERENCE = re.compile(r"(?:url\(#|^#)([^)]+)")
 
 
 def draw_history(
-    history: History, metric: str, title: str, path: Path, best_epoch: int | None = None
+    history: History,
+    metric: str,
+    title: str,
+    path: Path,
+    best_epoch: int | None = None,
+    baseline: Baseline | None = None,
 ) -> None:
     """Draw a metric against the epoch, for training and, where it was computed, validation.
 
@@ -65,6 +72,7 @@ def draw_history(
         title: Title of the plot.
         path: File to write.
         best_epoch: Epoch to mark, on the curve of validation where there is one.
+        baseline: Name and value of a baseline on the split of that curve, drawn as a line.
     """
     axes = _new_axes()
     words, column = in_words(metric), monitored(history, metric)
@@ -94,7 +102,8 @@ def draw_history(
             label=f"best epoch {best_epoch}: {best:.4g}",
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    ylabel = _choose_scale(axes.set_yscale, [*history[metric], *history[column]], words)
+    values = _draw_baseline(axes, baseline, [*history[metric], *history[column]])
+    ylabel = _choose_scale(axes.set_yscale, values, words)
     axes.legend()
     _save(axes, path, title, "epoch", ylabel)
 
@@ -144,7 +153,12 @@ def draw_lengths(
 
 
 def draw_curves(
-    labels: Sequence[str], curves: Sequence[Sequence[Estimate]], metric: str, title: str, path: Path
+    labels: Sequence[str],
+    curves: Sequence[Sequence[Estimate]],
+    metric: str,
+    title: str,
+    path: Path,
+    baseline: Baseline | None = None,
 ) -> None:
     """Draw a metric of each group against the epoch, with a band where there are intervals.
 
@@ -154,6 +168,7 @@ def draw_curves(
         metric: What the means are of, in words.
         title: Title of the plot.
         path: File to write.
+        baseline: Name and value of a baseline in the same metric, drawn as a line.
     """
     labels = list(map(_wrap, labels))
     together = len(curves) <= _MOST_TOGETHER
@@ -162,12 +177,19 @@ def draw_curves(
         styles = zip(labels, curves, _COLORS, _LINES, _MARKERS, strict=False)
         for label, curve, color, line, marker in styles:
             _draw_curve(axes, curve, color=color, linestyle=line, marker=marker, label=label)
-        _add_legend(axes)
+        panels = [axes]
     else:
-        axes = _draw_panels(labels, curves)
-    values = [e.mean for curve in curves for e in curve]
+        panels = _draw_panels(labels, curves)
+        axes = panels[0]
+    means = [e.mean for curve in curves for e in curve]
+    values: Sequence[float] = means
+    for panel in panels:
+        values = _draw_baseline(panel, baseline, means)
+    if together or baseline is not None:
+        _add_legend(axes)
     metric = _choose_scale(axes.set_yscale, values, metric)
-    axes.set_ylim(_limits(curves, is_log=axes.get_yscale() == "log"))
+    drawn = [estimate([value]) for value in values[len(means) :]]
+    axes.set_ylim(_limits([*curves, drawn], is_log=axes.get_yscale() == "log"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if together:
         _save(axes, path, title, "epoch", metric)
@@ -179,8 +201,8 @@ def draw_curves(
         figure.savefig(path)
 
 
-def _draw_panels(labels: Sequence[str], curves: Sequence[Sequence[Estimate]]) -> Axes:
-    """Axes for each group, with the curves of the others behind its own; returns the first."""
+def _draw_panels(labels: Sequence[str], curves: Sequence[Sequence[Estimate]]) -> list[Axes]:
+    """Axes for each group, with the curves of the others behind its own."""
     panels = _new_panels(len(curves), 2, 1.0 + 1.9 * math.ceil(len(curves) / 2))
     for axes, label, curve in zip(panels, labels, curves, strict=True):
         for other in curves:
@@ -190,7 +212,7 @@ def _draw_panels(labels: Sequence[str], curves: Sequence[Sequence[Estimate]]) ->
         axes.set_title(label, fontsize="small")
     for axes in panels[-2:]:  # the last row may be shorter
         axes.tick_params(labelbottom=True)
-    return panels[0]
+    return panels
 
 
 def _draw_curve(axes: Axes, curve: Sequence[Estimate], *, color: str, **style: Any) -> None:
@@ -217,7 +239,12 @@ def _limits(curves: Sequence[Sequence[Estimate]], *, is_log: bool) -> tuple[floa
 
 
 def draw_means(
-    labels: Sequence[str], means: Sequence[Estimate], metric: str, title: str, path: Path
+    labels: Sequence[str],
+    means: Sequence[Estimate],
+    metric: str,
+    title: str,
+    path: Path,
+    baseline: Baseline | None = None,
 ) -> None:
     """Draw the mean of each group with its interval, and below it the values that it is of.
 
@@ -227,6 +254,7 @@ def draw_means(
         metric: What the means are of, in words.
         title: Title of the plot.
         path: File to write.
+        baseline: Name and value of a baseline in the same metric, drawn as a line.
     """
     axes = _new_axes(1.5 + 0.55 * len(labels))
     for row, (e, color, marker) in enumerate(zip(means, cycle(_COLORS), cycle(_MARKERS))):
@@ -237,7 +265,10 @@ def draw_means(
         at = ("axes fraction", "data")
         axes.annotate(note, (1.02, row), xycoords=at, va="center", fontsize="small")
     _name_rows(axes, list(map(_wrap, labels)), fontsize="small")
-    _save(axes, path, title, _choose_scale(axes.set_xscale, [e.mean for e in means], metric))
+    values = _draw_baseline(axes, baseline, [e.mean for e in means], is_vertical=True)
+    if baseline is not None:
+        _add_legend(axes)
+    _save(axes, path, title, _choose_scale(axes.set_xscale, values, metric))
 
 
 def draw_against(
@@ -248,6 +279,7 @@ def draw_against(
     metric: str,
     title: str,
     path: Path,
+    baseline: Baseline | None = None,
 ) -> None:
     """Draw a metric of each group against what it costs, with the intervals of both.
 
@@ -259,6 +291,7 @@ def draw_against(
         metric: What the means are of, in words.
         title: Title of the plot.
         path: File to write.
+        baseline: Name and value of a baseline in the same metric, drawn as a line.
     """
     axes = _new_axes()
     points = zip(labels, costs, means, cycle(_COLORS), cycle(_MARKERS))
@@ -266,7 +299,8 @@ def draw_against(
         _draw_point(axes, x, y, color=color, marker=marker, label=_wrap(label))
     axes.margins(0.08)
     xlabel = _choose_scale(axes.set_xscale, [x.mean for x in costs], cost)
-    ylabel = _choose_scale(axes.set_yscale, [y.mean for y in means], metric)
+    values = _draw_baseline(axes, baseline, [y.mean for y in means])
+    ylabel = _choose_scale(axes.set_yscale, values, metric)
     if axes.get_xscale() == "linear":
         axes.xaxis.set_major_formatter("{x:,.9g}")
     _add_legend(axes)
@@ -398,6 +432,27 @@ def _choose_scale(set_scale: Callable[[str], object], values: Sequence[float], n
         return name
     set_scale("log")
     return f"{name} (log scale)"
+
+
+def _draw_baseline(
+    axes: Axes, baseline: Baseline | None, values: Sequence[float], *, is_vertical: bool = False
+) -> Sequence[float]:
+    """Draw a line at a baseline, if there is one; returns the values that the scale has to show.
+
+    One that is so far off that nothing else could be told apart is in the legend alone.
+    """
+    if baseline is None:
+        return values
+    name, value = baseline
+    style: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.2, "zorder": 1}
+    label = _literal(f"{name}: {value:.4g}")
+    low, high = min(values), max(values)
+    if low > 0 and not low / _LOG_RANGE <= value <= high * _LOG_RANGE:
+        axes.plot([], [], label=f"{label}, off the scale", **style)
+        return values
+    draw = axes.axvline if is_vertical else axes.axhline
+    draw(value, label=label, **style)
+    return [*values, value]
 
 
 def _add_legend(axes: Axes) -> None:

@@ -14,11 +14,12 @@ from typing import Any, Literal, NamedTuple
 import rnnbench
 from rnnbench import comparison as library
 from rnnbench import plots
+from rnnbench.baselines import baselines_table, best_beside, describe
 from rnnbench.comparison import Comparison
 from rnnbench.config.load import flatten, format_value
 from rnnbench.errors import InputError, RunError, count
 from rnnbench.lookup import RunOverview, read_overview
-from rnnbench.run import RunDirectory, SweepDirectory
+from rnnbench.run import Baseline, RunDirectory, SweepDirectory
 from rnnbench.statistics import CONFIDENCE, INTERVAL_NAMES
 from rnnbench.tables import Cell, Table, count_cell, metric_cell, metrics_table, visible
 from rnnbench.tasks import History, best_epoch, in_words, monitored
@@ -88,7 +89,7 @@ def render_page(title: str, summary: Sequence[str], sections: Sections) -> str:
 
 def _describe_run(run: RunDirectory) -> tuple[str, list[str], Sections]:
     overview, manifest = read_overview(run), run.read_manifest()
-    metrics, history = run.read_metrics(), run.read_history()
+    metrics, history, baselines = run.read_metrics(), run.read_history(), run.read_baselines()
     try:
         lines = run.config_file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -99,10 +100,13 @@ def _describe_run(run: RunDirectory) -> tuple[str, list[str], Sections]:
     of = "of the final model" if is_final else "after the last completed epoch"
     return (
         f"{overview.name}, seed {overview.seed}",
-        _summarize(overview, manifest, metrics, history),
+        _summarize(overview, manifest, metrics, history, baselines),
         {
-            "Metrics": [Block("table", metrics_table(metrics, f"Loss and metrics {of}"))],
-            "Curves": _curves(overview, history),
+            "Metrics": [
+                Block("table", metrics_table(metrics, f"Loss and metrics {of}")),
+                Block("table", baselines_table(baselines, "Baselines of the same data")),
+            ],
+            "Curves": _curves(overview, history, baselines),
             "Epochs": [_epochs(history)],
             "Config": [Block("code", lines, "Every value, defaults included")],
             "Environment": _environment([manifest]),
@@ -119,6 +123,7 @@ def _summarize(
     manifest: Mapping[str, Any],
     metrics: Mapping[str, Mapping[str, float]],
     history: History,
+    baselines: Sequence[Baseline],
 ) -> list[str]:
     status = f"{overview.status}, {overview.completed_epochs} of {overview.epochs or '?'} epochs"
     if overview.seconds is not None:
@@ -141,6 +146,8 @@ def _summarize(
         split, name = ("test", "test") if "test" in metrics else ("train", "training")
         values = [f"{in_words(key)} {value:.4f}" for key, value in metrics[split].items()]
         sentences.append(f"After training, on the {name} split: {', '.join(values)}.")
+    told = describe(baselines, metrics, overview.metric)
+    sentences += [f"{'Baselines, ' * (i == 0)}{text}." for i, text in enumerate(told)]
     if overview.best is not None:
         metric = overview.metric
         name = "training" if monitored(history, metric) == metric else "validation"
@@ -151,14 +158,21 @@ def _summarize(
     return sentences
 
 
-def _curves(overview: RunOverview, history: History) -> list[Block]:
+def _curves(overview: RunOverview, history: History, baselines: Sequence[Baseline]) -> list[Block]:
     """A plot of each metric of the history; predictions only as the run has drawn them."""
     blocks = []
     for name in history:
         best = None if name in _NOT_DRAWN else best_epoch(history, name)
         if best is not None and not name.startswith("val_"):
             title = f"{overview.name}: {in_words(name)}"
-            draw = partial(plots.draw_history, history, name, title, best_epoch=best[0])
+            draw = partial(
+                plots.draw_history,
+                history,
+                name,
+                title,
+                best_epoch=best[0],
+                baseline=best_beside(baselines, history, name),
+            )
             description = f"{in_words(name)} against the epoch"
             blocks.append(Block("svg", plots.to_svg(draw, name, description)))
     predictions = overview.run.plot_file("predictions")

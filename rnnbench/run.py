@@ -214,6 +214,28 @@ class SweepPlan(_File):
     trials: list[_Trial]
 
 
+class Baseline(_File):
+    """What a baseline of a run's data reaches."""
+
+    name: str
+    metrics: dict[str, dict[str, float]]  # by split; those that it can give
+    seconds: float  # that it took to fit it and to predict all splits
+
+
+class _Baselines(_File):
+    baselines: list[Baseline]
+
+
+def read_baselines(path: Path) -> list[Baseline]:
+    """The baselines in a file; RunError if it is missing or damaged."""
+    return _Baselines.model_validate(_read_checked(path, _Baselines)).baselines
+
+
+def write_baselines(path: Path, baselines: Iterable[Baseline]) -> None:
+    """Write or replace a file of baselines."""
+    write_json(path, {"baselines": [baseline.model_dump() for baseline in baselines]})
+
+
 class _Metrics(RootModel[dict[str, dict[str, float]]]):
     model_config = ConfigDict(strict=True, defer_build=True)
 
@@ -254,6 +276,7 @@ class RunDirectory:
         manifest_file: What was trained, with what, when, and how it ended.
         history_file: Loss and metrics of each epoch.
         metrics_file: Final loss and metrics of each split.
+        baselines_file: Metrics of the baselines of its data.
         model_file: Trained model, as Keras saves it.
         state_file: Complete state of the training, from which it can continue.
         previous_state_file: State before, kept until the next one is complete.
@@ -270,6 +293,7 @@ class RunDirectory:
     manifest_file = _Inside("manifest.json")
     history_file = _Inside("history.csv")
     metrics_file = _Inside("metrics.json")
+    baselines_file = _Inside("baselines.json")
     model_file = _Inside("model.keras")
     state_file = _Inside("checkpoint/state")
     previous_state_file = _Inside("checkpoint/previous_state")
@@ -309,6 +333,14 @@ class RunDirectory:
     def write_metrics(self, metrics: Mapping[str, Mapping[str, float]]) -> None:
         """Write the final loss and metrics by split."""
         write_json(self.metrics_file, metrics)
+
+    def read_baselines(self) -> list[Baseline]:
+        """Baselines of the data; empty where none were computed."""
+        return read_baselines(self.baselines_file) if self.baselines_file.exists() else []
+
+    def write_baselines(self, baselines: Iterable[Baseline]) -> None:
+        """Write or replace the baselines of the data."""
+        write_baselines(self.baselines_file, baselines)
 
     def read_vocabulary(self) -> dict[str, int]:
         """Token of each word.

@@ -50,6 +50,7 @@ class Metric:
         outputs: Kinds of output that it fits.
         aliases: Other names for it.
         min_classes: Fewest classes with which it says anything.
+        needs_probabilities: Whether the predicted classes alone do not give it.
         arguments: Arguments of its class.
         targets: How its class takes targets and outputs, where it is not as models give them: each
             class a column of 0 and 1, or values as one column.
@@ -60,6 +61,7 @@ class Metric:
     outputs: tuple[OutputKind, ...]
     aliases: tuple[str, ...] = ()
     min_classes: int = 0
+    needs_probabilities: bool = False
     arguments: Mapping[str, Any] = field(default_factory=dict)
     targets: Literal["as_given", "one_hot", "column"] = "as_given"
 
@@ -119,7 +121,9 @@ METRICS: dict[str, Metric] = {
     ),
     "precision": Metric(keras_class="Precision", maximize=True, outputs=("probability",)),
     "recall": Metric(keras_class="Recall", maximize=True, outputs=("probability",)),
-    "auc": Metric(keras_class="AUC", maximize=True, outputs=("probability",)),
+    "auc": Metric(
+        keras_class="AUC", maximize=True, outputs=("probability",), needs_probabilities=True
+    ),
     "f1": Metric(
         keras_class="F1Score",
         maximize=True,
@@ -128,7 +132,11 @@ METRICS: dict[str, Metric] = {
         targets="one_hot",
     ),
     "sparse_top_k_categorical_accuracy": Metric(
-        keras_class=None, maximize=True, outputs=("probabilities",), min_classes=3
+        keras_class=None,
+        maximize=True,
+        outputs=("probabilities",),
+        min_classes=3,
+        needs_probabilities=True,
     ),
     "mean_squared_error": Metric(
         keras_class=None, maximize=False, outputs=_REGRESSION, aliases=("mse",)

@@ -1,4 +1,4 @@
-"""`rnnbench data`: files of the datasets, and what is in a dataset as a config reads it."""
+"""`rnnbench data` and `baseline`: files of the datasets, what is in one, and what that gives."""
 
 from __future__ import annotations
 
@@ -138,6 +138,29 @@ def inspect(
     else:
         print(f"{dataset.type}, padded or cut to {maxlen} steps")
         _print(found)
+
+
+def baseline(
+    config: arguments.ConfigOrRun, *, output: arguments.Output, json: arguments.Json = False
+) -> None:
+    """What a config's data give without its model: majority class, mean, linear models.
+
+    They are computed on the config's splits, in its loss and metrics, and then read from the cache.
+    """
+    from rnnbench import tensorflow
+    from rnnbench.baselines import baselines_table, describe_left_out, find_baselines
+    from rnnbench.config.load import require_run
+
+    loaded = require_run(arguments.load_config_or_run(arguments.find_config_or_run(config, output)))
+
+    def announce() -> None:
+        console.note("computing baselines")
+        tensorflow.load()
+
+    found = find_baselines(loaded, loaded.dataset.load(), announce)
+    console.print_result([of.model_dump() for of in found], baselines_table(found), as_json=json)
+    for text in describe_left_out(found, loaded.training):
+        console.note(text)
 
 
 def _print(found: Inspection) -> None:

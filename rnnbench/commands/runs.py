@@ -126,6 +126,7 @@ def show(
 
     Of a directory, the runs in it are listed.
     """
+    from rnnbench.baselines import describe
     from rnnbench.lookup import all_runs, read_overview
     from rnnbench.run import is_run, runs_in
     from rnnbench.training.checkpoint import find_weights, warm_start_command
@@ -139,7 +140,11 @@ def show(
     found = arguments.find_run(run, output, limited=limited)
     overview = read_overview(found)
     plots = sorted(str(path) for path in found.path.glob("*.png"))
-    metrics, manifest = found.read_metrics(), found.read_manifest()
+    metrics, baselines, manifest = (
+        found.read_metrics(),
+        found.read_baselines(),
+        found.read_manifest(),
+    )
     # Those that continue from the run.
     commands = {}
     if overview.is_resumable(manifest):
@@ -152,12 +157,15 @@ def show(
         commands["warm start"] = warm_start_command(found)
     if found.model_file.exists() or found.has_state():
         inputs = '--text "…"' if found.vocabulary_file.exists() else "--values …"
-        commands["evaluate"] = f"rnnbench evaluate {found.path}"
-        commands["predict"] = f"rnnbench predict {found.path} {inputs}"
+        commands |= {
+            "evaluate": f"rnnbench evaluate {found.path}",
+            "predict": f"rnnbench predict {found.path} {inputs}",
+        }
     if json:
         console.print_json(
             overview.to_json()
             | {"metrics": metrics, "plots": plots, "manifest": manifest, "commands": commands}
+            | {"baselines": [baseline.model_dump() for baseline in baselines]}
             | {"weights": weights.to_json() if weights else None}
         )
         return
@@ -174,7 +182,10 @@ def show(
     if "warm_start" in manifest:
         origin = manifest["warm_start"]
         lines.append(("warm start", f"weights of {origin.get('run')}, epoch {origin.get('epoch')}"))
-    lines += [(split, console.format_metrics(values)) for split, values in metrics.items()]
+    lines += [
+        *((split, console.format_metrics(values)) for split, values in metrics.items()),
+        *(("baselines", text) for text in describe(baselines, metrics, overview.metric)),
+    ]
     if overview.parameters is not None:
         lines.append(("parameters", f"{overview.parameters:,}"))
     lines.append(("started", f"{manifest.get('started')}, {_format_age(overview.age)} ago"))

@@ -61,6 +61,7 @@ def train(
     quiet: arguments.Quiet = False,
 ) -> None:
     """Train a config's model, evaluate it and write everything to a new run directory."""
+    from rnnbench.baselines import describe
     from rnnbench.config import load_run_config
     from rnnbench.run import describe_ending
     from rnnbench.thresholds import Thresholds
@@ -102,6 +103,7 @@ def train(
         if result is None:
             result = _train(loaded, run, warm_start, output, quiet=quiet, tensorboard=tensorboard)
         thresholds.check(result.metrics)
+    baselines = result.run.read_baselines()
     if json:
         console.print_json(
             {
@@ -111,12 +113,15 @@ def train(
                 "stopped_early": result.stopped_early,
                 "restored_epoch": result.restored_epoch,
                 "metrics": result.metrics,
+                "baselines": [baseline.model_dump() for baseline in baselines],
                 **thresholds.to_json(),
             }
         )
     else:
         for split, values in result.metrics.items():
             print(f"{split:<10}  {console.format_metrics(values)}")
+        for text in describe(baselines, result.metrics, loaded.training.primary_metric):
+            print(f"baselines   {text}")
         if ending := describe_ending(vars(result)):
             print(f"ending      {ending}")
         print(f"run         {result.run.path}")

@@ -118,6 +118,7 @@ class TrainingSettings(Settings):
         backend: Kernels that compute the model: Keras' own over padded batches, faster ones that
             compute the same, or the faster ones where they pay.
         class_weight: Weight of each class in the loss; 1 for classes that are not named.
+        baselines: Whether the baselines of the data are computed beside a run of all of it.
         checkpoint_every: How often the state is saved within an epoch.
         early_stopping: Stop when a metric no longer improves.
         reduce_lr_on_plateau: Lower the learning rate when a metric no longer improves.
@@ -130,6 +131,7 @@ class TrainingSettings(Settings):
     epochs: Positive
     backend: Literal["auto", "keras", "fast"] = "auto"
     class_weight: dict[int, float] | None = None
+    baselines: bool = True
     checkpoint_every: CheckpointEvery = CheckpointEvery()
     early_stopping: EarlyStopping | None = None
     reduce_lr_on_plateau: ReduceLROnPlateau | None = None

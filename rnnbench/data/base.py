@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
@@ -132,6 +132,13 @@ class Dataset(Settings):
             ValueError: The data describes no such dataset.
         """
         return self
+
+    def baselines(self) -> dict[str, Callable[[Split], npt.NDArray[np.generic]]]:
+        """Baselines of its own by name, such as the last value of each window.
+
+        Each takes samples and gives what a model would: outputs [samples, outputs].
+        """
+        return {}
 
     @classmethod
     def files(cls) -> tuple[CachedFile, ...]:

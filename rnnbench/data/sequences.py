@@ -75,9 +75,13 @@ class TokenSequences:
         """Samples padded to the longest of them, at least 1: int32 [indices, timesteps]."""
         return self._pad(chosen, max(1, int(self.cut_lengths[chosen].max(initial=0))))
 
+    def uncut(self) -> Tokens:
+        """All tokens, those of unknown words too: int32 [tokens of these samples]."""
+        return self.tokens[self.offsets[0] : self.offsets[-1]]
+
     def read(self) -> Tokens:
         """All tokens, uncut, unknown words replaced: int32 [tokens of these samples]."""
-        return self._replace_unknown(self.tokens[self.offsets[0] : self.offsets[-1]])
+        return self._replace_unknown(self.uncut())
 
     def _pad(self, chosen: Indices, timesteps: int) -> Tokens:
         starts = self.offsets[chosen]

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnbench.baselines import best_beside, find_baselines
 from rnnbench.config.schema import RunConfig
 from rnnbench.data.base import LoadedDataset
 from rnnbench.data.batches import Batches
@@ -288,7 +289,11 @@ def _run(
             with contextlib.nullcontext() if status == "finished" else contextlib.suppress(OSError):
                 run.write_manifest(manifest)
                 run.append_log(status)
-                _draw_history(run, config)
+                try:
+                    if status == "finished":
+                        _store_baselines(setup, run, progress, signals)
+                finally:
+                    _draw_history(run, config)
     return TrainingResult(run, status, _count_epochs(run), metrics, **ending)
 
 
@@ -400,6 +405,27 @@ def _evaluate(setup: TrainingSetup, run: RunDirectory, progress: Progress) -> Me
     return metrics
 
 
+def _store_baselines(
+    setup: TrainingSetup, run: RunDirectory, progress: Progress, signals: SignalHandler
+) -> None:
+    """Write the baselines of the data beside a finished run; a signal leaves them out."""
+    config = setup.config
+    if not config.training.baselines or config.dataset.limit is not None:
+        return
+
+    def announce() -> None:
+        _draw_history(run, config)  # the run is complete, should the process be killed
+        progress.message("computing baselines; Ctrl-C leaves them out")
+
+    signals.ignores = False
+    try:
+        run.write_baselines(find_baselines(config, setup.dataset, announce))
+    except KeyboardInterrupt:
+        progress.message("the run has finished, without baselines")
+    finally:
+        signals.ignores = True
+
+
 def _write_last_metrics(run: RunDirectory, config: RunConfig) -> None:
     """Write what the last completed epoch of an interrupted run has reported."""
     history = run.read_history()
@@ -415,7 +441,7 @@ def _write_last_metrics(run: RunDirectory, config: RunConfig) -> None:
 
 def _draw_history(run: RunDirectory, config: RunConfig) -> None:
     """Draw the loss and each metric of the completed epochs."""
-    history = run.read_history()
+    history, baselines = run.read_history(), run.read_baselines()
     if not history:
         return
     from rnnbench import plots  # Matplotlib loads only when there is something to draw
@@ -424,4 +450,5 @@ def _draw_history(run: RunDirectory, config: RunConfig) -> None:
         title = f"{config.name}: {in_words(metric)}"
         epoch, _ = best_epoch(history, metric) or (None, None)
         with replacing(run.plot_file(metric)) as path:
-            plots.draw_history(history, metric, title, path, epoch)
+            baseline = best_beside(baselines, history, metric)
+            plots.draw_history(history, metric, title, path, epoch, baseline)
