@@ -144,6 +144,10 @@ def _read(run: RunDirectory) -> FinishedRun:
         raise RunError(f"{run.history_file}: damaged: it has no epoch with the config's metrics")
     split = "test" if "test" in by_split else "train"
     try:
+        baselines = run.read_baselines()
+    except RunError:
+        baselines = []  # the run itself is whole; `show` tells what is wrong with the file
+    try:
         names = (*training.metrics, "loss")
         metrics = {f"{split}.{name}": float(by_split[split][name]) for name in names}
         seconds = history["seconds"]
@@ -159,7 +163,7 @@ def _read(run: RunDirectory) -> FinishedRun:
             # Another split's must not keep a run from being compared by the first one's.
             if other != split and math.isfinite(values.get(name, math.nan))
         }
-        read = FinishedRun(run, config, manifest, history, run.read_baselines(), metrics)
+        read = FinishedRun(run, config, manifest, history, baselines, metrics)
         _ = read.data, manifest["parameters"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{run.path}: damaged: its files are incomplete: {error!r}") from error
@@ -576,7 +580,7 @@ class Comparison:
                 if sign * value > sign * e[self.metric].mean
             ]
             which = "every group" if len(beaten) == len(self.groups) else ", ".join(beaten)
-            result = f"better than {which}" if beaten else "better than no group"
+            result = f"better than {which}" if beaten else "better than none of the groups"
             sentences.append(f"baseline {name}: {self.metric} {format_metric(value)}: {result}")
         return sentences
 

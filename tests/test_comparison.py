@@ -1,8 +1,8 @@
 import csv
 import io
-import itertools
 import json
 import re
+from functools import partial
 
 import pytest
 from made_runs import make_run, make_seeds
@@ -792,19 +792,18 @@ def runs(tmp_path):
     return [*lstm, gru]
 
 
-def _draw_nothing(calls, given):
-    calls.append(given)
-    given[-1].touch()
-
-
 @pytest.fixture
 def calls(monkeypatch):
     """What is drawn, by the name of what draws it; nothing is."""
     calls = {}
+
+    def record(name, *given, baseline):
+        calls.setdefault(name, []).append(given)
+        calls.setdefault(f"{name} baseline", []).append(baseline)
+        given[-1].touch()
+
     for name in ("draw_curves", "draw_means", "draw_against"):
-        monkeypatch.setattr(
-            plots, name, lambda *given, name=name: _draw_nothing(calls.setdefault(name, []), given)
-        )
+        monkeypatch.setattr(plots, name, partial(record, name))
     return calls
 
 
@@ -885,7 +884,7 @@ def test_the_metric_against_parameters_and_seconds(runs, calls, tmp_path):
 
 def test_one_seed_each_is_said_and_has_no_interval(runs, calls, tmp_path):
     draw_comparison(compare([runs[0], runs[-1]]), tmp_path)
-    drawn = [*itertools.chain(*calls.values())]
+    drawn = calls["draw_curves"] + calls["draw_means"] + calls["draw_against"]
     titles = [given[-2] for given in drawn]
     assert titles[:2] == ["validation accuracy, one seed each", "test accuracy, one seed each"]
     assert not any("interval" in title for title in titles)

@@ -138,10 +138,10 @@ def test_only_a_layers_own_class_knows_it(module):
         assert names.isdisjoint(x for x in found if isinstance(x, str)), f"line {node.lineno}"
 
 
-TENSORFLOW, DRAWING = {"tensorflow", "keras"}, {"matplotlib"}
+LEARNING, DRAWING = {"tensorflow", "keras", "sklearn"}, {"matplotlib"}
 # Commands in the order in which one process runs them, and the modules that none of them loads.
 COMMANDS = {
-    "validate imdb_lstm": TENSORFLOW | DRAWING | {"numpy", "rich"},
+    "validate imdb_lstm": LEARNING | DRAWING | {"numpy", "rich"},
     **dict.fromkeys(
         (
             "--help",
@@ -162,12 +162,12 @@ COMMANDS = {
             "compare imdb_lstm",
             "compare imdb_lstm --json --interval bootstrap",
         ),
-        TENSORFLOW | DRAWING,
+        LEARNING | DRAWING,
     ),
-    "report imdb_lstm": TENSORFLOW,
-    "train toy_gru --expect test.loss<1": TENSORFLOW,
-    "train toy_gru --junit no/x": TENSORFLOW,
-    "train toy_gru --tensorboard": TENSORFLOW,
+    "report imdb_lstm": LEARNING,
+    "train toy_gru --expect test.loss<1": LEARNING,
+    "train toy_gru --junit no/x": LEARNING,
+    "train toy_gru --tensorboard": LEARNING,
 }
 REFUSED = {command: 2 for command in COMMANDS if command.startswith("train toy_gru")}
 RUN_COMMANDS = """

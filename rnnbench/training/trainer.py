@@ -20,8 +20,15 @@ from rnnbench.data.base import LoadedDataset
 from rnnbench.data.batches import Batches
 from rnnbench.errors import DivergenceError, RunError, TrainingError
 from rnnbench.model import buckets_by_length, build_fast_model, compile_model
-from rnnbench.run import RunDirectory, check_writable, create_run, describe_ending, replacing
-from rnnbench.tasks import best_epoch, in_words
+from rnnbench.run import (
+    Baseline,
+    RunDirectory,
+    check_writable,
+    create_run,
+    describe_ending,
+    replacing,
+)
+from rnnbench.tasks import Regression, best_epoch, in_words
 from rnnbench.tensorflow import describe_environment, native_log
 from rnnbench.training import Metrics, Progress, SignalHandler, TrainingResult
 from rnnbench.training.callbacks import CallbackList, TrainingCallback
@@ -289,11 +296,9 @@ def _run(
             with contextlib.nullcontext() if status == "finished" else contextlib.suppress(OSError):
                 run.write_manifest(manifest)
                 run.append_log(status)
-                try:
-                    if status == "finished":
-                        _store_baselines(setup, run, progress, signals)
-                finally:
-                    _draw_history(run, config)
+                is_finished = status == "finished"
+                found = _store_baselines(setup, run, progress, signals) if is_finished else []
+                _draw_history(run, config, found)
     return TrainingResult(run, status, _count_epochs(run), metrics, **ending)
 
 
@@ -407,23 +412,26 @@ def _evaluate(setup: TrainingSetup, run: RunDirectory, progress: Progress) -> Me
 
 def _store_baselines(
     setup: TrainingSetup, run: RunDirectory, progress: Progress, signals: SignalHandler
-) -> None:
+) -> list[Baseline]:
     """Write the baselines of the data beside a finished run; a signal leaves them out."""
     config = setup.config
     if not config.training.baselines or config.dataset.limit is not None:
-        return
+        return []
 
     def announce() -> None:
-        _draw_history(run, config)  # the run is complete, should the process be killed
+        _draw_history(run, config, ())  # the run is complete, should the process be killed
         progress.message("computing baselines; Ctrl-C leaves them out")
 
     signals.ignores = False
     try:
-        run.write_baselines(find_baselines(config, setup.dataset, announce))
+        found = find_baselines(config, setup.dataset, announce)
     except KeyboardInterrupt:
         progress.message("the run has finished, without baselines")
+        return []
     finally:
         signals.ignores = True
+    run.write_baselines(found)
+    return found
 
 
 def _write_last_metrics(run: RunDirectory, config: RunConfig) -> None:
@@ -439,9 +447,9 @@ def _write_last_metrics(run: RunDirectory, config: RunConfig) -> None:
     run.write_metrics(metrics)
 
 
-def _draw_history(run: RunDirectory, config: RunConfig) -> None:
+def _draw_history(run: RunDirectory, config: RunConfig, baselines: Sequence[Baseline]) -> None:
     """Draw the loss and each metric of the completed epochs."""
-    history, baselines = run.read_history(), run.read_baselines()
+    history = run.read_history()
     if not history:
         return
     from rnnbench import plots  # Matplotlib loads only when there is something to draw
