@@ -84,6 +84,11 @@ def find_best(values: Mapping[str, float], metric: str) -> tuple[str, float] | N
     return choose(values.items(), key=lambda item: item[1], default=None)
 
 
+def is_better(a: float, b: float, metric: str) -> bool:
+    """Whether a value of a metric is better than another one."""
+    return a > b if is_maximized(metric) else a < b
+
+
 def best_beside(
     baselines: Iterable[Baseline], history: History, metric: str
 ) -> tuple[str, float] | None:
@@ -110,7 +115,7 @@ def describe(
         return []
     listed = ", ".join(f"{name} {format_metric(value)}" for name, value in values.items())
     sentences = [f"{split} {in_words(metric)}: {listed}"]
-    if best[1] != own and find_best({"": own} | dict([best]), metric) == best:
+    if is_better(best[1], own, metric):
         numbers = f"{format_metric(best[1])} against {format_metric(own)}"
         sentences.append(f"{best[0]} is better than this run: {numbers}")
     return sentences
@@ -140,25 +145,29 @@ def baselines_table(baselines: Sequence[Baseline], caption: str = "") -> Table:
     return Table.from_rows(["baseline", "split", *names, "seconds"], cells, caption)
 
 
-def describe_left_out(baselines: Sequence[Baseline], training: TrainingSettings) -> list[str]:
-    """Which loss and metrics a baseline could not give, in words."""
-    names = training.metric_names(validation=False)
-    found = {b.name: [n for n in names if not values_of([b], "train", n)] for b in baselines}
-    return [
-        f"{name} gives classes, no probabilities: without {', '.join(map(in_words, missing))}"
-        for name, missing in found.items()
-        if missing
-    ]
+def describe_left_out(baselines: Iterable[Baseline], training: TrainingSettings) -> list[str]:
+    """Which loss and metrics a baseline cannot give, in words."""
+    left_out = set(training.metric_names(validation=False)).difference(_of_classes(training))
+    names = ", ".join(in_words(n) for n in training.metric_names(validation=False) if n in left_out)
+    text = f"{_SVM} gives classes, no probabilities: without {names}"
+    return [text for baseline in baselines if baseline.name == _SVM]
+
+
+def _of_classes(training: TrainingSettings) -> list[str]:
+    """The metrics that need no probabilities; no loss is one."""
+    return [name for name in training.metrics if not METRICS[name].needs_probabilities]
 
 
 def _cache_path(config: RunConfig, splits: Splits) -> Path:
     """File that the baselines of these samples, metrics and outputs are kept in."""
     training, dataset = config.training, config.dataset
-    settings = [_VERSION, training.loss, training.metrics, _num_outputs(config), list(splits)]
+    num_classes = dataset.info().task.num_classes
+    settings = [_VERSION, training.loss, training.metrics, num_classes, _num_outputs(config)]
     if own := dataset.baselines():  # which may depend on any of its settings
         settings += [list(own), dataset.model_dump_json()]
     digest = hashlib.sha256(repr(settings).encode())
-    for split in splits.values():
+    for name, split in splits.items():
+        digest.update(name.encode())
         x = split.x
         samples = [x.uncut(), x.lengths] if isinstance(x, TokenSequences) else [x]
         for array in (*samples, split.y):
@@ -207,14 +216,8 @@ def _compute(config: RunConfig, loaded: LoadedDataset) -> Iterator[Baseline]:
                 verbose=0,
                 return_dict=True,
             )
-            metrics[split] = {
-                metric: float(found[metric])
-                for metric in names
-                if math.isfinite(found[metric])
-                and (
-                    name != _SVM or (metric in METRICS and not METRICS[metric].needs_probabilities)
-                )
-            }
+            kept = _of_classes(config.training) if name == _SVM else names
+            metrics[split] = {m: float(found[m]) for m in kept if math.isfinite(found[m])}
         yield Baseline(name=name, metrics=metrics, seconds=round(seconds, 3))
 
 

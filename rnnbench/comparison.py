@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench import statistics as stats
 from rnnbench import tables
-from rnnbench.baselines import find_best, format_metric, values_of
+from rnnbench.baselines import find_best, format_metric, is_better, values_of
 from rnnbench.config import RunConfig
 from rnnbench.config.load import flatten, format_value
 from rnnbench.errors import ConfigError, InputError, RunError, count
@@ -569,15 +569,14 @@ class Comparison:
             ]
         )
 
-    def _baseline_sentences(self) -> list[str]:
+    def baseline_sentences(self) -> list[str]:
         """Each baseline in the primary metric, and the groups whose means it is better than."""
-        sign = 1 if is_maximized(self.metric) else -1
         sentences = []
         for name, value in self.baselines_of(self.metric).items():
             beaten = [
                 group.label
                 for group, e in zip(self.groups, self.estimates, strict=True)
-                if sign * value > sign * e[self.metric].mean
+                if is_better(value, e[self.metric].mean, self.metric)
             ]
             which = "every group" if len(beaten) == len(self.groups) else ", ".join(beaten)
             result = f"better than {which}" if beaten else "better than none of the groups"
@@ -598,7 +597,7 @@ class Comparison:
     def sentences(self) -> list[str]:
         """The differences in the primary metric and the notes, in words."""
         differences, notes = self.differences[self.metric], [f"note: {note}" for note in self.notes]
-        notes = self._baseline_sentences() + notes
+        notes = self.baseline_sentences() + notes
         if self.is_search and self.selection:
             notes.insert(0, str(self.selection))
         if not differences:

@@ -146,8 +146,8 @@ def _summarize(
         split, name = ("test", "test") if "test" in metrics else ("train", "training")
         values = [f"{in_words(key)} {value:.4f}" for key, value in metrics[split].items()]
         sentences.append(f"After training, on the {name} split: {', '.join(values)}.")
-    told = describe(baselines, metrics, overview.metric)
-    sentences += [f"{'Baselines, ' * (i == 0)}{text}." for i, text in enumerate(told)]
+    if told := describe(baselines, metrics, overview.metric):
+        sentences.append(f"Baselines of the same data: {'; '.join(told)}.")
     if overview.best is not None:
         metric = overview.metric
         name = "training" if monitored(history, metric) == metric else "validation"
@@ -337,7 +337,11 @@ def _groups(comparison: Comparison) -> list[Block]:
         test = comparison.test_name(metric)
         heading = f"Differences in {in_words(metric)}, seed by seed ({test})"
         blocks.append(Block("list", list(map(str, differences)), heading))
-    return [*blocks, Block("list", comparison.notes, "Notes")]
+    return [
+        *blocks,
+        Block("list", comparison.baseline_sentences(), "Baselines of the same data"),
+        Block("list", comparison.notes, "Notes"),
+    ]
 
 
 def _plots(comparison: Comparison) -> list[Block]:

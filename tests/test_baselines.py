@@ -20,7 +20,7 @@ from rnnbench.data.base import DatasetInfo, LoadedDataset, Split
 from rnnbench.data.sequences import TokenSequences
 from rnnbench.data.toy_sequence import ToySequence
 from rnnbench.plots import draw_history
-from rnnbench.report import render_report
+from rnnbench.report import _groups, render_report
 from rnnbench.run import Baseline, RunDirectory
 from rnnbench.tasks import BinaryClassification, MulticlassClassification
 from rnnbench.training import trainer
@@ -321,20 +321,16 @@ def test_they_stand_beside_a_run(in_tmp, rnnbench):
     names = [b.name for b in run.read_baselines()]
     assert names == ["mean of the targets", "ridge regression"]
     lines = [line for line in result.out.splitlines() if line.startswith("baselines   ")]
-    assert (
-        lines[0] == "baselines   train loss: mean of the targets 2.9167, ridge regression 5.0e-09"
-    )
-    assert lines[1].startswith("baselines   ridge regression is better than this run: 5.0e-09 ag")
+    told = [line.removeprefix("baselines   ") for line in lines]
+    assert told[0] == "train loss: mean of the targets 2.9167, ridge regression 5.0e-09"
+    assert told[1].startswith("ridge regression is better than this run: 5.0e-09 against ")
     shown = rnnbench("show", "toy").out
     assert all(line in shown for line in lines)
-    for document in (rnnbench("show", "toy", "--json"), rnnbench("baseline", "toy", "--json")):
-        value = json.loads(document.out)
-        assert [
-            b["name"] for b in (value if isinstance(value, list) else value["baselines"])
-        ] == names
+    document = json.loads(rnnbench("show", "toy", "--json").out)
+    assert document["baselines"] == json.loads(rnnbench("baseline", "toy", "--json").out)
     page = render_report(run)
-    assert "Baselines of the same data" in page
-    assert "ridge regression is better than this run" in page
+    assert f"<p>Baselines of the same data: {'; '.join(told)}.</p>" in page
+    assert "<h3>Baselines of the same data</h3>" in page
     assert "ridge regression: 5.049e-09" in page  # of the plot
 
 
@@ -391,6 +387,7 @@ def test_a_comparison_says_which_groups_they_are_better_than(tmp_path):
     ]
     assert found.to_json()["baselines"] == {"majority": 0.5, "svm": 0.85, "forest": 0.95}
     assert "baseline svm: test.accuracy 0.8500: better than lstm" in found.to_markdown()
+    assert [block.heading for block in _groups(found)][-2] == "Baselines of the same data"
     changes = {"dataset.validation_split": 0.1}
     other = make_run(tmp_path, "imdb_gru", changes, seed=9)
     assert compare([*lstm, other], different_data=True).baselines_of("test.accuracy") == {}
