@@ -276,6 +276,7 @@ class RunDirectory:
         manifest_file: What was trained, with what, when, and how it ended.
         history_file: Loss and metrics of each epoch.
         metrics_file: Final loss and metrics of each split.
+        targets_file: The metrics of each target, where there are several.
         baselines_file: Metrics of the baselines of its data.
         model_file: Trained model, as Keras saves it.
         state_file: Complete state of the training, from which it can continue.
@@ -293,6 +294,7 @@ class RunDirectory:
     manifest_file = _Inside("manifest.json")
     history_file = _Inside("history.csv")
     metrics_file = _Inside("metrics.json")
+    targets_file = _Inside("targets.json")
     baselines_file = _Inside("baselines.json")
     model_file = _Inside("model.keras")
     state_file = _Inside("checkpoint/state")
@@ -333,6 +335,10 @@ class RunDirectory:
     def write_metrics(self, metrics: Mapping[str, Mapping[str, float]]) -> None:
         """Write the final loss and metrics by split."""
         write_json(self.metrics_file, metrics)
+
+    def write_targets(self, targets: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+        """Write the final metrics by split and target."""
+        write_json(self.targets_file, targets)
 
     def read_baselines(self) -> list[Baseline]:
         """Baselines of the data; empty where none were computed."""

@@ -182,7 +182,8 @@ def _print(found: Inspection) -> None:
             print(f"\n{example.target}: {words}{cut}")
         else:
             numbers = ", ".join(f"{value:g}" for value in example.seen)
-            print(f"\n[{numbers}] -> {example.target:g}")
+            targets = example.target if isinstance(example.target, list) else [example.target]
+            print(f"\n[{numbers}] -> {', '.join(f'{value:g}' for value in targets)}")
 
 
 def _rows(splits: list[SplitInspection]) -> Iterator[tuple[str, list[str]]]:
@@ -196,8 +197,10 @@ def _rows(splits: list[SplitInspection]) -> Iterator[tuple[str, list[str]]]:
     yield "samples cut", [f"{s.truncated_share:.1%}" for s in splits]
     yield "steps cut off", [f"{s.lost_share:.1%}" for s in splits]
     yield "out of vocabulary", ["" if s.oov_rate is None else f"{s.oov_rate:.1%}" for s in splits]
-    targets = [s.targets for s in splits]
-    yield "targets", [f"{t['min']:g} to {t['max']:g}" if t else "" for t in targets]
+    targets = [s.targets or {} for s in splits]
+    of_each = targets if "min" not in targets[0] else [{"targets": t} for t in targets]
+    for name in of_each[0]:
+        yield name, [f"{t[name]['min']:g} to {t[name]['max']:g}" for t in of_each]
     classes = splits[0].classes or {}
     for label in sorted(classes, key=lambda name: -classes[name])[:_SHOWN_CLASSES]:
         numbers = [(s.classes or {})[label] for s in splits]

@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from rnnbench.baselines import best_beside, find_baselines
 from rnnbench.config.schema import RunConfig
-from rnnbench.data.base import LoadedDataset
+from rnnbench.data.base import LoadedDataset, SplitName
 from rnnbench.data.batches import Batches
+from rnnbench.data.files import SPLITS
+from rnnbench.data.sequences import Windows
 from rnnbench.errors import DivergenceError, RunError, TrainingError
 from rnnbench.model import buckets_by_length, build_fast_model, compile_model
 from rnnbench.run import (
@@ -43,7 +47,13 @@ from rnnbench.training.checkpoint import (
     save_state,
     write_variables,
 )
-from rnnbench.training.evaluate import evaluate_split, load_model, predict_inputs, save_model
+from rnnbench.training.evaluate import (
+    evaluate_split,
+    load_model,
+    measure_targets,
+    predict_inputs,
+    save_model,
+)
 
 _SHOWN_ERROR = 200  # characters of a message of TensorFlow
 
@@ -72,7 +82,7 @@ def prepare_training(config: RunConfig, dataset: LoadedDataset) -> TrainingSetup
     keras.utils.set_random_seed(config.seed)
     model = build_fast_model(config)
     training, bucket = config.training, buckets_by_length(config)
-    compile_model(model, training)
+    compile_model(model, training, dataset.info.task.scaling)
     train = Batches(
         dataset.splits["train"],
         training.batch_size,
@@ -391,23 +401,52 @@ def _restore(setup: TrainingSetup, run: RunDirectory, state: TrainingState) -> N
 
 def _evaluate(setup: TrainingSetup, run: RunDirectory, progress: Progress) -> Metrics:
     """Metrics of the final model on every split; predictions of a regression are drawn."""
+    task = setup.dataset.info.task
     config, model, splits = setup.config, setup.model, setup.dataset.splits
     metrics: Metrics = {}
     for name, split in splits.items():
         progress.message(f"evaluating on {name}")
         metrics[name] = evaluate_split(model, split, config)
     run.write_metrics(metrics)
-    if setup.dataset.info.task.plots_predictions:
-        from rnnbench import plots
-
+    if isinstance(task, Regression):
         size = config.training.batch_size
+        outputs = {name: predict_inputs(model, s.x, size) for name, s in splits.items()}
+        if len(set(task.output_targets)) > 1:
+            names = config.training.metrics
+            run.write_targets(
+                {n: measure_targets(task, names, s.y, outputs[n]) for n, s in splits.items()}
+            )
+        _draw_predictions(setup, run, task, outputs)
+    return metrics
+
+
+def _draw_predictions(
+    setup: TrainingSetup,
+    run: RunDirectory,
+    task: Regression,
+    outputs: Mapping[SplitName, npt.NDArray[np.float32]],
+) -> None:
+    """Draw predictions over the time of a series, else against their targets."""
+    from rnnbench import plots
+
+    splits, title = setup.dataset.splits, f"{setup.config.name}: predictions"
+    last = next(name for name in reversed(SPLITS) if name in splits)
+    windows = splits[last].x
+    with replacing(run.plot_file("predictions")) as path:
+        if isinstance(windows, Windows):
+            naive = {n: f(splits[last]) for n, f in setup.config.dataset.baselines().items()}
+            lines = {"truth": splits[last].y, "forecast": outputs[last], **naive}
+            title = f"{title} of the {last} rows"
+            plots.draw_forecasts(windows, lines, task, title, path)
+            return
         points = {
-            name: (split.y.tolist(), predict_inputs(model, split.x, size)[:, 0].tolist())
+            name: (
+                task.unscale(split.y).ravel().tolist(),
+                task.unscale(outputs[name]).ravel().tolist(),
+            )
             for name, split in splits.items()
         }
-        with replacing(run.plot_file("predictions")) as path:
-            plots.draw_predictions(points, f"{config.name}: predictions", path)
-    return metrics
+        plots.draw_predictions(points, title, path)
 
 
 def _store_baselines(
