@@ -23,12 +23,12 @@ import numpy.typing as npt
 from rnnbench.config.schema import RunConfig, TrainingSettings
 from rnnbench.data.base import LoadedDataset, Split, SplitName
 from rnnbench.data.cache import arrays_directory
-from rnnbench.data.sequences import TokenSequences
+from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.errors import RunError
 from rnnbench.layers import infer_shapes
 from rnnbench.run import Baseline, read_baselines, write_baselines
 from rnnbench.tables import Cell, Table, metric_cell
-from rnnbench.tasks import METRICS, History, in_words, is_maximized, monitored
+from rnnbench.tasks import METRICS, History, Scaling, in_words, is_maximized, monitored
 
 if TYPE_CHECKING:
     import keras
@@ -46,6 +46,7 @@ _MIN_TEXTS = 2  # that have an n-gram, for it to count: most are in one, and say
 _ALPHA = 1e-3  # of ridge regression: finds a line without noise, and bears columns that are equal
 _MAX_ITERATIONS = 1000
 _BATCH_SIZE = 4096
+_MAX_VALUES = 10_000_000  # in the samples of a ridge regression, which are all in memory
 _SVM = "linear SVM on TF-IDF"  # the one that gives classes, no probabilities
 
 
@@ -169,11 +170,17 @@ def _cache_path(config: RunConfig, splits: Splits) -> Path:
     for name, split in splits.items():
         digest.update(name.encode())
         x = split.x
-        samples = [x.uncut(), x.lengths] if isinstance(x, TokenSequences) else [x]
-        for array in (*samples, split.y):
+        for array in (*_parts_of(x), split.y):
             digest.update(f"{array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
     return arrays_directory() / f"baselines-{digest.hexdigest()[:16]}.json"
+
+
+def _parts_of(x: npt.NDArray[np.generic] | TokenSequences | Windows) -> list[npt.NDArray[Any]]:
+    """Arrays that tell samples from others."""
+    if isinstance(x, Windows):
+        return [x.values, x.starts, np.array(x.shape)]
+    return [x.uncut(), x.lengths] if isinstance(x, TokenSequences) else [x]
 
 
 @contextlib.contextmanager
@@ -199,7 +206,7 @@ def _num_outputs(config: RunConfig) -> int:
 def _compute(config: RunConfig, loaded: LoadedDataset) -> Iterator[Baseline]:
     splits = loaded.splits
     num_classes, num_outputs = loaded.info.task.num_classes, _num_outputs(config)
-    judge = _build_judge(config.training, num_outputs)
+    judge = _build_judge(config.training, num_outputs, loaded.info.task.scaling)
     names = config.training.metric_names(validation=False)
     for name, predict in _methods(config, splits, num_classes).items():
         began = time.perf_counter()
@@ -221,13 +228,15 @@ def _compute(config: RunConfig, loaded: LoadedDataset) -> Iterator[Baseline]:
         yield Baseline(name=name, metrics=metrics, seconds=round(seconds, 3))
 
 
-def _build_judge(training: TrainingSettings, num_outputs: int) -> keras.Model:
+def _build_judge(
+    training: TrainingSettings, num_outputs: int, scaling: Scaling | None
+) -> keras.Model:
     """A model that gives what it gets: Keras computes loss and metrics as it does for a run."""
     import keras
 
     outputs = keras.Input((num_outputs,))
     judge = keras.Model(outputs, outputs)
-    metrics = [METRICS[name].build(name) for name in training.metrics]
+    metrics = [METRICS[name].build(name, scaling) for name in training.metrics]
     # Eager: to trace a graph takes longer than to compute a few batches.
     judge.compile(loss=training.loss, metrics=metrics, run_eagerly=True)
     return judge
@@ -238,6 +247,7 @@ def _methods(
 ) -> dict[str, Callable[[], Outputs]]:
     """What predicts all splits, by name of the baseline, the simplest first."""
     y, is_text = splits["train"].y, isinstance(splits["train"].x, TokenSequences)
+    num_values = math.prod(config.dataset.info().input_shape) * sum(map(len, splits.values()))
     methods: dict[str, Callable[[], Outputs]] = {}
     if num_classes:
         methods["majority class"] = partial(_predict_shares, splits, num_classes)
@@ -250,7 +260,7 @@ def _methods(
             methods[_SVM] = partial(_predict_svm, splits, num_classes)
         else:
             methods["logistic regression"] = partial(_predict_logistic, splits, num_classes)
-    elif not num_classes and not is_text:
+    elif not num_classes and not is_text and num_values <= _MAX_VALUES:
         methods["ridge regression"] = partial(_predict_ridge, splits)
     return methods
 

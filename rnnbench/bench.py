@@ -13,6 +13,7 @@ with one report:
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import signal
@@ -33,7 +34,7 @@ from rnnbench.config.candidates import Candidate
 from rnnbench.data.base import Split, SplitName
 from rnnbench.data.cache import locate
 from rnnbench.data.text import PAD, TextDataset
-from rnnbench.errors import RnnbenchError
+from rnnbench.errors import ConfigError, RnnbenchError
 from rnnbench.model import estimate_memory, require_memory
 from rnnbench.statistics import Measurement
 from rnnbench.training import Progress, SignalHandler
@@ -352,12 +353,30 @@ def _load_arrays(config: RunConfig) -> dict[SplitName, Split]:
 
     dataset = config.dataset
     if not isinstance(dataset, TextDataset):
-        return dataset.load().splits
+        return {name: _to_arrays(split) for name, split in dataset.load().splits.items()}
     module = getattr(keras.datasets, dataset.type)
     train, test = module.load_data(num_words=dataset.num_words, skip_top=dataset.skip_top)
     cut = {"maxlen": dataset.maxlen, "padding": dataset.padding, "truncating": dataset.truncating}
     splits = dataset.split(Split(*train), Split(*test))
     return {n: Split(keras.utils.pad_sequences(s.x, **cut), s.y) for n, s in splits.items()}
+
+
+def _to_arrays(split: Split) -> Split:
+    """A split as a script has it: windows are copied out of their rows."""
+    import numpy as np
+
+    from rnnbench.data.sequences import Windows
+
+    if not isinstance(split.x, Windows):
+        return split
+    size, available = 4 * math.prod(split.x.shape), tensorflow.available_memory()
+    if size > available:
+        raise ConfigError(
+            f"its windows take {size / 1e9:,.1f} GB as an array, and {available / 1e9:,.1f} GB are "
+            "available: plain Keras cannot be measured. Give a larger dataset.sequence_stride or a "
+            "dataset.limit"
+        )
+    return Split(np.asarray(split.x), split.y)
 
 
 def _count_tokens(split: Split) -> int:

@@ -21,7 +21,7 @@ from rnnbench.errors import InterruptedRunError, RnnbenchError, ThresholdError
 
 # In the order of the help.
 COMMANDS = (
-    *(train.train, train.evaluate, train.errors, train.predict),
+    *(train.train, train.evaluate, train.errors, train.predict, train.forecast),
     *(runs.runs, runs.show, runs.compare, runs.report, runs.reproduce, sweep.sweep, bench.bench),
     *(configs.configs, configs.init, configs.validate, configs.diff, configs.schema),
     *(data.baseline, models.summary, models.trace),

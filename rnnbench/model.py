@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from rnnbench.config.schema import ModelConfig, ModelSettings, RunConfig, TrainingSettings
 from rnnbench.errors import ConfigError, count
 from rnnbench.layers import NamedLayer, infer_shapes
-from rnnbench.tasks import METRICS
+from rnnbench.tasks import METRICS, Scaling
 from rnnbench.tensorflow import available_memory
 
 if TYPE_CHECKING:
@@ -308,18 +308,25 @@ def _build(config: ModelConfig, build: Callable[[NamedLayer], keras.Layer]) -> k
     return keras.Model(inputs, outputs, name=config.name)
 
 
-def compile_model(model: keras.Model, training: TrainingSettings, *, stock: bool = False) -> None:
+def compile_model(
+    model: keras.Model,
+    training: TrainingSettings,
+    scaling: Scaling | None = None,
+    *,
+    stock: bool = False,
+) -> None:
     """Give a model its optimizer, loss and metrics.
 
     Args:
         model: The model of a config.
         training: How the config trains it.
+        scaling: How its outputs are scaled, which metrics undo. Defaults to not at all.
         stock: Whether optimizer and metrics must be Keras' own: a faster optimizer computes the
             same, other metrics are left out.
     """
     optimizer = training.optimizer
     is_fast = not stock and optimizer.has_fast_step and _may_be_fast(training)
-    metrics = [METRICS[name].build(name) for name in training.metrics]
+    metrics = [METRICS[name].build(name, scaling) for name in training.metrics]
     if stock:  # classes of ours stay out of a model that is saved, or measured as plain Keras
         metrics = [
             m for m in metrics if isinstance(m, str) or type(m).__module__.startswith("keras.")

@@ -17,7 +17,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -29,7 +29,13 @@ from rnnbench.data.base import SplitName
 from rnnbench.errors import shorten
 from rnnbench.statistics import Estimate, Measurement, estimate
 from rnnbench.tables import MOST_CELLS, visible, with_interval
-from rnnbench.tasks import History, in_words, monitored
+from rnnbench.tasks import History, Regression, in_words, monitored
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from rnnbench.data.sequences import Windows
 
 Baseline = tuple[str, float]  # name and value
 
@@ -51,6 +57,7 @@ _MOST_TOGETHER = 4
 # The band of two seeds can be many times as wide as what the curves span: on either side, no more
 # than this share of it is shown.
 _MOST_BESIDE = 0.5
+_MOST_ROWS = 400  # of a series: more are a smear
 _LABEL_WIDTH, _LEGEND_WIDTH = 34, 84  # in characters
 _BAR = 0.38  # of the space that a group of bars has
 # References to other elements of an SVG: their names must be unique on a whole page.
@@ -165,6 +172,49 @@ def draw_confusion_matrix(
     axes.grid(visible=False)
     figure.colorbar(image, ax=axes, label="share of the target's samples")
     _save(axes, path, title, "prediction", "target")
+
+
+def draw_forecasts(
+    windows: Windows,
+    lines: Mapping[str, npt.NDArray[np.generic]],
+    task: Regression,
+    title: str,
+    path: Path,
+) -> None:
+    """Draw forecasts of a series over its time, a pair of axes for each target.
+
+    Each row is forecast once, from windows whose targets follow one another. Of several series the
+    first one is drawn, and of a long one the end.
+
+    Args:
+        windows: The windows.
+        lines: Scaled targets or forecasts of them [samples, outputs] by label, the truth first.
+        task: What is forecast.
+        title: Title of the plot.
+        path: File to write.
+    """
+    chosen = windows.in_turn()
+    chosen = chosen[-max(1, _MOST_ROWS // windows.horizon) :]
+    rows = windows.target_rows()[chosen].ravel()
+    at = rows if windows.times is None else windows.times[rows]
+    targets = list(dict.fromkeys(task.output_targets))
+    panels = _new_panels(len(targets), 1, 1.4 + 3.0 * len(targets), share_y=False)
+    styles = list(zip(("#000000", *_COLORS), ("-", *_LINES), strict=False))
+    values = {
+        label: task.unscale(scaled[chosen]).reshape(len(rows), len(targets))
+        for label, scaled in lines.items()
+    }
+    for i, (axes, target) in enumerate(zip(panels, targets, strict=True)):
+        for (label, of), (color, line) in zip(values.items(), styles, strict=False):
+            shown = "" if i else label  # once, in the legend of all
+            axes.plot(at, of[:, i], color=color, linestyle=line, linewidth=1.4, label=shown)
+        axes.set_ylabel(_literal(target))
+    _add_legend(panels[0])
+    panels[-1].set_xlabel("row" if windows.times is None else "time")
+    if windows.times is not None and windows.times.dtype.kind == "M":
+        _figure(panels[0]).autofmt_xdate()
+    panels[0].set_title(_literal(title))
+    _figure(panels[0]).savefig(path)
 
 
 def draw_lengths(
@@ -443,12 +493,12 @@ def _new_axes(height: float = 4.4) -> Axes:
     return _new_panels(1, 1, height)[0]
 
 
-def _new_panels(count: int, columns: int, height: float) -> list[Axes]:
+def _new_panels(count: int, columns: int, height: float, *, share_y: bool = True) -> list[Axes]:
     """Several pairs of axes with common scales in a new figure, row by row."""
     figure = Figure(figsize=(7.0, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     rows = math.ceil(count / columns)
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    grid = figure.subplots(rows, columns, sharex=True, sharey=share_y, squeeze=False).flat
     for axes in grid:
         axes.grid(visible=True, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)

@@ -203,7 +203,7 @@ def _curves(overview: RunOverview, history: History, baselines: Sequence[Baselin
     predictions = overview.run.plot_file("predictions")
     if predictions.exists():
         address = f"data:image/png;base64,{base64.b64encode(predictions.read_bytes()).decode()}"
-        blocks.append(Block("image", address, "predictions against targets"))
+        blocks.append(Block("image", address, "predictions and targets"))
     return blocks
 
 

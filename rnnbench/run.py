@@ -324,6 +324,7 @@ class RunDirectory:
         history_file: Loss and metrics of each epoch.
         metrics_file: Final loss and metrics of each split.
         classification_file: Confusion matrix and scores of each class, of each split.
+        targets_file: The metrics of each target, where there are several.
         baselines_file: Metrics of the baselines of its data.
         model_file: Trained model, as Keras saves it.
         state_file: Complete state of the training, from which it can continue.
@@ -342,6 +343,7 @@ class RunDirectory:
     history_file = _Inside("history.csv")
     metrics_file = _Inside("metrics.json")
     classification_file = _Inside("classification.json")
+    targets_file = _Inside("targets.json")
     baselines_file = _Inside("baselines.json")
     model_file = _Inside("model.keras")
     state_file = _Inside("checkpoint/state")
@@ -395,8 +397,13 @@ class RunDirectory:
 
     def remove_results(self) -> None:
         """Remove what was measured of a model that is trained further."""
-        for path in (self.metrics_file, self.classification_file, self.plot_file(CONFUSION_PLOT)):
+        measured = (self.metrics_file, self.classification_file, self.targets_file)
+        for path in (*measured, self.plot_file(CONFUSION_PLOT)):
             path.unlink(missing_ok=True)
+
+    def write_targets(self, targets: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+        """Write the final metrics by split and target."""
+        write_json(self.targets_file, targets)
 
     def read_baselines(self) -> list[Baseline]:
         """Baselines of the data; empty where none were computed."""

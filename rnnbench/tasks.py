@@ -26,6 +26,41 @@ OutputKind = Literal["probability", "probabilities", "value"]
 History = Mapping[str, Sequence[float]]
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """How values were scaled: `(value - offset) / divisor`, column by column.
+
+    Attributes:
+        offset: What is subtracted from each column.
+        divisor: What each column is then divided by.
+        naive_error: Mean absolute error of the naive forecast of each column on the training data,
+            in the units of the values; empty where there is none.
+    """
+
+    offset: tuple[float, ...]
+    divisor: tuple[float, ...]
+    naive_error: tuple[float, ...] = ()
+
+    def apply(self, values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Values [..., columns] as a model takes them."""
+        import numpy as np
+
+        scaled = (np.asarray(values, np.float64) - self.offset) / self.divisor
+        with np.errstate(over="ignore"):  # infinite, as whoever reads a file checks
+            return scaled.astype(np.float32)
+
+    def undo(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Scaled values [..., columns] in their own units."""
+        import numpy as np
+
+        return np.asarray(values, np.float64) * self.divisor + self.offset
+
+    def take(self, columns: Sequence[int]) -> Scaling:
+        """The scaling of some columns, in this order."""
+        parts = (self.offset, self.divisor, self.naive_error)
+        return Scaling(*(tuple(part[i] for i in columns) if part else () for part in parts))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loss:
     """Loss that training minimizes.
@@ -54,7 +89,8 @@ class Metric:
         needs_probabilities: Whether the predicted classes alone do not give it.
         arguments: Arguments of its class.
         targets: How its class takes targets and outputs, where it is not as models give them: each
-            class a column of 0 and 1, or values as one column.
+            class a column of 0 and 1, or values as columns.
+        by_naive_error: Whether errors are divided by those of the naive forecast.
     """
 
     keras_class: str | None
@@ -64,15 +100,29 @@ class Metric:
     min_classes: int = 0
     needs_probabilities: bool = False
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    targets: Literal["as_given", "one_hot", "column"] = "as_given"
+    targets: Literal["as_given", "one_hot", "columns"] = "as_given"
+    by_naive_error: bool = False
 
-    def build(self, name: str) -> Any:
-        """The metric as `keras.Model.compile` takes it."""
+    def build(self, name: str, scaling: Scaling | None = None) -> Any:
+        """The metric as `keras.Model.compile` takes it.
+
+        Args:
+            name: Its name.
+            scaling: How targets and outputs are scaled. Defaults to not at all.
+        """
         if self.keras_class is None:
             return name
         import keras
 
         keras_class = getattr(keras.metrics, self.keras_class)
+        # R² is the same in any units.
+        if scaling is not None and self.targets == "as_given":
+            if self.by_naive_error:
+                errors = zip(scaling.divisor, scaling.naive_error, strict=True)
+                divisor = tuple(by / error for by, error in errors)
+                scaling = Scaling((0.0,) * len(divisor), divisor)
+            # A value of several digits has few left for its error in float32.
+            return _unscale(keras_class, scaling)(name=name, dtype="float64", **self.arguments)
         if self.targets != "as_given":
             keras_class = _adapt(keras_class, one_hot=self.targets == "one_hot")
         return keras_class(name=name, **self.arguments)
@@ -84,16 +134,33 @@ def _adapt(keras_class: Any, *, one_hot: bool) -> Any:
 
     class Adapted(keras_class):  # type: ignore[misc]
         def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-            y_true = ops.reshape(y_true, (-1,))
             if one_hot:
+                y_true = ops.reshape(y_true, (-1,))
                 if y_pred.shape[-1] == 1:  # the probability of the second of two classes
                     y_pred = ops.concatenate([1.0 - y_pred, y_pred], axis=-1)
                 y_true = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1])
             else:
-                y_true = ops.expand_dims(y_true, -1)
+                y_true = ops.reshape(y_true, (-1, y_pred.shape[-1]))
             return super().update_state(y_true, y_pred, sample_weight)
 
     return Adapted
+
+
+def _unscale(keras_class: Any, scaling: Scaling) -> Any:
+    """A metric class that takes scaled targets and outputs, [samples, outputs]."""
+    from keras import ops
+
+    class Unscaled(keras_class):  # type: ignore[misc]
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            y_true = ops.reshape(y_true, (-1, len(scaling.offset)))
+            values = (
+                ops.cast(y, "float64") * ops.convert_to_tensor(scaling.divisor, "float64")
+                + ops.convert_to_tensor(scaling.offset, "float64")
+                for y in (y_true, y_pred)
+            )
+            return super().update_state(*values, sample_weight)
+
+    return Unscaled
 
 
 _REGRESSION: tuple[OutputKind, ...] = ("value",)
@@ -140,10 +207,10 @@ METRICS: dict[str, Metric] = {
         needs_probabilities=True,
     ),
     "mean_squared_error": Metric(
-        keras_class=None, maximize=False, outputs=_REGRESSION, aliases=("mse",)
+        keras_class="MeanSquaredError", maximize=False, outputs=_REGRESSION, aliases=("mse",)
     ),
     "mean_absolute_error": Metric(
-        keras_class=None, maximize=False, outputs=_REGRESSION, aliases=("mae",)
+        keras_class="MeanAbsoluteError", maximize=False, outputs=_REGRESSION, aliases=("mae",)
     ),
     "root_mean_squared_error": Metric(
         keras_class="RootMeanSquaredError", maximize=False, outputs=_REGRESSION, aliases=("rmse",)
@@ -154,7 +221,15 @@ METRICS: dict[str, Metric] = {
         outputs=_REGRESSION,
         aliases=("mape",),
     ),
-    "r2": Metric(keras_class="R2Score", maximize=True, outputs=_REGRESSION, targets="column"),
+    # Hyndman and Koehler, "Another look at measures of forecast accuracy", 2006.
+    "mean_absolute_scaled_error": Metric(
+        keras_class="MeanAbsoluteError",
+        maximize=False,
+        outputs=_REGRESSION,
+        aliases=("mase",),
+        by_naive_error=True,
+    ),
+    "r2": Metric(keras_class="R2Score", maximize=True, outputs=_REGRESSION, targets="columns"),
 }
 
 
@@ -228,13 +303,13 @@ class Decoded:
     """Prediction for one sample.
 
     Attributes:
-        prediction: Index of the class, or the value.
+        prediction: Index of the class, the value, or the values of several outputs.
         label: Name of the class; None for a regression.
         probabilities: Probability of each class by name, the likeliest first; None for a
             regression.
     """
 
-    prediction: int | float
+    prediction: int | float | list[float]
     label: str | None = None
     probabilities: dict[str, float] | None = None
 
@@ -245,13 +320,13 @@ class Task:
 
     Attributes:
         class_names: Name of each class in the order of the targets; empty for a regression.
+        scaling: How targets are scaled, output by output; None where they are not.
     """
 
     name: ClassVar[str]
-    # Whether predictions are drawn against targets.
-    plots_predictions: ClassVar[bool] = False
 
     class_names: tuple[str, ...] = ()
+    scaling: Scaling | None = None
 
     @property
     def num_classes(self) -> int:
@@ -287,7 +362,9 @@ class Task:
         return {
             name: metric
             for name, metric in METRICS.items()
-            if kinds & set(metric.outputs) and self.num_classes >= metric.min_classes
+            if kinds & set(metric.outputs)
+            and self.num_classes >= metric.min_classes
+            and not (metric.by_naive_error and not (self.scaling and self.scaling.naive_error))
         }
 
     def probabilities(self, outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -334,6 +411,10 @@ class Task:
         classes = dict(zip(self.class_names, rows, strict=True))
         return {"confusion_matrix": matrix.tolist(), "classes": classes, **means}
 
+    def unscale(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Targets or outputs in the units of the targets."""
+        return values if self.scaling is None else self.scaling.undo(values)
+
     def decode(self, output: npt.NDArray[np.float32]) -> Decoded:
         """The prediction that a model's output for one sample, float32 [outputs], stands for."""
         p = [float(value) for value in output]
@@ -373,20 +454,33 @@ class MulticlassClassification(Task):
         return (Output("probabilities", self.num_classes, ("softmax",), ("sigmoid",)),)
 
 
+@dataclass(frozen=True)
 class Regression(Task):
-    """One real number as the target of each sample: float32 [samples]."""
+    """Real numbers as the targets of each sample: float32 [samples], or [samples, outputs].
+
+    Attributes:
+        output_names: Name of each output; empty for one that has none.
+        output_targets: Target that each output is of, such as a column of a table.
+    """
 
     name: ClassVar = "regression"
-    plots_predictions: ClassVar = True
+
+    output_names: tuple[str, ...] = ()
+    output_targets: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> tuple[Output, ...]:
         # Targets have no bounds, so neither may the output: no sigmoid, tanh, softmax, softsign.
         unbounded = ("linear", "relu", "softplus", "elu", "selu", "gelu", "silu", "leaky_relu")
-        return (Output("value", 1, (*unbounded, "exponential")),)
+        return (Output("value", max(1, len(self.output_names)), (*unbounded, "exponential")),)
 
     def decode(self, output: npt.NDArray[np.float32]) -> Decoded:
-        return Decoded(float(output[0]))
+        values = list(map(float, self.unscale(output)))
+        return Decoded(values[0] if len(values) == 1 else values)
+
+    def __str__(self) -> str:
+        outputs = len(self.output_names)
+        return f"a {self.name} task" + (f" with {outputs} outputs" if outputs > 1 else "")
 
 
 def choose_task(class_names: tuple[str, ...]) -> Task:

@@ -50,7 +50,7 @@ A config holds a dataset, a model and its training:
 name: my_lstm                 # name of the runs; defaults to the file's name
 seed: 0                       # of initial weights, order of samples and dropout
 dataset:
-  type: imdb                  # imdb | reuters | toy_sequence
+  type: imdb                  # imdb | reuters | toy_sequence | text | arrays | series
   num_words: 10000
   maxlen: 500                 # every text is padded or cut to this length
   padding: post               # or pre
@@ -114,6 +114,47 @@ matched: simple_rnn 76 units (32 in the config), 328,361 parameters, +0.00% of 3
 matched: lstm 32 units (32 in the config), 328,353 parameters, +0.00% of 328,353
 matched: gru 38 units (32 in the config), 328,247 parameters, -0.03% of 328,353
 ```
+
+## Time series
+
+`type: series` reads a table (.csv, .tsv, or .parquet with `pip install 'rnnbench[parquet]'`) with a
+row for each time, and cuts it into windows as `keras.utils.timeseries_dataset_from_array` does:
+
+```yaml
+dataset:
+  type: series
+  file: weather.csv           # from here, as all paths in a config
+  time_column: date           # is checked to increase; rows are taken as they stand
+  features: [temperature, pressure]   # what the model sees; by default every column of numbers
+  targets: [temperature]      # what it forecasts; by default the features
+  sequence_length: 120
+  horizon: 24                 # rows to forecast
+  season: 24                  # for the seasonal naive forecast
+  validation_split: 0.15      # train before validation before test
+  test_split: 0.15
+```
+
+- **Windows are never copied**: a batch is cut from the rows, which the cache maps into memory. None
+  straddles two splits, nor two series of a `group_column`; with times, all series are split at the
+  same ones. A date like 03/04/2020 is read with the month first.
+- **Outputs.** The last `dense` layer needs horizon × targets units, which it gets where `units` is
+  left out. They are in the order of the steps, and of the targets within each.
+- **Units.** `scale` is fitted on the training rows. Metrics, predictions and forecasts are in the
+  units of the file; the loss is that of scaled values, and so is what `loss` and `val_loss` say.
+  `model.keras` takes and gives scaled values: `dataset.json` of the run has `offset` and `divisor`.
+  Over several targets a metric is the mean of their own, which `targets.json` has one by one.
+- **Naive forecasts** are among the [baselines](../runs/README.md#baselines) of every run: the last
+  value, and with `season` the value one season before. `mean_absolute_scaled_error` is the error
+  over that of the naive forecast of the next row (one season before, with `season`) on the training
+  rows (Hyndman and Koehler, 2006).
+- **Gaps.** `missing: interpolate` draws a line to the next known value, which is in the future of a
+  gap; `forward_fill` takes the value before it.
+
+`configs/data/nino12.csv`, which `nino12` reads, are monthly sea surface temperatures in degrees
+Celsius off Peru and Ecuador (Niño 1+2, 0 to 10° S, 90 to 80° W), 1950 to 2010, of the ERSST v3b
+dataset of the US National Oceanic and Atmospheric Administration, Climate Prediction Center
+(http://www.cpc.ncep.noaa.gov/data/indices/), as statsmodels 0.15 has them in `elnino`: work of the
+US government in the public domain.
 
 ## Speed
 

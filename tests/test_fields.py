@@ -61,18 +61,21 @@ def _write_own_data(folder):
     samples = np.zeros((4, 2, 1)), np.array([0, 1, 0, 1])
     np.savez(folder / "a.npz", x_train=samples[0], y_train=samples[1])
     text = "{type: text, train: a.csv, maxlen: 4, padding: post, validation_split: 0.5}"
+    (folder / "s.csv").write_text("a,b\n" + "".join(f"{i},{i % 3}\n" for i in range(12)))
+    series = "{type: series, file: s.csv, sequence_length: 2, horizon: 2}"
     embedding = "{type: embedding, output_dim: 2, mask_zero: true}, "
     return [
         _write_config(folder / "text.yaml", text, embedding),
         _write_config(folder / "arrays.yaml", "{type: arrays, file: a.npz}", ""),
+        _write_config(folder / "series.yaml", series, "", "mse"),
     ]
 
 
-def _write_config(path, dataset, first):
+def _write_config(path, dataset, first, loss="binary_crossentropy"):
     path.write_text(
         f"dataset: {dataset}\n"
         f"model: {{layers: [{first}{{type: gru, units: 1}}, {{type: dense}}]}}\n"
-        "training: {loss: binary_crossentropy, epochs: 1}\n"
+        f"training: {{loss: {loss}, epochs: 1}}\n"
     )
     return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -109,11 +110,30 @@ def _init_from_shipped(name: str, file: Path | None, *, force: bool) -> None:
         raise ConfigError(f"{name!r} is no shipped config; those are {', '.join(names)}{hint}")
     target = file or Path(path.name)
     with reserve("FILE", target, force=force):
+        _copy_data(path, target, force=force)
         write_text(target, path.read_text(encoding="utf-8"))
     console.print_text(str(target))
     console.note(f"next: rnnbench {read_header(path)[0]} {shlex.quote(str(target))}")
     if target.stem != path.stem:
         console.note(f"its runs are named {path.stem} until you change `name`")
+
+
+def _copy_data(path: Path, target: Path, *, force: bool) -> None:
+    """Copy the files of a shipped config's dataset to where the config will look for them."""
+    from rnnbench.config import RunConfig, load_config
+    from rnnbench.run import reserve
+
+    config = load_config(path)
+    if not isinstance(config, RunConfig):
+        return
+    for source in (Path(getattr(config.dataset, name)) for name in config.dataset.paths):
+        copy = target.parent / source.relative_to(path.absolute().parent)
+        if copy.exists() and copy.read_bytes() == source.read_bytes():
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with reserve("FILE", copy, force=force):
+            shutil.copyfile(source, copy)
+        console.note(f"its data: {copy}")
 
 
 def validate(

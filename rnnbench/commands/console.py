@@ -101,6 +101,11 @@ def format_metrics(metrics: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {float(value):.4f}" for name, value in metrics.items())
 
 
+def format_values(values: float | Sequence[float]) -> str:
+    """A number, or the numbers of several outputs."""
+    return ", ".join(f"{v:g}" for v in (values if isinstance(values, Sequence) else [values]))
+
+
 def format_seconds(seconds: float) -> str:
     """A time to wait, such as 1 h 05 min."""
     minutes = round(seconds / 60)

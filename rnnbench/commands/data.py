@@ -177,8 +177,9 @@ def _print(found: Inspection) -> None:
         )
     for example in found.examples:
         seen, target = example.describe(_SHOWN_WORDS), example.target
+        is_class = isinstance(target, str)
         console.print_text(
-            f"\n{target}: {seen}" if isinstance(target, str) else f"\n{seen} -> {target:g}"
+            f"\n{target}: {seen}" if is_class else f"\n{seen} -> {console.format_values(target)}"
         )
 
 
@@ -193,8 +194,10 @@ def _rows(splits: list[SplitInspection]) -> Iterator[tuple[str, list[str]]]:
     yield "samples cut", [f"{s.truncated_share:.1%}" for s in splits]
     yield "steps cut off", [f"{s.lost_share:.1%}" for s in splits]
     yield "out of vocabulary", ["" if s.oov_rate is None else f"{s.oov_rate:.1%}" for s in splits]
-    targets = [s.targets for s in splits]
-    yield "targets", [f"{t['min']:g} to {t['max']:g}" if t else "" for t in targets]
+    targets = [s.targets or {} for s in splits]
+    of_each = targets if "min" not in targets[0] else [{"targets": t} for t in targets]
+    for name in of_each[0]:
+        yield name, [f"{t[name]['min']:g} to {t[name]['max']:g}" for t in of_each]
     classes = splits[0].classes or {}
     for label in sorted(classes, key=lambda name: -classes[name])[:_SHOWN_CLASSES]:
         numbers = [(s.classes or {})[label] for s in splits]

@@ -16,14 +16,14 @@ from typer import Argument, Option
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console, models
 from rnnbench.errors import ConfigError, DataError, InputError, RunError, count, shorten
-from rnnbench.tables import visible
+from rnnbench.tables import Table, visible
 from rnnbench.training import require_tensorboard
 
 if TYPE_CHECKING:
     from rnnbench.config import RunConfig
     from rnnbench.config.load import Override
     from rnnbench.data import base
-    from rnnbench.data.base import SplitName
+    from rnnbench.data.base import Forecast, SplitName
     from rnnbench.run import RunDirectory
     from rnnbench.training import TrainingResult
     from rnnbench.training.evaluate import Evaluation, Prediction, Predictor
@@ -246,7 +246,9 @@ def _show_plan(config: RunConfig, *, json: bool) -> None:
         return
     sizes = ", ".join(f"{size:,} {split}" for split, size in info.num_examples.items())
     classes = info.task.num_classes
-    target = f"{classes} classes" if classes else "a number to predict"
+    outputs = info.task.outputs[0].units
+    numbers = "a number to predict" if outputs == 1 else f"{outputs} numbers to predict"
+    target = f"{classes} classes" if classes else numbers
     tokens = f", {info.vocabulary_size:,} tokens" if info.vocabulary_size else ""
     console.print_text(dump_config(config))
     console.print_text(
@@ -378,14 +380,12 @@ def errors(
     )
     for m in mistakes:
         target, p = m.example.target, m.prediction
-        if m.error is None:
-            console.print_text(
-                f"\nsample {m.index}: {target}, predicted {p.label} ({m.probability:.4f})"
-            )
+        if isinstance(target, str) or m.error is None:
+            described = f"{target}, predicted {p.label} ({m.probability:.4f})"
         else:
-            console.print_text(
-                f"\nsample {m.index}: {target:g}, predicted {p.prediction:g} ({m.error:+g})"
-            )
+            numbers = map(console.format_values, (target, p.prediction, m.error))
+            described = "{}, predicted {} (error {})".format(*numbers)
+        console.print_text(f"\nsample {m.index}: {described}")
         console.print_text(
             f"  {shorten(visible(m.example.describe()), console.terminal_width() - 2)}"
         )
@@ -474,6 +474,80 @@ def predict(
             write_text(csv, _to_csv(records, names))
     if csv is not None and not json:
         console.print_text(str(csv))
+
+
+def forecast(
+    run: arguments.Run,
+    *,
+    file: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="Table to continue. Default: that of the run.",
+            parser=arguments.parse_path,
+            autocompletion=arguments.complete_file,
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None, Option(min=1, metavar="N", help="Rows to forecast. Default: the horizon.")
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        Option(
+            metavar="OUT",
+            help="Write the forecast to a CSV file.",
+            parser=arguments.parse_path,
+            autocompletion=arguments.complete_file,
+        ),
+    ] = None,
+    force: arguments.Force = False,
+    limited: arguments.Limited = False,
+    output: arguments.Output,
+    json: arguments.Json = False,
+) -> None:
+    """Forecast the rows after the end of a table with a run on series, in the table's units."""
+    from rnnbench.run import reserve, write_text
+
+    found = arguments.find_run(run, output, limited=limited)
+    arguments.note_weights(found)
+    config = found.read_config()
+
+    def predict(windows: Any) -> Any:
+        tensorflow.load()
+        from rnnbench.training.evaluate import load_fast_model, predict_inputs
+
+        if not models_read:
+            models_read.append(load_fast_model(found))
+        return predict_inputs(models_read[0], windows, config.training.batch_size)
+
+    models_read: list[Any] = []
+    with reserve("--csv", csv, suffixes=(".csv",), force=force):
+        forecasts = config.dataset.forecast(predict, steps, file)
+        if any(f.times is None for f in forecasts):
+            console.note("times are left out: there are none, or their step is not regular")
+        table = _tabulate(forecasts)
+        if csv is not None:
+            write_text(csv, table.to_csv())
+    console.print_result([vars(f) for f in forecasts], table, as_json=json)
+
+
+def _tabulate(forecasts: Sequence[Forecast]) -> Table:
+    """A row for each step of each series."""
+    has_names = forecasts[0].series is not None
+    has_times = all(f.times is not None for f in forecasts)
+    targets = list(forecasts[0].values)
+    headings = ["series"] * has_names + ["step"] + ["time"] * has_times + targets
+    rows = [
+        (
+            *([f.series or ""] if has_names else []),
+            str(step + 1),
+            *([f.times[step]] if has_times and f.times else []),
+            *(f"{values[step]:.7g}" for values in f.values.values()),
+        )
+        for f in forecasts
+        for step in range(len(f.values[targets[0]]))
+    ]
+    return Table.from_rows(headings, rows, numeric=("step", *targets))
 
 
 def _describe_metrics(run: RunDirectory) -> str:
@@ -597,7 +671,8 @@ def _print_record(record: _Record, maxlen: int) -> None:
     if p is None:
         console.print_text(f"{line}no prediction: {record.error}")
     elif not isinstance(p.input, str):
-        result = f"{p.prediction:.4f}" if p.label is None else p.label
+        values = p.prediction if isinstance(p.prediction, list) else [p.prediction]
+        result = ", ".join(f"{v:.4f}" for v in values) if p.label is None else p.label
         console.print_text(f"{line}[{', '.join(f'{v:g}' for v in p.input)}] -> {result}")
     else:
         likeliest = list((p.probabilities or {}).items())[:_SHOWN_PROBABILITIES]

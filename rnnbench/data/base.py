@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from rnnbench.data.sequences import TokenSequences
-    from rnnbench.tasks import Task
+    from rnnbench.data.sequences import TokenSequences, Windows
+    from rnnbench.tasks import Scaling, Task
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -43,6 +43,7 @@ class DatasetInfo:
         reading_bytes: Memory that reading the files takes for a while, in bytes.
         is_padded: Whether values, not tokens, have padding that a mask must hide.
         duplicates: Samples of a split that the training samples have too, by split.
+        input_scaling: How the features of a step are scaled; None where they are not.
     """
 
     task: Task
@@ -54,6 +55,7 @@ class DatasetInfo:
     reading_bytes: int = 0
     is_padded: bool = False
     duplicates: Mapping[SplitName, int] = field(default_factory=dict)
+    input_scaling: Scaling | None = None
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,13 @@ class Split:
     """Samples and their targets.
 
     Attributes:
-        x: Values float32 [samples, timesteps, features], or the token sequences of texts. Slices
-            are views; an index array int64 [indices] gives these samples as an array.
-        y: Class indices int64 [samples], or values float32 [samples].
+        x: Values float32 [samples, timesteps, features], the token sequences of texts, or the
+            windows of series. Slices are views; an index array int64 [indices] gives these samples
+            as an array.
+        y: Class indices int64 [samples], or values float32 [samples] or [samples, outputs].
     """
 
-    x: npt.NDArray[np.generic] | TokenSequences
+    x: npt.NDArray[np.generic] | TokenSequences | Windows
     y: npt.NDArray[np.generic]
 
     def __len__(self) -> int:
@@ -74,6 +77,21 @@ class Split:
 
     def __getitem__(self, chosen: slice) -> Split:
         return Split(self.x[chosen], self.y[chosen])
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Forecast of the rows after the end of a series, in the units of its file.
+
+    Attributes:
+        series: Name of the series; None where there is only one.
+        times: Time of each row; None where there are none, or their step is not regular.
+        values: Values of each target by name, row by row.
+    """
+
+    series: str | None
+    times: list[str] | None
+    values: dict[str, list[float]]
 
 
 _Samples = TypeVar("_Samples", Split, range)
@@ -157,6 +175,25 @@ class Dataset(Settings):
         Each takes samples and gives what a model would: outputs [samples, outputs].
         """
         return {}
+
+    def forecast(
+        self,
+        predict: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]],
+        steps: int | None = None,
+        file: Path | None = None,
+    ) -> list[Forecast]:
+        """Forecast the rows after the end of each series.
+
+        Args:
+            predict: Gives the outputs of a model [samples, outputs] for windows [samples,
+                timesteps, features].
+            steps: Rows to forecast. Defaults to the horizon.
+            file: Table to continue. Defaults to that of the dataset.
+
+        Raises:
+            DataError: The dataset has no series, or they cannot be continued so far.
+        """
+        raise DataError(f"{self.type} has no series: there is nothing to forecast")
 
     @classmethod
     def files(cls) -> tuple[CachedFile, ...]:

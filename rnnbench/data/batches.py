@@ -95,8 +95,8 @@ class Batches:
         """The batches that are served from now on, as Keras takes them.
 
         Whenever it is iterated over, it serves the order that is then drawn. A batch is inputs,
-        int32 [batch, timesteps] or float32 [batch, timesteps, features], and targets [batch]; with
-        class weights, their weights float32 [batch] too.
+        int32 [batch, timesteps] or float32 [batch, timesteps, features], and targets [batch] or
+        [batch, outputs]; with class weights, their weights float32 [batch] too.
         """
         import tensorflow as tf
 
@@ -106,7 +106,7 @@ class Batches:
         shape = (None, None) if self._sequences is not None else (None, *x.shape[1:])
         signature = (
             tf.TensorSpec(shape, x.dtype),
-            *(tf.TensorSpec((None,), values.dtype) for values in rest),
+            *(tf.TensorSpec((None, *values.shape[1:]), values.dtype) for values in rest),
         )
         options = tf.data.Options()
         options.autotune.enabled = False

@@ -139,7 +139,10 @@ class FileDataset(Dataset):
                     "Put the file of the run back, or train a new run"
                 )
         settings = self.model_dump(mode="json", exclude={*self.lazy, *self.paths})
-        given = [settings, [bool(getattr(self, key)) for key in self.paths], [*files.values()]]
+        # The suffix says how a file is read.
+        kinds = [Path(getattr(self, key) or "").suffix for key in self.paths]
+        given = [settings, [bool(getattr(self, key)) for key in self.paths]]
+        given += [kinds, [*files.values()]]
         digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
 
         def make() -> Arrays:

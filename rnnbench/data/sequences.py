@@ -1,10 +1,13 @@
-"""Token sequences of different lengths, padded batch by batch; Keras' files as flat arrays."""
+"""Samples that are made batch by batch: token sequences, padded, and windows of series.
+
+Keras' files of texts as flat arrays.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from rnnbench.data.cache import Arrays
     from rnnbench.data.text import TextDataset
 
+    Array = npt.NDArray[Any]
     Indices = npt.NDArray[np.int64]
     Tokens = npt.NDArray[np.int32]
 
@@ -104,6 +108,77 @@ class TokenSequences:
     def _replace_unknown(self, tokens: Tokens) -> Tokens:
         first, end = self.dataset.skip_top, self.dataset.vocabulary_size
         return np.where((tokens >= first) & (tokens < end), tokens, np.int32(OOV))
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Windows over rows of a table, as `keras.utils.timeseries_dataset_from_array` cuts them.
+
+    A slice is a view. Indices int64 [indices] give these windows, float32 [indices, timesteps,
+    features].
+
+    Attributes:
+        values: float32 [rows, features]; may be mapped from a file.
+        starts: int64 [samples], first row of each window.
+        timesteps: Rows in a window.
+        sampling_rate: Rows from one of a window to the next.
+        delay: Rows from the last one of a window to its first target.
+        horizon: Rows of targets.
+        times: Time of each row [rows], as Matplotlib takes them; None where there are none.
+    """
+
+    values: npt.NDArray[np.float32]
+    starts: Indices
+    timesteps: int
+    sampling_rate: int
+    delay: int
+    horizon: int
+    times: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @overload
+    def __getitem__(self, chosen: slice) -> Windows: ...
+    @overload
+    def __getitem__(self, chosen: Indices) -> npt.NDArray[np.float32]: ...
+
+    def __getitem__(self, chosen: slice | Indices) -> Windows | npt.NDArray[np.float32]:
+        if isinstance(chosen, slice):
+            return replace(self, starts=self.starts[chosen])
+        steps = np.arange(self.timesteps) * self.sampling_rate
+        windows: npt.NDArray[np.float32] = self.values[self.starts[chosen][:, np.newaxis] + steps]
+        return windows
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> Array:
+        return self[np.arange(len(self))]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Samples, timesteps and features."""
+        return len(self), self.timesteps, self.values.shape[1]
+
+    @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """That of the values."""
+        return self.values.dtype
+
+    @property
+    def ends(self) -> Indices:
+        """Last row of each window: int64 [samples]."""
+        return self.starts + (self.timesteps - 1) * self.sampling_rate
+
+    def target_rows(self) -> Indices:
+        """Rows of the targets of each window: int64 [samples, horizon]."""
+        return (self.ends + self.delay)[:, np.newaxis] + np.arange(self.horizon)
+
+    def in_turn(self) -> Indices:
+        """Windows of the first series whose targets follow one another: int64 [windows]."""
+        steps = np.diff(self.starts)
+        step = int(steps[0]) if len(steps) else 1
+        (jumps,) = np.nonzero(steps != step)
+        end = int(jumps[0]) + 1 if len(jumps) else len(self)
+        return np.arange(0, end, -(-self.horizon // step))
 
 
 def encode_archive(path: Path, parts: Sequence[str]) -> Arrays:

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnbench.data.base import Dataset, Split, SplitName
-from rnnbench.data.sequences import TokenSequences
+from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.data.text import OOV, PAD, START, TextDataset, decode_tokens, invert
+from rnnbench.tasks import Regression, Task
 
 _PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 _ROWS = 1024  # padded at one time
@@ -25,7 +26,8 @@ class SplitInspection:
     Attributes:
         samples: Number of samples.
         classes: Samples of each class by name; None for a regression.
-        targets: `min`, `mean` and `max` target of a regression; else None.
+        targets: `min`, `mean` and `max` of a regression, in its own units; of several targets, by
+            name of each. Else None.
         lengths: Steps of each sample before it is padded or cut: int64 [samples].
         padding_share: Fraction of the padded array's steps that are padding.
         truncated_share: Fraction of the samples that are cut.
@@ -35,7 +37,7 @@ class SplitInspection:
 
     samples: int
     classes: dict[str, int] | None
-    targets: dict[str, float] | None
+    targets: dict[str, Any] | None
     lengths: npt.NDArray[np.int64]
     padding_share: float
     truncated_share: float
@@ -59,11 +61,11 @@ class Example:
     """Sample as the model sees it.
 
     Attributes:
-        target: Name of the class, or the value.
+        target: Name of the class, the value, or the values of several outputs.
         seen: The words, or the values.
     """
 
-    target: str | float
+    target: str | float | list[float]
     seen: tuple[str, ...] | tuple[float, ...]
 
     def describe(self, words: int | None = None) -> str:
@@ -80,7 +82,8 @@ class Inspection:
 
     Attributes:
         splits: Statistics of each split by name.
-        duplicates: Samples of the second split that the model sees in the first too, by pair.
+        duplicates: Samples of the second split that the model sees in the first too, by pair;
+            empty for windows, of which each shares its rows with others.
         examples: The first training samples.
     """
 
@@ -108,7 +111,11 @@ def inspect_dataset(dataset: Dataset, examples: int) -> Inspection:
         examples: Number of training samples to give.
     """
     splits = dataset.read_splits()
-    rows = {name: [row.tobytes() for row in _rows(split)] for name, split in splits.items()}
+    rows = {
+        name: [row.tobytes() for row in _rows(split)]
+        for name, split in splits.items()
+        if not isinstance(split.x, Windows)
+    }
     return Inspection(
         {name: _inspect_split(dataset, split) for name, split in splits.items()},
         {(a, b): sum(map(set(rows[a]).__contains__, rows[b])) for a, b in combinations(rows, 2)},
@@ -133,7 +140,7 @@ def _inspect_split(dataset: Dataset, split: Split) -> SplitInspection:
         counts = np.bincount(y, minlength=len(names)).tolist()
         classes = dict(zip(names, counts, strict=True))
     else:
-        targets = {"min": float(y.min()), "mean": float(y.mean()), "max": float(y.max())}
+        targets = _describe_targets(info.task, y)
     if isinstance(x, TokenSequences) and isinstance(dataset, TextDataset):
         tokens = x.read()
         words = int(np.count_nonzero(tokens != START))
@@ -150,15 +157,31 @@ def _inspect_split(dataset: Dataset, split: Split) -> SplitInspection:
     )
 
 
+def _describe_targets(task: Task, y: npt.NDArray[np.generic]) -> dict[str, Any]:
+    def describe(values: npt.NDArray[Any]) -> dict[str, float]:
+        return {
+            "min": float(values.min()),
+            "mean": float(values.mean()),
+            "max": float(values.max()),
+        }
+
+    values = task.unscale(y)
+    names = task.output_targets if isinstance(task, Regression) else ()
+    of = {name: [i for i, own in enumerate(names) if own == name] for name in names}
+    return describe(values) if len(of) < 2 else {n: describe(values[:, i]) for n, i in of.items()}
+
+
 def read_examples(dataset: Dataset, split: Split, indices: Sequence[int]) -> Iterator[Example]:
     """Samples of a split of a dataset, by their indices."""
-    names = dataset.info().task.class_names
+    info = dataset.info()
+    names = info.task.class_names
     vocabulary = dataset.read_vocabulary()
     words = None if vocabulary is None else invert(vocabulary)
     chosen = np.array(indices, np.int64)
     for x, y in zip(split.x[chosen], split.y[chosen], strict=True):
-        target = names[int(y)] if names else float(y)
+        target = names[int(y)] if names else info.task.unscale(y).tolist()
         if words is None:
-            yield Example(target, tuple(np.ravel(x).tolist()))
+            values = x if info.input_scaling is None else info.input_scaling.undo(x)
+            yield Example(target, tuple(np.ravel(values).tolist()))
         else:
             yield Example(target, tuple(decode_tokens(x[x != PAD].tolist(), words)))

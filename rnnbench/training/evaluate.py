@@ -14,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnbench.config.schema import ModelConfig, RunConfig
-from rnnbench.data.base import Dataset, Split
+from rnnbench.data.base import Dataset, DatasetInfo, Split
 from rnnbench.data.batches import Batches
-from rnnbench.data.sequences import TokenSequences
+from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.data.stats import Example, read_examples
 from rnnbench.data.text import OOV, TextDataset, decode_tokens, invert
 from rnnbench.errors import DataError, DivergenceError, RunError, shorten
 from rnnbench.layers import Shape, ShapeError, infer_shapes
 from rnnbench.model import buckets_by_length, build_fast_model, build_model, compile_model
 from rnnbench.run import RunDirectory, replacing
-from rnnbench.tasks import Decoded
+from rnnbench.tasks import METRICS, Decoded, Regression
 from rnnbench.training.checkpoint import (
     DIVERGENCE_HINT,
     load_state,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _SHOWN_ERROR = 200  # characters of a message of Keras
 _SHOWN_FEATURES = 6  # of a step of values
+_ROWS = 8192  # measured at one time
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -48,7 +49,7 @@ def load_fast_model(run: RunDirectory) -> keras.Model:
     """
     stock, config = load_model(run), run.read_config()
     model = build_fast_model(config)
-    compile_model(model, config.training)
+    compile_model(model, config.training, config.dataset.info().task.scaling)
     write_variables(model.variables, read_variables(stock.variables))
     return model
 
@@ -65,7 +66,7 @@ def load_model(run: RunDirectory) -> keras.Model:
     run.require_trained()
     model = build_model(config)
     if run.uses_state():
-        compile_model(model, config.training)
+        compile_model(model, config.training, config.dataset.info().task.scaling)
         if (state := load_state(run)) is not None:
             restore_model(run, model, state)
         return model
@@ -206,10 +207,13 @@ class Mistake:
         return p.probabilities[p.label] if p.probabilities and p.label else None
 
     @property
-    def error(self) -> float | None:
-        """By how much the prediction of a regression is above its target; None for a class."""
-        target = self.example.target
-        return None if isinstance(target, str) else self.prediction.prediction - target
+    def error(self) -> float | list[float] | None:
+        """By how much a prediction, or each of several, is above its target; None for a class."""
+        target, received = self.example.target, self.prediction.prediction
+        if isinstance(target, str):
+            return None
+        difference: float | list[float] = np.subtract(received, target).tolist()
+        return difference
 
     def to_json(self) -> dict[str, Any]:
         """The mistake as JSON values."""
@@ -225,7 +229,7 @@ class Mistake:
 def find_mistakes(
     dataset: Dataset, split: Split, outputs: npt.NDArray[np.float32], top: int
 ) -> list[Mistake]:
-    """The wrong predictions that a model is surest of, or those with the largest absolute errors.
+    """The wrong predictions that a model is surest of, or the largest mean absolute errors.
 
     Args:
         dataset: Dataset that has the split.
@@ -238,7 +242,8 @@ def find_mistakes(
         p = task.probabilities(outputs)
         size = np.where(p.argmax(axis=1) == split.y, 0.0, p.max(axis=1))
     else:
-        size = np.abs(outputs[:, 0] - split.y.astype(np.float32))
+        errors = task.unscale(outputs) - task.unscale(split.y.reshape(outputs.shape))
+        size = np.abs(errors).mean(axis=1)
     order = np.argsort(-size, kind="stable")[:top]
     indices = order[size[order] > 0].tolist()
     examples = read_examples(dataset, split, indices)
@@ -250,7 +255,7 @@ def find_mistakes(
 
 def predict_inputs(
     model: keras.Model,
-    inputs: npt.NDArray[np.generic] | TokenSequences,
+    inputs: npt.NDArray[np.generic] | TokenSequences | Windows,
     batch_size: int,
     *,
     bucket: bool = False,
@@ -259,12 +264,40 @@ def predict_inputs(
 
     Args:
         model: Takes the samples.
-        inputs: float32 [samples, timesteps, features], or token sequences.
+        inputs: float32 [samples, timesteps, features], token sequences, or windows.
         batch_size: Samples in a batch.
         bucket: Whether to bucket by length.
     """
     batches = Batches(Split(inputs, np.zeros(len(inputs))), batch_size, bucket=bucket)
     return batches.restore_order(model.predict(batches.dataset, verbose=0))
+
+
+def measure_targets(
+    task: Regression,
+    metrics: Sequence[str],
+    targets: npt.NDArray[np.generic],
+    outputs: npt.NDArray[np.float32],
+) -> dict[str, dict[str, float]]:
+    """Metrics of each target of a regression, by target and name.
+
+    Args:
+        task: The regression.
+        metrics: Names of the metrics.
+        targets: Targets [samples, outputs].
+        outputs: Outputs of the model for the same samples, float32 [samples, outputs].
+    """
+    measured: dict[str, dict[str, float]] = {}
+    for target in dict.fromkeys(task.output_targets):
+        columns = [i for i, name in enumerate(task.output_targets) if name == target]
+        scaling = None if task.scaling is None else task.scaling.take(columns)
+        measured[target] = {}
+        for name in metrics:
+            metric = METRICS[name].build(name, scaling)
+            for start in range(0, len(targets), _ROWS):
+                part = np.s_[start : start + _ROWS]
+                metric.update_state(targets[part][:, columns], outputs[part][:, columns])
+            measured[target][name] = float(metric.result())
+    return measured
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -384,8 +417,8 @@ class Predictor:
             ]
         else:
             details = [{"input": list(values)} for values in inputs]
-            values = np.array([detail["input"] for detail in details], np.float32)
-            samples = values.reshape(-1, *info.input_shape)
+            samples = np.array([detail["input"] for detail in details], np.float32)
+            samples = _scale(samples.reshape(-1, *info.input_shape), info)
         outputs = predict_inputs(
             self.model,
             samples,
@@ -404,6 +437,11 @@ class Predictor:
         rate = seen.count(OOV) / len(seen) if seen else 0.0
         words = tuple(decode_tokens(tokens, self._words))
         return {"input": text, "tokens": words, "oov_rate": rate, "words": count}
+
+
+def _scale(values: npt.NDArray[np.float32], info: DatasetInfo) -> npt.NDArray[np.float32]:
+    """Values in the units of a dataset as its model takes them."""
+    return values if info.input_scaling is None else info.input_scaling.apply(values)
 
 
 def _require_values(values: str | Sequence[float], shape: tuple[int, ...]) -> None:
@@ -496,7 +534,10 @@ def values_sample(config: ModelConfig, values: Sequence[float]) -> Sample:
     inputs = np.array(values, np.float32).reshape(1, *(size or -1 for size in shape))
     if misfit := _misfit(config, inputs.shape[1:]):
         raise DataError(f"--values: received {len(inputs[0])} steps: {misfit}")
-    return Sample(inputs, _label_values(inputs))
+    labels = _label_values(inputs)
+    if isinstance(config, RunConfig):
+        inputs = _scale(inputs, config.dataset.info())
+    return Sample(inputs, labels)
 
 
 def random_sample(config: ModelConfig, timesteps: int) -> Sample:

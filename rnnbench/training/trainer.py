@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from rnnbench.baselines import best_beside, find_baselines
 from rnnbench.config.schema import RunConfig
-from rnnbench.data.base import LoadedDataset, shown_split
+from rnnbench.data.base import LoadedDataset, SplitName, shown_split
 from rnnbench.data.batches import Batches
+from rnnbench.data.sequences import Windows
 from rnnbench.errors import DivergenceError, RunError, TrainingError, count
 from rnnbench.model import buckets_by_length, build_fast_model, compile_model
 from rnnbench.run import (
@@ -29,7 +32,7 @@ from rnnbench.run import (
     describe_ending,
     replacing,
 )
-from rnnbench.tasks import best_epoch, in_words
+from rnnbench.tasks import Regression, best_epoch, in_words
 from rnnbench.tensorflow import describe_environment, native_log
 from rnnbench.training import Metrics, Progress, SignalHandler, TrainingResult
 from rnnbench.training.callbacks import CallbackList, TrainingCallback
@@ -45,7 +48,13 @@ from rnnbench.training.checkpoint import (
     save_state,
     write_variables,
 )
-from rnnbench.training.evaluate import OutputRecorder, evaluate_split, load_model, save_model
+from rnnbench.training.evaluate import (
+    OutputRecorder,
+    evaluate_split,
+    load_model,
+    measure_targets,
+    save_model,
+)
 
 _SHOWN_ERROR = 200  # characters of a message of TensorFlow
 
@@ -74,7 +83,7 @@ def prepare_training(config: RunConfig, dataset: LoadedDataset) -> TrainingSetup
     keras.utils.set_random_seed(config.seed)
     model = build_fast_model(config)
     training, bucket = config.training, buckets_by_length(config)
-    compile_model(model, training)
+    compile_model(model, training, dataset.info.task.scaling)
     OutputRecorder.install(model)
     train = Batches(
         dataset.splits["train"],
@@ -417,9 +426,9 @@ def _evaluate(setup: TrainingSetup, run: RunDirectory, progress: Progress) -> Me
         evaluation = evaluate_split(setup.model, split, config)
         metrics[name], outputs[name] = evaluation.metrics, evaluation.outputs
     run.write_metrics(metrics)
-    from rnnbench import plots
-
     if task.class_names:
+        from rnnbench import plots
+
         reports = {name: task.report(splits[name].y, outputs[name]) for name in splits}
         run.write_classification(reports)
         shown = shown_split(splits)
@@ -427,11 +436,43 @@ def _evaluate(setup: TrainingSetup, run: RunDirectory, progress: Progress) -> Me
         with replacing(run.plot_file(CONFUSION_PLOT)) as path:
             matrix = reports[shown]["confusion_matrix"]
             plots.draw_confusion_matrix(matrix, task.class_names, title, path)
-    if task.plots_predictions:
-        points = {n: (split.y.tolist(), outputs[n][:, 0].tolist()) for n, split in splits.items()}
-        with replacing(run.plot_file("predictions")) as path:
-            plots.draw_predictions(points, f"{config.name}: predictions", path)
+    if isinstance(task, Regression):
+        if len(set(task.output_targets)) > 1:
+            names = config.training.metrics
+            run.write_targets(
+                {n: measure_targets(task, names, s.y, outputs[n]) for n, s in splits.items()}
+            )
+        _draw_predictions(setup, run, task, outputs)
     return metrics
+
+
+def _draw_predictions(
+    setup: TrainingSetup,
+    run: RunDirectory,
+    task: Regression,
+    outputs: Mapping[SplitName, npt.NDArray[np.float32]],
+) -> None:
+    """Draw predictions over the time of a series, else against their targets."""
+    from rnnbench import plots
+
+    splits, title = setup.dataset.splits, f"{setup.config.name}: predictions"
+    last = shown_split(splits)
+    windows = splits[last].x
+    with replacing(run.plot_file("predictions")) as path:
+        if isinstance(windows, Windows):
+            naive = {n: f(splits[last]) for n, f in setup.config.dataset.baselines().items()}
+            lines = {"truth": splits[last].y, "forecast": outputs[last], **naive}
+            title = f"{title} of the {last} rows"
+            plots.draw_forecasts(windows, lines, task, title, path)
+            return
+        points = {
+            name: (
+                task.unscale(split.y).ravel().tolist(),
+                task.unscale(outputs[name]).ravel().tolist(),
+            )
+            for name, split in splits.items()
+        }
+        plots.draw_predictions(points, title, path)
 
 
 def _store_baselines(

@@ -44,6 +44,20 @@ def test_init_writes_a_shipped_config_out_as_it_is(rnnbench, in_tmp):
     assert rnnbench("validate", "my model.yaml").code == 0
 
 
+def test_init_copies_the_data_of_a_shipped_config_too(rnnbench, in_tmp):
+    assert rnnbench("init", "nino12", "mine.yaml").code == 0
+    table = in_tmp / "data" / "nino12.csv"
+    assert table.read_bytes() == (CONFIGS / "data" / "nino12.csv").read_bytes()
+    assert rnnbench("validate", "mine.yaml").code == 0
+    assert rnnbench("init", "nino12", "again.yaml").code == 0  # the same data
+    table.write_text("mine\n")
+    refused = rnnbench("init", "nino12", "other.yaml")
+    assert refused.code == 2
+    assert "data/nino12.csv: already exists; use --force" in refused.err
+    assert table.read_text() == "mine\n"
+    assert not (in_tmp / "other.yaml").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -58,6 +58,7 @@ REFERENCE = {
         ("gru", [None, 300], 541_800),
         ("dense", [None, 1], 301),
     ],
+    "nino12": [("gru", [None, 32], 3_360), ("dense", [None, 6], 198)],
     "models/recurrence_100_steps": [("simple_rnn", [None, 100, 64], 64 * 64 + 64 * 32 + 64)],
     "models/recurrence_10_steps": [("simple_rnn", [None, 10, 8], 8 * 8 + 8 * 4 + 8)],
 }

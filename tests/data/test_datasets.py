@@ -12,13 +12,19 @@ from rnnbench.data.base import Dataset
 from rnnbench.data.imdb import Imdb
 from rnnbench.data.labelled_text import Text
 from rnnbench.data.reuters import Reuters
+from rnnbench.data.series import Series
 from rnnbench.data.toy_sequence import ToySequence
 from rnnbench.tasks import BinaryClassification, MulticlassClassification, Regression
 
 
 def test_every_module_of_a_dataset_is_found():
-    assert {"arrays": Arrays, "imdb": Imdb, "reuters": Reuters, "text": Text} | {
-        "toy_sequence": ToySequence
+    assert {
+        "arrays": Arrays,
+        "imdb": Imdb,
+        "reuters": Reuters,
+        "series": Series,
+        "text": Text,
+        "toy_sequence": ToySequence,
     } == DATASETS
 
 
@@ -56,7 +62,7 @@ def test_a_dataset_is_one_more_module(tmp_path):
     )
     assert done.stderr == ""
     assert sorted(done.stdout.split()) == [
-        *("False", "arrays", "imdb", "ramp", "reuters", "text", "toy_sequence")
+        *("False", "arrays", "imdb", "ramp", "reuters", "series", "text", "toy_sequence")
     ]
 
 
