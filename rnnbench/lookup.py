@@ -158,6 +158,24 @@ def _runs_below(path: Path) -> list[RunDirectory]:
         return [run for trial in sorted(path.iterdir()) for run in runs_in(trial)]
 
 
+def require_idle(directory: RunDirectory | SweepDirectory) -> None:
+    """Refuse a run or a sweep that a process works on, as it does on each run of a sweep.
+
+    Raises:
+        RunError: Another process trains the run, or runs the sweep or trains a run of it.
+    """
+    related: list[RunDirectory | SweepDirectory] = [directory]
+    if isinstance(directory, SweepDirectory):
+        related += all_runs(directory.path)
+    else:
+        related.append(SweepDirectory(directory.path.absolute().parents[1]))
+    for each in related:
+        if each.is_locked():
+            raise RunError(
+                f"{each.path}: a process is training here; stop it first, with Ctrl-C or SIGTERM"
+            )
+
+
 def damaged_plans(output: Path) -> list[str]:
     """What is wrong with the plans of the sweeps in a directory that are damaged."""
     found = []

@@ -164,6 +164,18 @@ def _locked(lock_file: Path, activity: str) -> Iterator[None]:
         lock.release()
 
 
+def _is_locked(lock_file: Path) -> bool:
+    """Whether another process holds a lock; the directory may be read-only."""
+    import fcntl
+
+    try:
+        with lock_file.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    return False
+
+
 class _File(BaseModel):
     """Keys of a JSON file that other modules rely on; a file may have more."""
 
@@ -255,7 +267,7 @@ class RunDirectory:
         metrics_file: Final loss and metrics of each split.
         model_file: Trained model, as Keras saves it.
         state_file: Complete state of the training, from which it can continue.
-        previous_state_file: State before, kept until the next one is complete.
+        previous_state_file: State before, kept until the next one is complete or the run finished.
         lock_file: Locked by the process that trains the run.
         vocabulary_file: Token of each word, for text.
         log_file: Messages of the training.
@@ -414,15 +426,8 @@ class RunDirectory:
         return _locked(self.lock_file, "training this run")
 
     def is_locked(self) -> bool:
-        """Whether a process is training this run; the directory may be read-only."""
-        import fcntl
-
-        try:
-            with self.lock_file.open("rb") as stream:
-                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError as error:
-            return isinstance(error, BlockingIOError)
-        return False
+        """Whether a process is training this run."""
+        return _is_locked(self.lock_file)
 
     def has_state(self) -> bool:
         """Whether there is a state to continue from."""
@@ -520,6 +525,10 @@ class SweepDirectory:
     def locked(self) -> AbstractContextManager[None]:
         """Keep other processes from running this sweep."""
         return _locked(self.lock_file, "running this sweep")
+
+    def is_locked(self) -> bool:
+        """Whether a process is running this sweep."""
+        return _is_locked(self.lock_file)
 
     def read_plan(self) -> dict[str, Any]:
         """The plan, with the keys of `SweepPlan` and any others."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import sys
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from typer import Argument, Exit, Option
+from typer import Argument, Exit, Option, confirm
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError, RnnbenchError, RunError, count
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from rnnbench.comparison import Comparison
     from rnnbench.lookup import RunOverview
+    from rnnbench.run import RunDirectory, SweepDirectory
 
 # Columns that runs can be sorted by.
 Column = Literal[
@@ -72,6 +75,52 @@ def runs(
         print(f"no such runs in {output}/")
         return
     _print_runs(chosen, output, json=json)
+
+
+def runs_rm(
+    runs: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="RUN|SWEEP|GLOB…",
+            help="Run directories; names of sweeps, for the whole sweep; names of configs, for all "
+            "their runs; or patterns, such as 'imdb_*'.",
+            autocompletion=arguments.complete_run_or_sweep,
+        ),
+    ] = None,
+    *,
+    yes: Annotated[bool, Option("--yes", help="Delete without a question.")] = False,
+    output: arguments.Output,
+) -> None:
+    """Delete runs and sweeps. One that a process is training is refused."""
+    from rnnbench import lookup
+    from rnnbench.run import is_run
+
+    if not runs or "" in runs:
+        raise InputError(
+            "RUN is missing: give run directories, names of sweeps or configs, or patterns; "
+            "`rnnbench runs` lists what there is"
+        )
+    found: dict[Path, RunDirectory | SweepDirectory] = {}
+    for what in runs:
+        sweep = None if is_run(Path(what)) else lookup.find_sweep(what, output)
+        for each in [sweep] if sweep else lookup.find_runs(what, output, limited=True):
+            found[each.path.resolve()] = each
+    # A run goes with its sweep.
+    chosen = [found[path] for path in found if found.keys().isdisjoint(path.parents)]
+    for directory in chosen:
+        lookup.require_idle(directory)
+        console.note(str(directory.path))
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError(
+                "--yes is missing: nobody can be asked without a terminal; it deletes what is "
+                "named above"
+            )
+        confirm("Delete with all files inside?", abort=True, err=True)
+    for directory in chosen:
+        with directory.locked():
+            shutil.rmtree(directory.path)
+        print(f"deleted     {directory.path}")
 
 
 def _print_runs(chosen: Sequence[RunOverview], output: Path, *, json: bool) -> None:
