@@ -289,6 +289,9 @@ def _run(
                 run.write_manifest(manifest)
                 run.append_log(status)
                 _draw_history(run, config)
+                if status == "finished":
+                    # The last state is on the disk, and nothing will be written over it.
+                    run.previous_state_file.unlink(missing_ok=True)
     return TrainingResult(run, status, _count_epochs(run), metrics, **ending)
 
 
