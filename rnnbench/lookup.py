@@ -22,6 +22,7 @@ from rnnbench.run import (
     describe_ending,
     is_run,
     is_sweep,
+    require_idle,
     runs_in,
 )
 from rnnbench.tasks import best_epoch, is_maximized
@@ -158,22 +159,18 @@ def _runs_below(path: Path) -> list[RunDirectory]:
         return [run for trial in sorted(path.iterdir()) for run in runs_in(trial)]
 
 
-def require_idle(directory: RunDirectory | SweepDirectory) -> None:
-    """Refuse a run or a sweep that a process works on, as it does on each run of a sweep.
+def require_deletable(directory: RunDirectory | SweepDirectory) -> None:
+    """Refuse a run or a sweep in use: also a run of a sweep, or a sweep with a run, that is so.
 
     Raises:
-        RunError: Another process trains the run, or runs the sweep or trains a run of it.
+        RunError: Another process trains the run, or runs the sweep.
     """
-    related: list[RunDirectory | SweepDirectory] = [directory]
+    require_idle(directory)
     if isinstance(directory, SweepDirectory):
-        related += all_runs(directory.path)
+        for run in all_runs(directory.path):
+            require_idle(run)
     else:
-        related.append(SweepDirectory(directory.path.absolute().parents[1]))
-    for each in related:
-        if each.is_locked():
-            raise RunError(
-                f"{each.path}: a process is training here; stop it first, with Ctrl-C or SIGTERM"
-            )
+        require_idle(SweepDirectory(directory.path.absolute().parents[1]))
 
 
 def damaged_plans(output: Path) -> list[str]:

@@ -155,7 +155,7 @@ def _locked(lock_file: Path, activity: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=_LOCK_SECONDS)
     except Timeout:
-        raise RunError(f"{lock_file.parent}: another process is {activity}") from None
+        raise _in_use(lock_file, activity) from None
     except OSError as error:
         raise RunError(f"{lock_file.parent}: cannot be written to: {error.strerror}") from error
     try:
@@ -174,6 +174,10 @@ def _is_locked(lock_file: Path) -> bool:
     except OSError as error:
         return isinstance(error, BlockingIOError)
     return False
+
+
+def _in_use(lock_file: Path, activity: str) -> RunError:
+    return RunError(f"{lock_file.parent}: another process is {activity}")
 
 
 class _File(BaseModel):
@@ -284,6 +288,7 @@ class RunDirectory:
     state_file = _Inside("checkpoint/state")
     previous_state_file = _Inside("checkpoint/previous_state")
     lock_file = _Inside(".lock")
+    activity = "training this run"  # of the process that holds the lock
     vocabulary_file = _Inside("vocabulary.json")
     log_file = _Inside("train.log")
     tensorboard_dir = _Inside("tensorboard")
@@ -423,7 +428,7 @@ class RunDirectory:
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other processes from training this run."""
-        return _locked(self.lock_file, "training this run")
+        return _locked(self.lock_file, self.activity)
 
     def is_locked(self) -> bool:
         """Whether a process is training this run."""
@@ -480,6 +485,7 @@ class SweepDirectory:
     plan_file = _Inside(_PLAN_FILE)
     report_file = _Inside(_REPORT_FILE)
     lock_file = _Inside(".lock")
+    activity = "running this sweep"
 
     def config_file(self, trial: str) -> Path:
         """The resolved config of a trial, for all its seeds."""
@@ -524,11 +530,7 @@ class SweepDirectory:
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other processes from running this sweep."""
-        return _locked(self.lock_file, "running this sweep")
-
-    def is_locked(self) -> bool:
-        """Whether a process is running this sweep."""
-        return _is_locked(self.lock_file)
+        return _locked(self.lock_file, self.activity)
 
     def read_plan(self) -> dict[str, Any]:
         """The plan, with the keys of `SweepPlan` and any others."""
@@ -553,6 +555,16 @@ class SweepDirectory:
     def runs(self) -> list[RunDirectory]:
         """All runs, in the order of the plan."""
         return [run for trial in self.trials() for run in self.runs_of(*trial)]
+
+
+def require_idle(directory: RunDirectory | SweepDirectory) -> None:
+    """Check that no other process trains a run, or runs a sweep; nothing is written.
+
+    Raises:
+        RunError: One does.
+    """
+    if _is_locked(directory.lock_file):
+        raise _in_use(directory.lock_file, directory.activity)
 
 
 def is_run(path: Path) -> bool:

@@ -108,7 +108,7 @@ def runs_rm(
     # A run goes with its sweep.
     chosen = [found[path] for path in found if found.keys().isdisjoint(path.parents)]
     for directory in chosen:
-        lookup.require_idle(directory)
+        lookup.require_deletable(directory)
         console.note(str(directory.path))
     if not yes:
         if not sys.stdin.isatty():

@@ -182,16 +182,13 @@ def read_candidates(
 
 
 def drop_equal(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[str]]:
-    """Candidates with different configs, and notes about those that only spell values differently.
-
-    A candidate that is spelled as another is kept: it is a mistake, which is for others to refuse.
-    """
+    """Candidates with different configs, and notes about those that equal another one."""
     first: dict[str, Candidate] = {}
     kept, notes = [], []
     for candidate in candidates:
         other = first.setdefault(repr(flatten(candidate.config)), candidate)
-        if other is candidate or other.texts == candidate.texts:
+        if other is candidate:
             kept.append(candidate)
         else:
-            notes.append(f"{candidate.label}: the config of {other.label}; it is one trial")
+            notes.append(f"{candidate.label}: the same config as {other.label}; it counts once")
     return kept, notes

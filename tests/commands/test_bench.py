@@ -148,6 +148,19 @@ def test_every_combination_is_measured_and_named(rnnbench, literal):
     assert headings.split()[:3] == ["config", "batch_size", "window"]
 
 
+def test_equal_values_are_measured_once(rnnbench, literal):
+    vary = ("--vary", "model.layers.0.units=8,0x8,+8,16,16", "--set", "dataset.length=10")
+    result = rnnbench("bench", "toy.yaml", *vary, "--json", "-q")
+    assert result.code == 0, result.err
+    candidates = json.loads(result.out)["candidates"]
+    assert [each["settings"] for each in candidates] == [
+        {"model.layers.0.units": 8},
+        {"model.layers.0.units": 16},
+    ]
+    assert "toy units=0x8: the same config as toy units=8; it counts once\n" in result.err
+    assert result.err.count("it counts once") == 3
+
+
 def test_a_value_in_brackets_is_shown_as_typed(rnnbench, literal):
     vary = ("--vary", "training.metrics=[mae],[mae, mse]")
     result = rnnbench("bench", "toy.yaml", *vary, "--plot", "speed.svg")

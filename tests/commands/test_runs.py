@@ -312,7 +312,7 @@ def test_a_run_under_way_is_not_deleted(rnnbench, with_sweep):
             for each in refused:
                 result = rnnbench("runs", "rm", "--yes", each.path)
                 assert result.code == 2
-                assert "a process is training here; stop it first" in result.err
+                assert f"another process is {locked.activity}" in result.err
     assert len(json.loads(rnnbench("runs", "--json").out)) == 3
 
 
