@@ -27,7 +27,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from rnnbench.data.base import SplitName
 from rnnbench.statistics import Estimate, Measurement
-from rnnbench.tables import visible, with_interval
+from rnnbench.tables import format_number, visible, with_interval
 from rnnbench.tasks import History, in_words, monitored
 
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000")
@@ -91,7 +91,7 @@ def draw_history(
             color=curves[-1][3],
             markeredgecolor="black",
             zorder=5,
-            label=f"best epoch {best_epoch}: {best:.4g}",
+            label=f"best epoch {best_epoch}: {format_number(best)}",
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ylabel = _choose_scale(axes.set_yscale, [*history[metric], *history[column]], words)

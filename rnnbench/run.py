@@ -26,7 +26,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from rnnbench.config import RunConfig, dump_config, load_run_config
-from rnnbench.errors import InputError, RunError
+from rnnbench.errors import InputError, RunError, count
 from rnnbench.keras_object import MAX_INT
 from rnnbench.tensorflow import expand_path
 
@@ -406,7 +406,7 @@ class RunDirectory:
             content, lines, kept = "", [], {}
         if not history and kept.get("epoch") != list(range(1, epochs + 1)):
             raise RunError(
-                f"{self.history_file}: damaged: it lacks some of the {epochs} epochs of "
+                f"{self.history_file}: damaged: it lacks some of the {count(epochs, 'epoch')} of "
                 f"{self.state_file}, which is of an earlier version and does not hold them. Train "
                 "the config anew"
             )

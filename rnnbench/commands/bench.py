@@ -11,7 +11,7 @@ from typer import Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError, count
-from rnnbench.tables import Table
+from rnnbench.tables import Table, format_number
 
 if TYPE_CHECKING:
     from rnnbench.bench import Measured
@@ -127,8 +127,7 @@ def _to_json(metrics: Mapping[str, Measurement]) -> dict[str, Any]:
 
 
 def _number(value: float) -> str:
-    """Three digits, or all before the point."""
-    return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"
+    return format_number(value, 3)
 
 
 def _median(metric: Measurement) -> str:
@@ -190,8 +189,8 @@ def _print(measured: Sequence[Measured]) -> None:
             ratios = m.ratios()
             epoch, evaluate = ratios["epoch_seconds"], ratios.get("evaluate_seconds")
             pairs = count(len(epoch.values), "pair")
-            line = f"{epoch.median:.2f}× per epoch ({epoch.low:.2f} to {epoch.high:.2f}, {pairs})"
-            line += f", {evaluate.median:.2f}× in evaluation" if evaluate else ""
+            line = f"{_median(epoch)}× per epoch ({_number(epoch.low)} to {_number(epoch.high)}, "
+            line += f"{pairs})" + (f", {_median(evaluate)}× in evaluation" if evaluate else "")
             print(f"{m.candidate.label}: {line}")
 
 
@@ -211,7 +210,7 @@ def _draw(measured: Sequence[Measured], variations: Sequence[Variation], path: P
     else:
         labels = ["\n".join(m.candidate.words) for m in measured]
         ratios = [m.ratios().get("epoch_seconds") for m in measured]
-        notes = ["" if ratio is None else f"{ratio.median:.2f}×" for ratio in ratios]
+        notes = ["" if ratio is None else f"{_median(ratio)}×" for ratio in ratios]
         title = "time of an epoch" + ("; ×: plain Keras / rnnbench" if any(ratios) else "")
         plots.draw_times(labels, _times(measured), notes, title, path)
 

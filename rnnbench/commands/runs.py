@@ -15,7 +15,7 @@ from typer import Argument, Exit, Option, confirm
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError, RnnbenchError, RunError, count
-from rnnbench.tables import Table, count_cell, metric_cell
+from rnnbench.tables import Table, count_cell, format_number, metric_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,7 +138,7 @@ def _print_runs(chosen: Sequence[RunOverview], output: Path, *, json: bool) -> N
             "" if run.seed is None else str(run.seed),
             run.progress,
             count_cell(run.parameters),
-            "" if run.seconds is None else f"{run.seconds:.0f}",
+            "" if run.seconds is None else format_number(run.seconds, 2),
             _format_age(run.age),
         )
         for run in chosen
@@ -151,7 +151,7 @@ def _print_runs(chosen: Sequence[RunOverview], output: Path, *, json: bool) -> N
 
 
 def _metric(run: RunOverview, value: float | None) -> str:
-    return "" if value is None else f"{run.metric} {value:.4f}"
+    return "" if value is None else f"{run.metric} {format_number(value)}"
 
 
 def _format_age(seconds: float | None) -> str:
@@ -436,7 +436,7 @@ def reproduce(
             what = "history and metrics are" if found.metrics else "the history is"
             print(f"{what} equal to the last bit")
         elif found.epochs[0] != found.epochs[1]:
-            print(f"the first has {found.epochs[0]} epochs, the second {found.epochs[1]}")
+            print(f"the first has {count(found.epochs[0], 'epoch')}, the second {found.epochs[1]}")
         elif found.first_difference is not None:
             print(f"the histories differ from epoch {found.first_difference} on")
         for name, (before, now) in found.environment.items():

@@ -137,7 +137,9 @@ def sweep(
             f"{t.label} {failure} ({directory.log_file(t.name, t.seed)})"
             for t, failure in result.failures.items()
         )
-        raise RnnbenchError(f"{len(result.failures)} of {len(trials)} trials failed: {failures}")
+        raise RnnbenchError(
+            f"{len(result.failures)} of {count(len(trials), 'trial')} failed: {failures}"
+        )
 
 
 def _choose(
@@ -163,9 +165,11 @@ def _choose(
         option = "sweep.match_params" if match_params is None else "--match-params"
         count = arguments.resolve_target(str(target), output, option)
         for i, candidate in enumerate(candidates):
-            matching = match_parameters(candidate.config, count)
+            config = candidate.config.model_copy(update={"name": candidate.label})  # for errors
+            matching = match_parameters(config, count)
             console.note(f"{candidate.label}: {matching}")
-            candidates[i] = replace(candidate, config=matching.config)
+            config = matching.config.model_copy(update={"name": candidate.config.name})
+            candidates[i] = replace(candidate, config=config)
     candidates, notes = drop_equal(candidates)
     for note in notes:
         console.note(note)

@@ -14,6 +14,7 @@ from typer import Argument, Option
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console, models
 from rnnbench.errors import ConfigError, DataError, InputError, RunError, count
+from rnnbench.tables import format_number
 from rnnbench.training import require_tensorboard
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ def _load_resumed(run: RunDirectory, epochs: int | None) -> RunConfig:
     done = state.epoch if state else 0
     if epochs is not None and epochs < done:
         raise InputError(
-            f"--epochs {epochs}: {run.path} has {done} epochs already; allowed: at least {done}"
+            f"--epochs {epochs}: {run.path} has {count(done, 'epoch')} already; allowed: at least "
+            f"{done}"
         )
     overrides = arguments.make_overrides((), epochs=epochs)
     return load_run_config(run.config_file, overrides, upgrade=True)
@@ -148,8 +150,8 @@ def _read_result(run: RunDirectory, config: RunConfig) -> TrainingResult | None:
         return None
     manifest, done = run.read_manifest(), len(run.read_history().get("epoch", ()))
     console.note(
-        f"{run.path}: has finished, {done} of {asked} epochs; nothing to train. --epochs with more "
-        "than that trains it further"
+        f"{run.path}: has finished, {done} of {count(asked, 'epoch')}; nothing to train. --epochs "
+        "with more than that trains it further"
     )
     ending = {name: manifest.get(name) for name in ("stopped_early", "restored_epoch")}
     return TrainingResult(run, "finished", done, metrics, **ending)
@@ -301,7 +303,7 @@ def evaluate(
         )
     else:
         print(found.path)
-        print(f"{chosen} ({len(samples)} samples)  {console.format_metrics(metrics)}")
+        print(f"{chosen} ({count(len(samples), 'sample')})  {console.format_metrics(metrics)}")
     thresholds.require_passed()
 
 
@@ -464,12 +466,12 @@ def _print_record(record: _Record, maxlen: int) -> None:
     if p is None:
         print(f"{line}no prediction: {record.error}")
     elif not isinstance(p.input, str):
-        result = f"{p.prediction:.4f}" if p.label is None else p.label
+        result = format_number(p.prediction) if p.label is None else p.label
         print(f"{line}[{', '.join(f'{v:g}' for v in p.input)}] -> {result}")
     else:
         likeliest = list((p.probabilities or {}).items())[:_SHOWN_PROBABILITIES]
         print(f"{line}{p.label}  ({', '.join(f'{name} {q:.3f}' for name, q in likeliest)})")
         print(f"  saw: {' '.join(p.tokens)}")
-        cut = f"; cut to {maxlen} tokens" if p.words + 1 > maxlen else ""
+        cut = f"; cut to {count(maxlen, 'token')}" if p.words + 1 > maxlen else ""
         words = count(p.words, "word")
         print(f"  {words}, {p.oov_rate:.0%} out of vocabulary{cut}", flush=True)

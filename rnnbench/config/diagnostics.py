@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from rnnbench.layers import OTHER_NAMES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -17,19 +19,14 @@ if TYPE_CHECKING:
 LINE_BREAKS = "\r\n\x85\u2028\u2029"
 _LINE_BREAK = re.compile(f"\r\n|[{LINE_BREAKS}]")
 _MAX_COLUMNS = 100
-# Other words of the field, normalized, for what a config has, the likeliest first; none for what
-# letters alone would take for something else.
+# Other words of the field, normalized, for what a config has, the likeliest first.
 _SYNONYMS = {
-    **dict.fromkeys(("attention", "multiheadattention", "transformer", "convlstm1d"), ()),
-    "batchnormalization": (),  # where it is not allowed, layer_normalization is not meant
-    **dict.fromkeys(("rnn", "vanillarnn", "elman"), ("simple_rnn",)),
-    **dict.fromkeys(("bilstm", "blstm", "bigru", "birnn"), ("bidirectional",)),
-    **dict.fromkeys(("fc", "linear", "fullyconnected"), ("dense",)),
+    **OTHER_NAMES,
     **dict.fromkeys(("neurons", "hidden", "hiddensize", "hiddendim", "numunits"), ("units",)),
     **dict.fromkeys(("embeddingdim", "embeddingsize"), ("output_dim",)),
     **dict.fromkeys(("vocabsize", "vocabularysize"), ("num_words", "input_dim")),
     **dict.fromkeys(("seqlen", "sequencelength", "maxlength"), ("maxlen",)),
-    **dict.fromkeys(("prob", "dropoutrate"), ("rate", "dropout")),
+    **dict.fromkeys(("prob", "dropoutrate"), ("rate",)),
     **dict.fromkeys(("lr", "eta", "stepsize"), ("learning_rate",)),
     **dict.fromkeys(("numepochs", "nepochs", "iterations"), ("epochs",)),
     "minibatch": ("batch_size",),

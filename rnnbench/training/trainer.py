@@ -17,7 +17,7 @@ import tensorflow as tf
 from rnnbench.config.schema import RunConfig
 from rnnbench.data.base import LoadedDataset
 from rnnbench.data.batches import Batches
-from rnnbench.errors import DivergenceError, RunError, TrainingError
+from rnnbench.errors import DivergenceError, RunError, TrainingError, count
 from rnnbench.model import buckets_by_length, build_fast_model, compile_model
 from rnnbench.run import RunDirectory, check_writable, create_run, describe_ending, replacing
 from rnnbench.tasks import best_epoch, in_words
@@ -270,7 +270,7 @@ def _run(
             status = "interrupted"
             _write_last_metrics(run, config)
             raise signals.error(
-                f"interrupted after {_count_epochs(run)} completed epochs of "
+                f"interrupted after {count(_count_epochs(run), 'completed epoch')} of "
                 f"{config.training.epochs}. Continue with: rnnbench train --resume {run.path}"
             ) from None
         except Exception as error:

@@ -72,6 +72,18 @@ def test_a_config_may_hold_its_sweep(rnnbench, toy):
         (["toy.yaml", "--gpus", "1"], "--address and --gpus are for --engine ray"),
         (["toy.yaml", "--vary", "model.layers.0.unist=2"], "unist"),
         (["toy.yaml", "toy.yaml"], "toy: is given twice"),
+        (
+            ["toy.yaml", "--vary", "model.layers.0.return_sequences=true,false"],
+            "without return_sequences (with --vary model.layers.0.return_sequences=true)",
+        ),
+        (
+            ["toy.yaml", "--vary", "dataset.type=imdb"],
+            "dataset.maxlen: missing: this key is needed (with --vary dataset.type=imdb)",
+        ),
+        (
+            ["toy.yaml", "--vary", "model.layers.0.units=4,8", "--match-params", "2"],
+            "toy units=4: no units bring it within 1% of 2 parameters",
+        ),
         (["toy.yaml", "--name", "a/b"], "--name"),
         (["toy.yaml", "--match-params", "nonsense"], "--match-params: received 'nonsense'"),
         (["toy.yaml", "--set", "model.layers.0.units=100000000", "-j", "3"], "of memory"),
@@ -82,6 +94,12 @@ def test_what_is_wrong_is_said_before_anything_is_written(rnnbench, toy, argumen
     assert (result.code, result.out) == (2, "")
     assert message in result.err
     assert [path.name for path in toy.iterdir()] == ["toy.yaml"]
+
+
+def test_an_error_of_every_value_names_none(rnnbench, toy):
+    result = rnnbench("sweep", "toy.yaml", "--set", "training.loss=x", "--vary", "seed=1,2")
+    assert (result.code, result.err.count("training.loss: received 'x'")) == (2, 1)
+    assert "(with" not in result.err
 
 
 @pytest.mark.parametrize(
@@ -231,7 +249,7 @@ def test_a_sweep_that_is_killed_and_stopped_goes_on_and_comes_to_the_same(
     signal.signal(signal.SIGINT, restored)
     out, err = _stop_after(process, sweep, 3, signal.SIGINT)
     assert (process.returncode, out) == (130, "")
-    assert "of 4 trials have finished. The same command continues" in err
+    assert " of 4 trials. The same command continues" in err
     assert "Traceback" not in err
     assert {run.status() for run in sweep.runs()} <= {"interrupted", "finished"}
     process = _start(toy, "--jobs", "2")
