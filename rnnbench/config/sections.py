@@ -78,10 +78,10 @@ def expand_names(data: Any, key: str) -> None:
     """Write out each name that a dotted key leads through: `optimizer: adam` as `{type: adam}`."""
     choices: list[type[Settings]] = [RunConfig]
     for part in key.split(".")[:-1]:
-        at = int(part) if isinstance(data, list) and part.isdecimal() else part
         try:
+            at = int(part) if isinstance(data, list) else part
             value = data[at]
-        except (LookupError, TypeError):  # reported where the value is put in
+        except (LookupError, TypeError, ValueError):  # reported where the value is put in
             return
         if not isinstance(at, int):
             fields = (kind.model_fields.get(part) for kind in choices)
@@ -217,7 +217,7 @@ def _describe_key(key: str, kind: type[Settings]) -> tuple[str, str | None]:
     if RENAMED.get(key) in fields:
         return f"this key is now {RENAMED[key]}", RENAMED[key]
     for name, field in fields.items():
-        inside = {key for section in _sections_in(field.annotation) for key in section.model_fields}
+        inside = {k for section in _sections_in(field.annotation) for k in section.model_fields}
         meant = closest(key, inside) if key in inside or is_synonym(key) else None
         if meant is not None and meant != "type" and meant not in fields:
             return f"unknown key here; it belongs in {name}", f"{name}.{meant}"

@@ -152,6 +152,8 @@ def test_arguments_can_be_set_of_what_is_given_by_its_name(load):
     assert (optimizer.type, optimizer.learning_rate, optimizer.clipnorm) == ("adam", 0.01, 1.0)
     assert config.model.layers[1].rate == 0.25
     assert config.dataset.window == 3
+    with pytest.raises(ConfigError, match=r"received '9{17}"):
+        load(text, f"model.layers.{'9' * 5000}.rate=0.25")
     # A loss has no arguments.
     with pytest.raises(ConfigError, match=r"training.loss is a single value; there is no 'x'"):
         load(text, "training.loss.x=1", "model.layers.1.rate=0.25")
