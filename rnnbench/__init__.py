@@ -290,11 +290,12 @@ class Run:
         return f"Run({str(self.path)!r})"
 
     def _repr_html_(self) -> str:
+        from rnnbench.errors import count
         from rnnbench.lookup import read_overview
         from rnnbench.tables import metrics_table
 
         overview = read_overview(self._run)
-        epochs = f"{overview.completed_epochs} of {overview.epochs} epochs"
+        epochs = f"{overview.completed_epochs} of {count(overview.epochs or 0, 'epoch')}"
         title = escape(f"{overview.name}, seed {overview.seed}: {overview.status}, {epochs}")
         plot = self.plot(overview.metric).svg if overview.best is not None else ""
         return f"<p><b>{title}</b></p>{metrics_table(self.metrics).to_html()}{plot}"

@@ -37,6 +37,7 @@ from rnnbench.data.text import PAD, TextDataset
 from rnnbench.errors import ConfigError, RnnbenchError
 from rnnbench.model import estimate_memory, require_memory
 from rnnbench.statistics import Measurement
+from rnnbench.tables import format_number
 from rnnbench.training import Progress, SignalHandler
 
 if TYPE_CHECKING:
@@ -163,7 +164,8 @@ def _group(candidates: Sequence[Candidate], sides: int) -> list[list[Candidate]]
     groups: list[list[Candidate]] = []
     free = 0.0
     for candidate in candidates:
-        require_memory(candidate.config, copies=sides)
+        named = candidate.config.model_copy(update={"name": candidate.label})
+        require_memory(named, copies=sides)
         needed = sides * estimate_memory(candidate.config).peak
         if not groups or needed > free:
             groups.append([])
@@ -193,7 +195,9 @@ def _measure_group(
                     report = worker.ask(None)
                     worker.turns.append(report)
                     number = f"{turn} of {epochs - 1}" if turn else "to warm up"
-                    progress.message(f"{worker.label}: {what} {number}, {report['seconds']:.3g} s")
+                    progress.message(
+                        f"{worker.label}: {what} {number}, {format_number(report['seconds'], 2)} s"
+                    )
     measured = []
     for candidate in group:
         own = [worker for worker in workers if worker.candidate is candidate]

@@ -22,19 +22,31 @@ from rnnbench.errors import InterruptedRunError, RnnbenchError, ThresholdError
 # In the order of the help.
 COMMANDS = (
     *(train.train, train.evaluate, train.errors, train.predict, train.forecast),
-    *(runs.runs, runs.show, runs.compare, runs.report, runs.reproduce, sweep.sweep, bench.bench),
+    *(runs.runs, runs.runs_rm, runs.show, runs.compare, runs.report, runs.reproduce),
+    *(sweep.sweep, bench.bench),
     *(configs.configs, configs.init, configs.validate, configs.diff, configs.schema),
     *(data.baseline, models.summary, models.trace),
 )
 
+
+class _Commands(typer.core.TyperGroup):
+    """The commands, `runs rm` among them: Click has no command with both arguments and commands."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if " ".join(args[:2]) in self.commands:
+            args = [" ".join(args[:2]), *args[2:]]
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="rnnbench",
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in COMMANDS:
-    app.command()(command)
+    app.command(command.__name__.replace("_", " "))(command)
 app.add_typer(data.app)
 
 

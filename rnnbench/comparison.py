@@ -504,7 +504,7 @@ class Comparison:
     def notes(self) -> list[str]:
         """What to keep in mind about these statistics."""
         notes = [
-            f"{group.label}: limited to {limit:,} samples of each split (dataset.limit)"
+            f"{group.label}: limited to {count(limit, 'sample')} of each split (dataset.limit)"
             for group in self.groups
             if (limit := group.runs[0].config.dataset.limit) is not None
         ]

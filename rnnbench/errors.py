@@ -82,7 +82,7 @@ class TerminatedRunError(RnnbenchError):
 
 def count(number: int, word: str) -> str:
     """Number of things in words, such as `2 trials`."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def shorten(text: str, width: int) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
+from rnnbench.errors import count
 from rnnbench.keras_object import (
     Fraction,
     KerasObject,
@@ -42,6 +43,15 @@ Initializer = Literal[
     "orthogonal", "random_uniform", "random_normal", "truncated_normal", "zeros", "ones",
 ]  # fmt: skip
 BiasInitializer = Literal["zeros", "ones", "random_uniform", "random_normal", "truncated_normal"]
+# Other names of layers, in lower case without `_` and `-`, and ours; none where letters alone would
+# take the name for another layer.
+OTHER_NAMES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("attention", "multiheadattention", "transformer", "convlstm1d"), ()),
+    "batchnormalization": (),  # where it is not allowed, layer_normalization is not meant
+    **dict.fromkeys(("rnn", "vanillarnn", "elman"), ("simple_rnn",)),
+    **dict.fromkeys(("bilstm", "blstm", "bigru", "birnn"), ("bidirectional",)),
+    **dict.fromkeys(("fc", "linear", "fullyconnected"), ("dense",)),
+}
 
 
 class L1L2(KerasObject):
@@ -675,7 +685,7 @@ def _count_windows(timesteps: int | None, size: int, strides: int, padding: str)
     if padding != "valid":
         return -(-timesteps // strides)
     if timesteps < size:
-        raise ShapeError(f"has a window of {size} steps, received only {timesteps}")
+        raise ShapeError(f"has a window of {count(size, 'step')}, received only {timesteps}")
     return (timesteps - size) // strides + 1
 
 
@@ -872,7 +882,7 @@ class Cropping1D(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         if shape[0] is not None and shape[0] <= sum(self.cropping):
             cut = sum(self.cropping)
-            raise ShapeError(f"cuts {cut} steps off, received only {shape[0]}")
+            raise ShapeError(f"cuts {count(cut, 'step')} off, received only {shape[0]}")
         return (None if shape[0] is None else shape[0] - sum(self.cropping), shape[1])
 
 

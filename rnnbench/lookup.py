@@ -22,6 +22,7 @@ from rnnbench.run import (
     describe_ending,
     is_run,
     is_sweep,
+    require_idle,
     runs_in,
 )
 from rnnbench.tasks import best_epoch, is_maximized
@@ -156,6 +157,20 @@ def _runs_below(path: Path) -> list[RunDirectory]:
         return _runs_at(path)
     except RunError:
         return [run for trial in sorted(path.iterdir()) for run in runs_in(trial)]
+
+
+def require_deletable(directory: RunDirectory | SweepDirectory) -> None:
+    """Refuse a run or a sweep in use: also a run of a sweep, or a sweep with a run, that is so.
+
+    Raises:
+        RunError: Another process trains the run, or runs the sweep.
+    """
+    require_idle(directory)
+    if isinstance(directory, SweepDirectory):
+        for run in all_runs(directory.path):
+            require_idle(run)
+    else:
+        require_idle(SweepDirectory(directory.path.absolute().parents[1]))
 
 
 def damaged_plans(output: Path) -> list[str]:

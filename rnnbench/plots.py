@@ -28,7 +28,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from rnnbench.data.base import SplitName
 from rnnbench.errors import shorten
 from rnnbench.statistics import Estimate, Measurement, estimate
-from rnnbench.tables import MOST_CELLS, visible, with_interval
+from rnnbench.tables import MOST_CELLS, format_number, visible, with_interval
 from rnnbench.tasks import History, Regression, in_words, monitored
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def draw_history(
             color=curves[-1][3],
             markeredgecolor="black",
             zorder=5,
-            label=f"best epoch {best_epoch}: {best:.4g}",
+            label=f"best epoch {best_epoch}: {format_number(best)}",
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     values = _draw_baseline(axes, baseline, [*history[metric], *history[column]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -27,6 +27,7 @@ from rnnbench.tables import (
     Table,
     classification_tables,
     count_cell,
+    format_number,
     metric_cell,
     metrics_table,
     visible,
@@ -135,9 +136,10 @@ def _summarize(
     history: History,
     baselines: Sequence[Baseline],
 ) -> list[str]:
-    status = f"{overview.status}, {overview.completed_epochs} of {overview.epochs or '?'} epochs"
+    epochs = "? epochs" if overview.epochs is None else count(overview.epochs, "epoch")
+    status = f"{overview.status}, {overview.completed_epochs} of {epochs}"
     if overview.seconds is not None:
-        status += f", {overview.seconds:,.0f} seconds of training and evaluation"
+        status += f", {format_number(overview.seconds, 2)} s of training and evaluation"
     sentences = [f"Status: {status}."]
     if overview.ending:
         sentences.append(
@@ -154,14 +156,16 @@ def _summarize(
         sentences.append(f"It failed: {manifest['error']}")
     if overview.status == "finished" and metrics:
         split, name = ("test", "test") if "test" in metrics else ("train", "training")
-        values = [f"{in_words(key)} {value:.4f}" for key, value in metrics[split].items()]
+        values = [
+            f"{in_words(key)} {format_number(value)}" for key, value in metrics[split].items()
+        ]
         sentences.append(f"After training, on the {name} split: {', '.join(values)}.")
     if told := describe(baselines, metrics, overview.metric):
         sentences.append(f"Baselines of the same data: {'; '.join(told)}.")
     if overview.best is not None:
         metric = overview.metric
         name = "training" if monitored(history, metric) == metric else "validation"
-        best = f"{overview.best:.4f}, in epoch {overview.best_epoch}"
+        best = f"{format_number(overview.best)}, in epoch {overview.best_epoch}"
         sentences.append(f"The best {name} {in_words(metric)} is {best}.")
     if overview.parameters is not None:
         sentences.append(f"The model has {overview.parameters:,} parameters.")
@@ -208,10 +212,12 @@ def _curves(overview: RunOverview, history: History, baselines: Sequence[Baselin
 
 
 def _epochs(history: History) -> Block:
-    columns = [
-        [count_cell(int(v)) if name == "epoch" else metric_cell(v, f"{v:.4g}") for v in values]
-        for name, values in history.items()
-    ]
+    cells: dict[str, Callable[[float], Cell]] = {
+        "epoch": lambda value: count_cell(int(value)),
+        "learning_rate": lambda value: metric_cell(value, f"{value:.4g}"),  # set, not measured
+        "seconds": lambda value: metric_cell(value, format_number(value, 2)),
+    }
+    columns = [map(cells.get(name, metric_cell), values) for name, values in history.items()]
     rows = zip(*columns, strict=True)
     return Block("table", Table.from_rows(list(history), rows, "The history, epoch by epoch"))
 
@@ -409,7 +415,7 @@ def _run_cells(trial: _Trial) -> list[Cell]:
         count_cell(run.best_epoch),
         metric_cell(run.test),
         count_cell(run.parameters),
-        metric_cell(run.seconds, f"{run.seconds or 0:,.1f}"),
+        metric_cell(run.seconds, format_number(run.seconds or 0.0, 2)),
         Cell(run.run.path.name),
     ]
 

@@ -38,7 +38,7 @@ from rnnbench.config.load import DESCRIPTION_FILE
 from rnnbench.config.schema import ConfigName
 from rnnbench.data.base import SplitName
 from rnnbench.data.cache import read_sha256
-from rnnbench.errors import InputError, RunError, shorten
+from rnnbench.errors import InputError, RunError, count, shorten
 from rnnbench.keras_object import MAX_INT
 from rnnbench.tensorflow import expand_path
 
@@ -172,13 +172,29 @@ def _locked(lock_file: Path, activity: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=_LOCK_SECONDS)
     except Timeout:
-        raise RunError(f"{lock_file.parent}: another process is {activity}") from None
+        raise _in_use(lock_file, activity) from None
     except OSError as error:
         raise RunError(f"{lock_file.parent}: cannot be written to: {error.strerror}") from error
     try:
         yield
     finally:
         lock.release()
+
+
+def _is_locked(lock_file: Path) -> bool:
+    """Whether another process holds a lock; the directory may be read-only."""
+    import fcntl
+
+    try:
+        with lock_file.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    return False
+
+
+def _in_use(lock_file: Path, activity: str) -> RunError:
+    return RunError(f"{lock_file.parent}: another process is {activity}")
 
 
 class _File(BaseModel):
@@ -328,7 +344,7 @@ class RunDirectory:
         baselines_file: Metrics of the baselines of its data.
         model_file: Trained model, as Keras saves it.
         state_file: Complete state of the training, from which it can continue.
-        previous_state_file: State before, kept until the next one is complete.
+        previous_state_file: State before, kept until the next one is complete or the run finished.
         lock_file: Locked by the process that trains the run.
         vocabulary_file: Token of each word, for text.
         dataset_file: What is known of the dataset's own files.
@@ -349,6 +365,7 @@ class RunDirectory:
     state_file = _Inside("checkpoint/state")
     previous_state_file = _Inside("checkpoint/previous_state")
     lock_file = _Inside(".lock")
+    activity = "training this run"  # of the process that holds the lock
     vocabulary_file = _Inside("vocabulary.json")
     dataset_file = _Inside(DESCRIPTION_FILE)
     log_file = _Inside("train.log")
@@ -499,7 +516,7 @@ class RunDirectory:
             content, lines, kept = "", [], {}
         if not history and kept.get("epoch") != list(range(1, epochs + 1)):
             raise RunError(
-                f"{self.history_file}: damaged: it lacks some of the {epochs} epochs of "
+                f"{self.history_file}: damaged: it lacks some of the {count(epochs, 'epoch')} of "
                 f"{self.state_file}, which is of an earlier version and does not hold them. Train "
                 "the config anew"
             )
@@ -521,18 +538,11 @@ class RunDirectory:
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other processes from training this run."""
-        return _locked(self.lock_file, "training this run")
+        return _locked(self.lock_file, self.activity)
 
     def is_locked(self) -> bool:
-        """Whether a process is training this run; the directory may be read-only."""
-        import fcntl
-
-        try:
-            with self.lock_file.open("rb") as stream:
-                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError as error:
-            return isinstance(error, BlockingIOError)
-        return False
+        """Whether a process is training this run."""
+        return _is_locked(self.lock_file)
 
     def has_state(self) -> bool:
         """Whether there is a state to continue from."""
@@ -602,6 +612,7 @@ class SweepDirectory:
     plan_file = _Inside(_PLAN_FILE)
     report_file = _Inside(_REPORT_FILE)
     lock_file = _Inside(".lock")
+    activity = "running this sweep"
 
     def config_file(self, trial: str) -> Path:
         """The resolved config of a trial, for all its seeds."""
@@ -646,7 +657,7 @@ class SweepDirectory:
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other processes from running this sweep."""
-        return _locked(self.lock_file, "running this sweep")
+        return _locked(self.lock_file, self.activity)
 
     def read_plan(self) -> dict[str, Any]:
         """The plan, with the keys of `SweepPlan` and any others."""
@@ -671,6 +682,16 @@ class SweepDirectory:
     def runs(self) -> list[RunDirectory]:
         """All runs, in the order of the plan."""
         return [run for trial in self.trials() for run in self.runs_of(*trial)]
+
+
+def require_idle(directory: RunDirectory | SweepDirectory) -> None:
+    """Check that no other process trains a run, or runs a sweep; nothing is written.
+
+    Raises:
+        RunError: One does.
+    """
+    if _is_locked(directory.lock_file):
+        raise _in_use(directory.lock_file, directory.activity)
 
 
 def is_run(path: Path) -> bool:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from rnnbench.statistics import Estimate
 
-# Smaller numbers are written with a power of ten.
+# Smaller numbers, and those as large as this, are written with a power of ten.
 _SMALLEST = 1e-4
+_LARGEST = 1e5
 # A column that wraps is given at least so many characters, or what it needs if that is less.
 _WRAPPED_WIDTH = 18
 # Where a word that is longer than its column is folded: after these, as names have them.
@@ -329,16 +330,27 @@ def _to_latex(text: str) -> str:
     return re.sub(r"(?<!\w)-(?=\d)", "$-$", text)
 
 
+def format_number(value: float, digits: int = 4) -> str:
+    """A measured number to so many significant digits, and all before the point."""
+    size = abs(value)
+    if size >= _LARGEST or 0 < size < _SMALLEST:
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa}e{int(exponent)}" if exponent else mantissa  # not of infinity
+    text = f"{value:#.{digits}g}"
+    return f"{value:,.0f}" if "e" in text or text.endswith(".") else text
+
+
 def metric_cell(value: float | None, text: str | None = None) -> Cell:
     """Cell of a loss, a metric or a time; empty for None.
 
     Args:
         value: The value.
-        text: What the cell shows. Defaults to four decimals.
+        text: What the cell shows. Defaults to four digits.
     """
     if value is None:
         return Cell("")
-    return Cell(f"{value:.4f}" if text is None else text, value if math.isfinite(value) else None)
+    text = format_number(value) if text is None else text
+    return Cell(text, value if math.isfinite(value) else None)
 
 
 def metrics_table(metrics: Mapping[str, Mapping[str, float]], caption: str = "") -> Table:
@@ -432,13 +444,15 @@ def format_p(p: float) -> str:
 def _round(
     values: Sequence[float], error: float | None, *, signed: bool = False
 ) -> tuple[list[str], str]:
-    """Numbers as texts, and the power of ten that they are multiples of if the first is small.
+    """Numbers as texts, and the power of ten that they are multiples of, of small and large ones.
 
     They have two digits of the error; without one, four of their own, or all before the point.
     """
     size = max(abs(values[0]), error or 0.0)
-    exponent = math.floor(math.log10(size)) if 0 < size < _SMALLEST else 0
-    factor, decimals, form = 10.0**-exponent, 12, ".0f" if size >= 1e4 else ".4g"
+    has_power = 0 < size < _SMALLEST or _LARGEST <= size < math.inf
+    exponent = math.floor(math.log10(size)) if has_power else 0
+    factor, decimals = 10.0**-exponent, 12
+    form = ".0f" if size * factor >= 1e4 else ".4g"
     if error:
         decimals = min(max(1 - math.floor(math.log10(error * factor)), 0), 6)
         form = f".{decimals}f"

@@ -59,7 +59,7 @@ def test_loss_of_training_and_validation_with_the_best_epoch(tmp_path, drawn):
     assert _lines(axes) == {
         "training loss": [[1, 0.9], [2, 0.5], [3, 0.3]],
         "validation loss": [[1, 0.8], [2, 0.6], [3, 0.7]],
-        "best epoch 2: 0.6": [[2, 0.6]],
+        "best epoch 2: 0.6000": [[2, 0.6]],
     }
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "loss")
     assert axes.get_title() == "a title"
@@ -71,7 +71,7 @@ def test_loss_of_training_and_validation_with_the_best_epoch(tmp_path, drawn):
 def test_without_validation_the_best_epoch_is_that_of_training(tmp_path, drawn):
     history = {"epoch": [1.0, 2.0, 3.0], "loss": [3.0, 1.0, 2.0]}
     plots.draw_history(history, "loss", "t", tmp_path / "loss.png", best_epoch=2)
-    assert set(_lines(drawn[0].axes[0])) == {"training loss", "best epoch 2: 1"}
+    assert set(_lines(drawn[0].axes[0])) == {"training loss", "best epoch 2: 1.000"}
     plots.draw_history(history, "loss", "t", tmp_path / "loss.png")
     assert set(_lines(drawn[1].axes[0])) == {"training loss"}
 

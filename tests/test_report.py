@@ -93,7 +93,7 @@ def test_a_finished_run(tmp_path):
     page = _read(run)
     assert page.headings == OF_RUN
     for message in (
-        "Status: finished, 3 of 3 epochs, 7 seconds of training and evaluation.",
+        "Status: finished, 3 of 3 epochs, 7.0 s of training and evaluation.",
         "After training, on the test split: loss 0.2000, accuracy 0.8000.",
         "The best validation accuracy is 0.8000, in epoch 3.",
         "The model has 2,441 parameters.",

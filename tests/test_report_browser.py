@@ -111,6 +111,34 @@ def test_a_page_is_light_or_dark_and_its_plots_keep_their_colours(ask, page, opt
 
 
 @pytest.mark.parametrize("is_narrow", [True, False])
+def test_a_plot_is_never_cut_and_a_table_scrolls_in_its_box(ask, page, is_narrow):
+    plots, cut, tables, code, paper = ask(
+        page,
+        """
+        const width = (element) => Math.round(element.getBoundingClientRect().width);
+        const main = width(document.querySelector("main"));
+        const boxes = Array.from(document.querySelectorAll("div.box"));
+        const background = (element) => getComputedStyle(element).backgroundColor;
+        return [
+            Array.from(document.querySelectorAll("figure svg"), (svg) => width(svg) / main),
+            Array.from(document.querySelectorAll("figure"))
+                .filter((figure) => figure.scrollWidth > figure.clientWidth).length,
+            boxes.map((box) => [width(box) <= main, box.scrollWidth > box.clientWidth]),
+            background(document.querySelector("pre")),
+            background(boxes[0]),
+        ];
+        """,
+        is_narrow=is_narrow,
+    )
+    assert len(plots) >= 2
+    assert cut == 0
+    assert all(part == 1 if is_narrow else 0.5 < part <= 1 for part in plots)
+    assert all(fits for fits, _ in tables)
+    assert any(scrolls for _, scrolls in tables)
+    assert code != paper
+
+
+@pytest.mark.parametrize("is_narrow", [True, False])
 def test_a_page_is_as_wide_as_its_window_and_loads_nothing(ask, page, tmp_path, is_narrow):
     run = render_report(make_run(tmp_path, changes={"name": "a_long_name_" * 6}))
     for html in (page, run):

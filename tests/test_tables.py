@@ -11,6 +11,7 @@ from rnnbench.tables import (
     Table,
     classification_tables,
     count_cell,
+    format_number,
     format_p,
     interval_text,
     metric_cell,
@@ -37,7 +38,8 @@ def _of(mean, std=None, low=None, high=None):
         (0.882144, None, "0.8821"),
         (0.882144, 0.0, "0.8821 ± 0"),
         (10, 0.0, "10 ± 0"),
-        (123456.7, None, "123457"),
+        (123456.7, None, "1.235e5"),
+        (12345.6, None, "12346"),
         (0.00002, None, "2e-5"),
         (0.00002, 0.0, "(2 ± 0)e-5"),
         (0, None, "0"),
@@ -61,6 +63,8 @@ def test_intervals_have_two_digits_of_their_width():
 def test_what_has_no_spread_has_four_digits():
     assert interval_text(_of(0.5)) == ""
     assert with_interval(_of(0.123456), signed=True) == "+0.1235"
+    assert with_interval(_of(2e6, 1e6, 1e6, 3e6)) == "2.0e6 [1.0e6, 3.0e6]"
+    assert with_std(_of(234_567.0, 12_345.0)) == "(2.35 ± 0.12)e5"
     assert with_interval(_of(0.1, 0.0, 0.1, 0.1), signed=True) == "+0.1 [+0.1, +0.1]"
 
 
@@ -81,7 +85,9 @@ def test_p_values_never_round_across_5_percent(p, text):
 
 def test_cells_of_numbers():
     assert metric_cell(0.12345) == Cell("0.1235", 0.12345)
+    assert metric_cell(123456.7) == Cell("1.235e5", 123456.7)
     assert metric_cell(12.0, "12 s") == Cell("12 s", 12.0)
+    assert metric_cell(float("inf")) == Cell("inf")
     assert metric_cell(float("nan")) == Cell("nan")
     assert count_cell(1234) == Cell("1,234", 1234)
     assert (metric_cell(None), count_cell(None)) == (Cell(""), Cell(""))
@@ -279,3 +285,25 @@ def test_the_matrix_of_twenty_classes_fits_a_terminal():
     lines = console.file.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     assert sum(line.count("1,234") for line in lines) == 400
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "short"),
+    [
+        (0.0, "0.000", "0.0"),
+        (0.9, "0.9000", "0.90"),
+        (0.0123456, "0.01235", "0.012"),
+        (-1.5, "-1.500", "-1.5"),
+        (9.9999, "10.00", "10"),
+        (999.96, "1,000", "1,000"),
+        (1234.5, "1,234", "1,234"),
+        (99_999.4, "99,999", "99,999"),
+        (123_456.0, "1.235e5", "1.2e5"),
+        (0.000012345, "1.234e-5", "1.2e-5"),
+        (float("inf"), "inf", "inf"),
+        (float("nan"), "nan", "nan"),
+    ],
+)
+def test_a_number_has_four_digits_and_a_power_where_it_is_large_or_small(value, text, short):
+    assert format_number(value) == text
+    assert format_number(value, 2) == short

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from typer import Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError, count
-from rnnbench.tables import Table
+from rnnbench.tables import Table, format_number
 
 if TYPE_CHECKING:
     from rnnbench.bench import Measured
@@ -61,13 +62,25 @@ def bench(
             "`rnnbench configs` lists those"
         )
     from rnnbench.bench import SIDES, measure
-    from rnnbench.config.candidates import combine, parse_variations, read_candidates
+    from rnnbench.config.candidates import (
+        combine,
+        drop_equal,
+        parse_variations,
+        read_candidates,
+    )
     from rnnbench.config.load import find_config
     from rnnbench.run import PLOT_SUFFIXES, replacing, reserve
 
     variations = parse_variations(vary or ())
     overrides = arguments.make_overrides(set_, limit=limit)
-    candidates = read_candidates(list(map(find_config, configs)), overrides, combine(variations))
+    varied = combine(variations)
+    read = read_candidates(list(map(find_config, configs)), overrides, varied)
+    candidates = []
+    for i in range(0, len(read), len(varied)):  # each config's; a config may be given twice
+        kept, notes = drop_equal(read[i : i + len(varied)])
+        candidates += kept
+        for note in notes:
+            console.note(note)
     with reserve("--plot", plot, suffixes=PLOT_SUFFIXES, force=force):
         measured = measure(
             candidates,
@@ -114,8 +127,7 @@ def _to_json(metrics: Mapping[str, Measurement]) -> dict[str, Any]:
 
 
 def _number(value: float) -> str:
-    """Three digits, or all before the point."""
-    return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"
+    return format_number(value, 3)
 
 
 def _median(metric: Measurement) -> str:
@@ -177,8 +189,8 @@ def _print(measured: Sequence[Measured]) -> None:
             ratios = m.ratios()
             epoch, evaluate = ratios["epoch_seconds"], ratios.get("evaluate_seconds")
             pairs = count(len(epoch.values), "pair")
-            line = f"{epoch.median:.2f}× per epoch ({epoch.low:.2f} to {epoch.high:.2f}, {pairs})"
-            line += f", {evaluate.median:.2f}× in evaluation" if evaluate else ""
+            line = f"{_median(epoch)}× per epoch ({_number(epoch.low)} to {_number(epoch.high)}, "
+            line += f"{pairs})" + (f", {_median(evaluate)}× in evaluation" if evaluate else "")
             console.print_text(f"{m.candidate.label}: {line}")
 
 
@@ -186,18 +198,19 @@ def _draw(measured: Sequence[Measured], variations: Sequence[Variation], path: P
     """Draw the times of an epoch: lines where one key takes three numbers or more, else bars."""
     from rnnbench import plots
 
-    values = [override.value for variation in variations for override in variation.overrides]
+    key = variations[0].key if len(variations) == 1 else ""
+    configs = [list(of) for _, of in groupby(measured, lambda m: m.candidate.config.name)]
+    values, *others = [[m.candidate.settings.get(key) for m in of] for of in configs]
     # Those that suit a logarithmic axis.
     numbers = [float(v) for v in values if isinstance(v, int | float) and v is not True and v > 0]
-    n = len(numbers)
-    if len(variations) == 1 and n == len(values) >= _FEWEST_FOR_A_LINE:
-        configs = [measured[i : i + n] for i in range(0, len(measured), n)]
-        lines = [(group[0].candidate.config.name, _times(group)) for group in configs]
-        plots.draw_scaling(variations[0].key, numbers, lines, "time of an epoch", path)
+    is_line = _FEWEST_FOR_A_LINE <= len(set(numbers)) == len(values)
+    if is_line and all(each == values for each in others):
+        lines = [(of[0].candidate.config.name, _times(of)) for of in configs]
+        plots.draw_scaling(key, numbers, lines, "time of an epoch", path)
     else:
         labels = ["\n".join(m.candidate.words) for m in measured]
         ratios = [m.ratios().get("epoch_seconds") for m in measured]
-        notes = ["" if ratio is None else f"{ratio.median:.2f}×" for ratio in ratios]
+        notes = ["" if ratio is None else f"{_median(ratio)}×" for ratio in ratios]
         title = "time of an epoch" + ("; ×: plain Keras / rnnbench" if any(ratios) else "")
         plots.draw_times(labels, _times(measured), notes, title, path)
 

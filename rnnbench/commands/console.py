@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench import tensorflow
 from rnnbench.errors import count
-from rnnbench.tables import Table, classification_tables, visible
+from rnnbench.tables import Table, classification_tables, format_number, visible
 from rnnbench.training import Progress, epoch_line
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def print_result(document: object, table: Table, *, as_json: bool) -> None:
 
 def format_metrics(metrics: Mapping[str, float]) -> str:
     """Loss and metrics on one line."""
-    return "  ".join(f"{name} {float(value):.4f}" for name, value in metrics.items())
+    return "  ".join(f"{name} {format_number(float(value))}" for name, value in metrics.items())
 
 
 def format_values(values: float | Sequence[float]) -> str:
@@ -286,7 +286,7 @@ def _trial_row(trial: Trial, status: TrialStatus, progress: TrialProgress) -> tu
         str(trial.seed),
         status.status,
         "" if status.status == "waiting" else f"{progress.epochs}/{trial.epochs}",
-        "" if progress.value is None else f"{progress.metric} {progress.value:.4f}",
+        "" if progress.value is None else f"{progress.metric} {format_number(progress.value)}",
         "" if left is None else format_seconds(left),
     )
 

@@ -11,8 +11,8 @@ import typer
 from typer import Argument, Option
 
 from rnnbench.commands import arguments, console
-from rnnbench.errors import ConfigError, DataError
-from rnnbench.tables import Table
+from rnnbench.errors import ConfigError, DataError, count
+from rnnbench.tables import Table, format_number
 
 if TYPE_CHECKING:
     from rnnbench.data.stats import Inspection, SplitInspection
@@ -51,14 +51,16 @@ def list_files(json: arguments.Json = False) -> None:
                 "encoded_bytes": encoded_size,
             }
         )
-        megabytes = "" if size is None else f"{size / 1e6:.1f}"
+        megabytes = "" if size is None else format_number(size / 1e6, 3)
         rows.append((dataset, file.name, status, megabytes, (digest or "")[:12], str(path)))
         encoded_bytes += encoded_size or 0
     headings = ["dataset", "file", "status", "MB", "sha256", "path"]
     table = Table.from_rows(headings, rows, numeric=("MB",))
     console.print_result(documents, table, as_json=json)
     if not json:
-        console.print_text(f"encoded: {encoded_bytes / 1e6:.1f} MB in {arrays_directory()}")
+        console.print_text(
+            f"encoded: {format_number(encoded_bytes / 1e6, 3)} MB in {arrays_directory()}"
+        )
 
 
 def _size(path: Path) -> int | None:
@@ -136,7 +138,7 @@ def inspect(
     if json:
         console.print_json({"dataset": dataset.type, "maxlen": maxlen} | found.to_json())
     else:
-        console.print_text(f"{dataset.type}, padded or cut to {maxlen} steps")
+        console.print_text(f"{dataset.type}, padded or cut to {count(maxlen or 0, 'step')}")
         _print(found)
 
 
@@ -168,19 +170,19 @@ def _print(found: Inspection) -> None:
     console.print_table(Table.from_rows(["", *found.splits], rows, numeric=found.splits))
     hidden = len(found.splits["train"].classes or ()) - _SHOWN_CLASSES
     if hidden > 0:
-        console.print_text(f"and {hidden} smaller classes; --json has them all")
+        console.print_text(f"smaller classes: {hidden} more; --json has them all")
     for (first, second), samples in found.duplicates.items():
         share = samples / found.splits[second].samples
         console.print_text(
-            f"{samples:,} of the {second} samples ({share:.2%}) are, as the model sees them, in "
-            f"{first} too"
+            f"as the model sees them, {first} also has {count(samples, 'sample')} of {second} "
+            f"({share:.2%})"
         )
     for example in found.examples:
         seen, target = example.describe(_SHOWN_WORDS), example.target
-        is_class = isinstance(target, str)
-        console.print_text(
-            f"\n{target}: {seen}" if is_class else f"\n{seen} -> {console.format_values(target)}"
-        )
+        if isinstance(target, str):
+            console.print_text(f"\n{target}: {seen}")
+        else:
+            console.print_text(f"\n{seen} -> {console.format_values(target)}")
 
 
 def _rows(splits: list[SplitInspection]) -> Iterator[tuple[str, list[str]]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from rnnbench.commands import arguments, console
-from rnnbench.errors import InputError
+from rnnbench.errors import InputError, count
 from rnnbench.tables import Table, count_cell
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _print_trace(
             rows.append([*first, name, *(f"{values[t][unit]:+.6f}" for unit in chosen)])
             first = ["", ""]
     hidden = f", {len(chosen)} of {units} shown" if len(chosen) < units else ""
-    console.print_text(f"{trace.name}: {timesteps} steps, {units} units{hidden}")
+    console.print_text(f"{trace.name}: {count(timesteps, 'step')}, {count(units, 'unit')}{hidden}")
     numeric = ["step", *(f"unit {unit}" for unit in chosen)]
     headings = ["step", "input", "", *numeric[1:]]
     console.print_table(Table.from_rows(headings, rows, numeric=numeric, wrap=("input",), keys=3))

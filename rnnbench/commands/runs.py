@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import sys
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from typer import Argument, Exit, Option
+from typer import Argument, Exit, Option, confirm
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError, RnnbenchError, RunError, count
-from rnnbench.tables import Table, count_cell, metric_cell
+from rnnbench.tables import Table, count_cell, format_number, metric_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rnnbench.comparison import Comparison
     from rnnbench.lookup import RunOverview
+    from rnnbench.run import RunDirectory, SweepDirectory
 
 # Columns that runs can be sorted by.
 Column = Literal[
@@ -74,6 +77,52 @@ def runs(
     _print_runs(chosen, output, json=json)
 
 
+def runs_rm(
+    runs: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="RUN|SWEEP|GLOB…",
+            help="Run directories; names of sweeps, for the whole sweep; names of configs, for all "
+            "their runs; or patterns, such as 'imdb_*'.",
+            autocompletion=arguments.complete_run_or_sweep,
+        ),
+    ] = None,
+    *,
+    yes: Annotated[bool, Option("--yes", help="Delete without a question.")] = False,
+    output: arguments.Output,
+) -> None:
+    """Delete runs and sweeps. One that a process is training is refused."""
+    from rnnbench import lookup
+    from rnnbench.run import is_run
+
+    if not runs or "" in runs:
+        raise InputError(
+            "RUN is missing: give run directories, names of sweeps or configs, or patterns; "
+            "`rnnbench runs` lists what there is"
+        )
+    found: dict[Path, RunDirectory | SweepDirectory] = {}
+    for what in runs:
+        sweep = None if is_run(Path(what)) else lookup.find_sweep(what, output)
+        for each in [sweep] if sweep else lookup.find_runs(what, output, limited=True):
+            found[each.path.resolve()] = each
+    # A run goes with its sweep.
+    chosen = [found[path] for path in found if found.keys().isdisjoint(path.parents)]
+    for directory in chosen:
+        lookup.require_deletable(directory)
+        console.note(str(directory.path))
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError(
+                "--yes is missing: nobody can be asked without a terminal; it deletes what is "
+                "named above"
+            )
+        confirm("Delete with all files inside?", abort=True, err=True)
+    for directory in chosen:
+        with directory.locked():
+            shutil.rmtree(directory.path)
+        console.print_text(f"deleted     {directory.path}")
+
+
 def _print_runs(chosen: Sequence[RunOverview], output: Path, *, json: bool) -> None:
     """Print a list of runs, and what is wrong with those that are damaged."""
     # In this order, what is asked for most fits into 80 columns beside the name.
@@ -89,7 +138,7 @@ def _print_runs(chosen: Sequence[RunOverview], output: Path, *, json: bool) -> N
             "" if run.seed is None else str(run.seed),
             run.progress,
             count_cell(run.parameters),
-            "" if run.seconds is None else f"{run.seconds:.0f}",
+            "" if run.seconds is None else format_number(run.seconds, 2),
             _format_age(run.age),
         )
         for run in chosen
@@ -102,7 +151,7 @@ def _print_runs(chosen: Sequence[RunOverview], output: Path, *, json: bool) -> N
 
 
 def _metric(run: RunOverview, value: float | None) -> str:
-    return "" if value is None else f"{run.metric} {value:.4f}"
+    return "" if value is None else f"{run.metric} {format_number(value)}"
 
 
 def _format_age(seconds: float | None) -> str:
@@ -407,7 +456,7 @@ def reproduce(
             console.print_text(f"{what} equal to the last bit")
         elif found.epochs[0] != found.epochs[1]:
             console.print_text(
-                f"the first has {found.epochs[0]} epochs, the second {found.epochs[1]}"
+                f"the first has {count(found.epochs[0], 'epoch')}, the second {found.epochs[1]}"
             )
         elif found.first_difference is not None:
             console.print_text(f"the histories differ from epoch {found.first_difference} on")

@@ -85,7 +85,7 @@ def sweep(
     from rnnbench.config.candidates import combine, parse_variations
     from rnnbench.config.load import find_config
     from rnnbench.model import count_params, estimate_memory, require_memory
-    from rnnbench.run import SweepDirectory, check_writable
+    from rnnbench.run import SweepDirectory, check_writable, require_idle
     from rnnbench.sweep.plan import check_plan, create_plan, make_trials
     from rnnbench.sweep.runner import LocalExecutor, RayExecutor, run_sweep
 
@@ -102,6 +102,7 @@ def sweep(
     names = dict.fromkeys(c.config.name for candidates, _ in chosen for c in candidates)
     directory = SweepDirectory(output / (name or f"{'-'.join(names)}-sweep"))
     check_writable(directory.path)
+    require_idle(directory)
     threads = 1
     # A cluster decides how many trials of one thread run at a time, unless --jobs says so.
     if engine == "local" or jobs:
@@ -136,7 +137,9 @@ def sweep(
             f"{t.label} {failure} ({directory.log_file(t.name, t.seed)})"
             for t, failure in result.failures.items()
         )
-        raise RnnbenchError(f"{len(result.failures)} of {len(trials)} trials failed: {failures}")
+        raise RnnbenchError(
+            f"{len(result.failures)} of {count(len(trials), 'trial')} failed: {failures}"
+        )
 
 
 def _choose(
@@ -162,9 +165,11 @@ def _choose(
         option = "sweep.match_params" if match_params is None else "--match-params"
         count = arguments.resolve_target(str(target), output, option)
         for i, candidate in enumerate(candidates):
-            matching = match_parameters(candidate.config, count)
+            config = candidate.config.model_copy(update={"name": candidate.label})  # for errors
+            matching = match_parameters(config, count)
             console.note(f"{candidate.label}: {matching}")
-            candidates[i] = replace(candidate, config=matching.config)
+            config = matching.config.model_copy(update={"name": candidate.config.name})
+            candidates[i] = replace(candidate, config=config)
     candidates, notes = drop_equal(candidates)
     for note in notes:
         console.note(note)

@@ -16,7 +16,7 @@ from typer import Argument, Option
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console, models
 from rnnbench.errors import ConfigError, DataError, InputError, RunError, count, shorten
-from rnnbench.tables import Table, visible
+from rnnbench.tables import Table, format_number, visible
 from rnnbench.training import require_tensorboard
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ def _load_resumed(run: RunDirectory, epochs: int | None) -> RunConfig:
     done = state.epoch if state else 0
     if epochs is not None and epochs < done:
         raise InputError(
-            f"--epochs {epochs}: {run.path} has {done} epochs already; allowed: at least {done}"
+            f"--epochs {epochs}: {run.path} has {count(done, 'epoch')} already; allowed: at least "
+            f"{done}"
         )
     overrides = arguments.make_overrides((), epochs=epochs)
     return load_run_config(run.config_file, overrides, upgrade=True)
@@ -158,8 +159,8 @@ def _read_result(run: RunDirectory, config: RunConfig) -> TrainingResult | None:
         return None
     manifest, done = run.read_manifest(), len(run.read_history().get("epoch", ()))
     console.note(
-        f"{run.path}: has finished, {done} of {asked} epochs; nothing to train. --epochs with more "
-        "than that trains it further"
+        f"{run.path}: has finished, {done} of {count(asked, 'epoch')}; nothing to train. --epochs "
+        "with more than that trains it further"
     )
     ending = {name: manifest.get(name) for name in ("stopped_early", "restored_epoch")}
     return TrainingResult(run, "finished", done, metrics, **ending)
@@ -313,7 +314,9 @@ def evaluate(
         )
     else:
         console.print_text(str(found.path))
-        console.print_text(f"{chosen} ({len(samples)} samples)  {console.format_metrics(metrics)}")
+        console.print_text(
+            f"{chosen} ({count(len(samples), 'sample')})  {console.format_metrics(metrics)}"
+        )
         console.print_classification(reports)
     thresholds.require_passed()
 
@@ -672,7 +675,7 @@ def _print_record(record: _Record, maxlen: int) -> None:
         console.print_text(f"{line}no prediction: {record.error}")
     elif not isinstance(p.input, str):
         values = p.prediction if isinstance(p.prediction, list) else [p.prediction]
-        result = ", ".join(f"{v:.4f}" for v in values) if p.label is None else p.label
+        result = ", ".join(map(format_number, values)) if p.label is None else p.label
         console.print_text(f"{line}[{', '.join(f'{v:g}' for v in p.input)}] -> {result}")
     else:
         likeliest = list((p.probabilities or {}).items())[:_SHOWN_PROBABILITIES]
@@ -680,6 +683,6 @@ def _print_record(record: _Record, maxlen: int) -> None:
             f"{line}{p.label}  ({', '.join(f'{name} {q:.3f}' for name, q in likeliest)})"
         )
         console.print_text(f"  saw: {' '.join(p.tokens)}")
-        cut = f"; cut to {maxlen} tokens" if p.words + 1 > maxlen else ""
+        cut = f"; cut to {count(maxlen, 'token')}" if p.words + 1 > maxlen else ""
         words = count(p.words, "word")
         console.print_text(f"  {words}, {p.oov_rate:.0%} out of vocabulary{cut}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.config.diagnostics import in_order, render
+from rnnbench.config.diagnostics import Diagnostic, in_order, render
 from rnnbench.config.load import Override, check_config, flatten, parse_override, require_run
 from rnnbench.config.schema import Range, RunConfig, SweepSettings
 from rnnbench.config.yaml import write_value
@@ -168,8 +169,16 @@ def read_candidates(
     last = {key: key.rpartition(".")[2] for key in keys}
     names = last if len(set(last.values())) == len(last) else {key: key for key in keys}
     checked = [(a, check_config(path, [*overrides, *a])) for path in paths for a in assignments]
-    errors = in_order(error for _, each in checked for error in each.errors)
-    if errors:
+    found = [(error, a) for a, each in checked for error in each.errors]
+    if found:
+        times = Counter((error.span, error.path, error.message) for error, _ in found)
+        errors = in_order(
+            # What every value has is not about one of them.
+            error
+            if 1 < len(assignments) == times[error.span, error.path, error.message]
+            else _name_assignment(error, assignment)
+            for error, assignment in found
+        )
         raise ConfigError(render(errors))
     return [
         Candidate(
@@ -181,17 +190,22 @@ def read_candidates(
     ]
 
 
-def drop_equal(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[str]]:
-    """Candidates with different configs, and notes about those that only spell values differently.
+def _name_assignment(error: Diagnostic, assignment: Assignment) -> Diagnostic:
+    """The error with the assignment that it comes with, unless its span is in that."""
+    options = [override.option for override in assignment]
+    if not options or error.span.source.name in options:
+        return error
+    return replace(error, message=f"{error.message} (with {', '.join(options)})")
 
-    A candidate that is spelled as another is kept: it is a mistake, which is for others to refuse.
-    """
+
+def drop_equal(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[str]]:
+    """Candidates with different configs, and notes about those that equal another one."""
     first: dict[str, Candidate] = {}
     kept, notes = [], []
     for candidate in candidates:
         other = first.setdefault(repr(flatten(candidate.config)), candidate)
-        if other is candidate or other.texts == candidate.texts:
+        if other is candidate:
             kept.append(candidate)
         else:
-            notes.append(f"{candidate.label}: the config of {other.label}; it is one trial")
+            notes.append(f"{candidate.label}: the same config as {other.label}; it counts once")
     return kept, notes

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from rnnbench.layers import OTHER_NAMES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -17,13 +19,23 @@ if TYPE_CHECKING:
 LINE_BREAKS = "\r\n\x85\u2028\u2029"
 _LINE_BREAK = re.compile(f"\r\n|[{LINE_BREAKS}]")
 _MAX_COLUMNS = 100
-# Other words for what a config has, both normalized.
-_MEANT = {
-    "hiddensize": "units",
-    "numunits": "units",
-    "neurons": "units",
-    "minibatch": "batchsize",
-    "iterations": "epochs",
+# Other words of the field, normalized, for what a config has, the likeliest first.
+_SYNONYMS = {
+    **OTHER_NAMES,
+    **dict.fromkeys(("neurons", "hidden", "hiddensize", "hiddendim", "numunits"), ("units",)),
+    **dict.fromkeys(("embeddingdim", "embeddingsize"), ("output_dim",)),
+    **dict.fromkeys(("vocabsize", "vocabularysize"), ("num_words", "input_dim")),
+    **dict.fromkeys(("seqlen", "sequencelength", "maxlength"), ("maxlen",)),
+    **dict.fromkeys(("prob", "dropoutrate"), ("rate",)),
+    **dict.fromkeys(("lr", "eta", "stepsize"), ("learning_rate",)),
+    **dict.fromkeys(("numepochs", "nepochs", "iterations"), ("epochs",)),
+    "minibatch": ("batch_size",),
+    "swish": ("silu",),
+    **dict.fromkeys(("bce", "logloss"), ("binary_crossentropy",)),
+    **dict.fromkeys(("nll", "categoricalcrossentropy"), ("sparse_categorical_crossentropy",)),
+    **dict.fromkeys(
+        ("binaryaccuracy", "categoricalaccuracy", "sparsecategoricalaccuracy"), ("accuracy",)
+    ),
 }
 # Share of letters, in order, that two words have in common.
 _SIMILARITY = 0.65
@@ -129,27 +141,34 @@ def printable(text: str) -> str:
 
 
 def closest(received: object, allowed: Iterable[str]) -> str | None:
-    """The word that was probably meant: `LSTM`, `lr`, `acc` and `ltsm` are recognized.
+    """The word that was probably meant: `LSTM`, `rnn`, `lr`, `acc` and `ltsm` are recognized.
 
     Meaning comes before letters; a word that is like another in letters alone needs many of them.
     """
     words = {_normalize(word): word for word in allowed}
     normalized = _normalize(str(received))
-    normalized = _MEANT.get(normalized, normalized)
+    if normalized in words:
+        return words[normalized]
+    if normalized in _SYNONYMS:
+        meant = (words.get(_normalize(word)) for word in _SYNONYMS[normalized])
+        return next(filter(None, meant), None)
     initials = {"".join(part[:1] for part in word.split("_")): word for word in words.values()}
+    if len(normalized) > 1 and normalized in initials:
+        return initials[normalized]
     starts = [
         word for bare, word in words.items() if len(normalized) > 2 and bare.startswith(normalized)
     ]
-    if normalized in words:
-        return words[normalized]
-    if len(normalized) > 1 and normalized in initials:
-        return initials[normalized]
     if starts:
         return starts[0]
     from difflib import get_close_matches
 
     close = get_close_matches(normalized, words, n=1, cutoff=_SIMILARITY)
     return words[close[0]] if close else None
+
+
+def is_synonym(word: str) -> bool:
+    """Whether a word is another one of the field for what a config has."""
+    return bool(_SYNONYMS.get(_normalize(word)))
 
 
 def _normalize(word: str) -> str:

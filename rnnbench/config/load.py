@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import rnnbench
 from rnnbench.config import rules
 from rnnbench.config.diagnostics import Diagnostic, Source, closest, dotted, in_order, render
 from rnnbench.config.schema import SECTIONS, InputSettings, ModelConfig, RunConfig
-from rnnbench.config.sections import validate
+from rnnbench.config.sections import expand_names, validate
 from rnnbench.config.yaml import Document, read_document, read_value, write_yaml
 from rnnbench.data.base import Dataset
 from rnnbench.errors import ConfigError, FileError
@@ -145,6 +146,7 @@ def check_config(
         section = override.key.partition(".")[0]
         has_section = is_read and document.data.get(section) is not None
         if is_read and not value.errors and (override.makes_section or has_section):
+            expand_names(document.data, override.key)
             document.override(override.key, value)
     config = validate(document, path.stem, upgrade=upgrade) if is_read else None
     warnings = list[Diagnostic]()
@@ -159,7 +161,10 @@ def check_config(
         if upgrade:
             config = _without_idle_callbacks(config)
         for found in rules.check(_as_meant(config, document)):
-            diagnostic = replace(found, span=document.span(found.path))
+            message = found.message
+            if found.path not in document.values:  # nobody wrote it
+                message = re.sub("^received ", "the default is ", message)
+            diagnostic = replace(found, span=document.span(found.path), message=message)
             (warnings if found.name else errors).append(diagnostic)
     return Checked(None if errors else config, tuple(in_order(errors)), tuple(in_order(warnings)))
 

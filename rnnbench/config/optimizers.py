@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, NonNegativeFloat, PositiveFloat, Tag
 
+from rnnbench.errors import count
 from rnnbench.keras_object import (
     Fraction,
     KerasObject,
@@ -84,7 +85,7 @@ class PiecewiseConstantDecay(Schedule):
         if list(self.boundaries) != sorted(set(self.boundaries)):
             yield ("boundaries",), f"received {list(self.boundaries)}; steps rise"
         if len(self.values) != len(self.boundaries) + 1:
-            message = f"received {len(self.values)} values; so many boundaries need "
+            message = f"received {count(len(self.values), 'value')}; so many boundaries need "
             yield ("values",), f"{message}{len(self.boundaries) + 1}"
 
     def arguments(self, **extra: Any) -> dict[str, Any]:

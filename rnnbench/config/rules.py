@@ -15,6 +15,7 @@ from rnnbench.config.schema import REASONS, ModelConfig, ModelSettings, RunConfi
 from rnnbench.config.yaml import write_value
 from rnnbench.data.base import DatasetInfo
 from rnnbench.data.text import TextDataset
+from rnnbench.errors import count
 from rnnbench.keras_object import KeyPath, members
 from rnnbench.layers import (
     Embedding,
@@ -214,8 +215,9 @@ def _check_samples(config: RunConfig, info: DatasetInfo) -> Iterator[Diagnostic]
         yield _report(split, message, "validation_split: 0.2", "validation_on_test_data")
     if is_validated and 0 in (train, info.num_examples["validation"]):
         message = (
-            f"received {config.dataset.validation_split}, which leaves {train} samples to train on "
-            f"and {info.num_examples['validation']} to validate with; each needs at least one"
+            f"received {config.dataset.validation_split}, which leaves {count(train, 'sample')} to "
+            f"train on and {info.num_examples['validation']} to validate with; each needs at least "
+            "one"
         )
         yield _report(split, message)
     for name, duplicates in info.duplicates.items():
@@ -225,7 +227,7 @@ def _check_samples(config: RunConfig, info: DatasetInfo) -> Iterator[Diagnostic]
             path = ("dataset", name if is_file else f"{name}_split")
             yield _report(path, f"{message}samples too", None, "duplicates_across_splits")
     if training.batch_size > train:
-        message = f"received {training.batch_size}; there are {train} samples"
+        message = f"received {training.batch_size}; the training set has {count(train, 'sample')}"
         path = ("training", "batch_size")
         yield _report(path, message, f"batch_size: {train}", "batch_size_above_training_set")
     metrics = training.metric_names(validation=is_validated)
@@ -251,7 +253,8 @@ def _check_padding(dataset: TextDataset, layers: Sequence[NamedLayer]) -> Iterat
     for i, named in enumerate(layers[1:], 1):
         layer, recurrent = named.layer, named.layer.recurrent_layer()
         if layer.mask == "use" and not is_masked:
-            message = f"received false, and {layer.type} reads {dataset.maxlen} steps of every text"
+            steps = count(dataset.maxlen, "step")
+            message = f"received false, and {layer.type} reads {steps} of every text"
             path = _layer_path(0, "mask_zero")
             yield _report(path, message, "mask_zero: true", "padding_without_mask")
             return

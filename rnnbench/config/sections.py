@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from rnnbench.config.diagnostics import Span, closest, printable
+from rnnbench.config.diagnostics import Span, closest, is_synonym, printable
 from rnnbench.config.schema import SECTIONS, ModelConfig, RunConfig
 from rnnbench.config.yaml import UNREADABLE, Document
 from rnnbench.errors import shorten
@@ -72,6 +72,23 @@ def validate(document: Document, name: str, *, upgrade: bool = False) -> ModelCo
             message = f"{error.message}. It is the file's name, as no `name:` is given"
             document.errors[i] = replace(error, message=message)
     return None if document.errors else config
+
+
+def expand_names(data: Any, key: str) -> None:
+    """Write out each name that a dotted key leads through: `optimizer: adam` as `{type: adam}`."""
+    choices: list[type[Settings]] = [RunConfig]
+    for part in key.split(".")[:-1]:
+        try:
+            at = int(part) if isinstance(data, list) else part
+            value = data[at]
+        except (LookupError, TypeError, ValueError):  # reported where the value is put in
+            return
+        if not isinstance(at, int):
+            fields = (kind.model_fields.get(part) for kind in choices)
+            choices = [kind for f in fields if f for kind in _sections_in(f.annotation)]
+        if len(choices) > 1:
+            data[at] = value = expand_name(value)
+        data = value
 
 
 def _validate(kind: type[T], data: Any, path: KeyPath, document: Document) -> tuple[T, bool]:
@@ -200,8 +217,10 @@ def _describe_key(key: str, kind: type[Settings]) -> tuple[str, str | None]:
     if RENAMED.get(key) in fields:
         return f"this key is now {RENAMED[key]}", RENAMED[key]
     for name, field in fields.items():
-        if key != "type" and any(key in s.model_fields for s in _sections_in(field.annotation)):
-            return f"unknown key here; it belongs in {name}", f"{name}.{key}"
+        inside = {k for section in _sections_in(field.annotation) for k in section.model_fields}
+        meant = closest(key, inside) if key in inside or is_synonym(key) else None
+        if meant is not None and meant != "type" and meant not in fields:
+            return f"unknown key here; it belongs in {name}", f"{name}.{meant}"
     first = SECTIONS if issubclass(kind, ModelConfig) else ("type",)
     allowed = [*(name for name in first if name in fields), *(n for n in fields if n not in first)]
     return f"unknown key; allowed here: {', '.join(allowed)}", closest(key, allowed)

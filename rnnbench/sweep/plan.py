@@ -12,7 +12,7 @@ from typing import Any
 from rnnbench.config import RunConfig, dump_config, load_config
 from rnnbench.config.candidates import Candidate
 from rnnbench.config.schema import MAX_SEED, MAX_TRIALS
-from rnnbench.errors import ConfigError, RunError
+from rnnbench.errors import ConfigError, RunError, count
 from rnnbench.run import SweepDirectory
 
 _MAX_NAME = 100  # characters that the name of a config may have
@@ -78,10 +78,10 @@ def make_trials(chosen: Sequence[tuple[Sequence[Candidate], int]]) -> list[Trial
         ConfigError: Two candidates are the same, or two configs have one name; or there are too
             many trials or seeds.
     """
-    count = sum(len(candidates) * seeds for candidates, seeds in chosen)
-    if count > MAX_TRIALS:
+    total = sum(len(candidates) * seeds for candidates, seeds in chosen)
+    if total > MAX_TRIALS:
         raise ConfigError(
-            f"received {count:,} trials; allowed: {MAX_TRIALS:,}. Fewer values or --seeds make "
+            f"received {total:,} trials; allowed: {MAX_TRIALS:,}. Fewer values or --seeds make "
             "fewer trials"
         )
     named: dict[str, RunConfig] = {}
@@ -95,8 +95,8 @@ def make_trials(chosen: Sequence[tuple[Sequence[Candidate], int]]) -> list[Trial
             named[name] = config
             if config.seed + seeds > MAX_SEED:
                 raise ConfigError(
-                    f"{candidate.label}: received {seeds} seeds; after the seed {config.seed} "
-                    f"there are {MAX_SEED - 1 - config.seed} more"
+                    f"{candidate.label}: received {count(seeds, 'seed')}; after the seed "
+                    f"{config.seed} there are {MAX_SEED - 1 - config.seed} more"
                 )
             for i in range(seeds):
                 seeded = config.model_copy(update={"name": name, "seed": config.seed + i})

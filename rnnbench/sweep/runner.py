@@ -27,7 +27,7 @@ from typing import Any, Self
 
 from rnnbench.config import load_run_config
 from rnnbench.config.load import Override
-from rnnbench.errors import InputError, RnnbenchError, RunError
+from rnnbench.errors import InputError, RnnbenchError, RunError, count
 from rnnbench.lookup import TrialStatus, find_trial_status
 from rnnbench.run import RunDirectory, SweepDirectory
 from rnnbench.sweep.plan import Plan, Trial
@@ -191,8 +191,9 @@ class RayExecutor(Executor):
             ray.shutdown()
             has = "; ".join(f"{n.get('CPU', 0):g} CPUs, {n.get('GPU', 0):g} GPUs" for n in nodes)
             raise InputError(
-                f"--engine ray: a trial needs {self._threads} CPUs and {self._gpus:g} GPUs; the "
-                f"nodes have: {has}. More --jobs give each trial fewer threads, if the sweep is new"
+                f"--engine ray: a trial needs {count(self._threads, 'CPU')} and {self._gpus:g} "
+                f"GPUs; the nodes have: {has}. More --jobs give each trial fewer threads, if the "
+                "sweep is new"
             )
 
     def start(self, trial: Trial, *, resume: bool) -> None:
@@ -331,8 +332,8 @@ def run_sweep(
             handler.ignores = True
             statuses = [find_trial_status(sweep, t.name, t.seed).status for t in plan.trials]
             raise handler.error(
-                f"interrupted: {statuses.count('finished')} of {len(statuses)} trials have "
-                "finished. The same command continues from there"
+                f"interrupted: finished {statuses.count('finished')} of "
+                f"{count(len(statuses), 'trial')}. The same command continues from there"
             ) from None
         finally:
             progress.end()

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from rnnbench.errors import InputError, InterruptedRunError, TerminatedRunError
+from rnnbench.tables import format_number
 
 if TYPE_CHECKING:
     from rnnbench.lookup import TrialStatus
@@ -50,11 +51,11 @@ class Progress:
 def epoch_line(row: Mapping[str, float], epochs: int) -> str:
     """A row of the history as text, metrics to four digits."""
     metrics = "  ".join(
-        f"{name} {value:.4g}"
+        f"{name} {format_number(value)}"
         for name, value in row.items()
         if name not in ("epoch", "learning_rate", "seconds")
     )
-    return f"epoch {int(row['epoch'])}/{epochs}  {metrics}  {row['seconds']:.1f} s"
+    return f"epoch {int(row['epoch'])}/{epochs}  {metrics}  {format_number(row['seconds'], 2)} s"
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Checkpoints: the complete state of a training run in one file, to resume it bit by bit.
 
 The file is a line that names its format, the sha256 of the rest, and a NumPy archive. It is written
-beside its place, flushed to the disk and renamed, and the state before it is kept: one of the two
-is complete at every moment, and the hash detects a torn file.
+beside its place, flushed to the disk and renamed, and the state before it is kept until the run has
+finished: one of the two is complete at every moment, and the hash detects a torn file.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from rnnbench.data.batches import Batches
 from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.data.stats import Example, read_examples
 from rnnbench.data.text import OOV, TextDataset, decode_tokens, invert
-from rnnbench.errors import DataError, DivergenceError, RunError, shorten
+from rnnbench.errors import DataError, DivergenceError, RunError, count, shorten
 from rnnbench.layers import Shape, ShapeError, infer_shapes
 from rnnbench.model import buckets_by_length, build_fast_model, build_model, compile_model
 from rnnbench.run import RunDirectory, replacing
@@ -451,8 +451,8 @@ def _require_values(values: str | Sequence[float], shape: tuple[int, ...]) -> No
         )
     if len(values) != math.prod(shape):
         raise DataError(
-            f"received {len(values)} values ({', '.join(f'{v:g}' for v in values)}); this model "
-            f"takes exactly {math.prod(shape)}"
+            f"received {count(len(values), 'value')} ({', '.join(f'{v:g}' for v in values)}); this "
+            f"model takes exactly {math.prod(shape)}"
         )
 
 

@@ -293,7 +293,7 @@ def _run(
             status = "interrupted"
             _write_last_metrics(run, config)
             raise signals.error(
-                f"interrupted after {_count_epochs(run)} completed epochs of "
+                f"interrupted after {count(_count_epochs(run), 'completed epoch')} of "
                 f"{config.training.epochs}. Continue with: rnnbench train --resume {run.path}"
             ) from None
         except Exception as error:
@@ -314,6 +314,9 @@ def _run(
                 is_finished = status == "finished"
                 found = _store_baselines(setup, run, progress, signals) if is_finished else []
                 _draw_history(run, config, found)
+                if is_finished:
+                    # The last state is on the disk, and nothing will be written over it.
+                    run.previous_state_file.unlink(missing_ok=True)
     return TrainingResult(run, status, _count_epochs(run), metrics, **ending)
 
 

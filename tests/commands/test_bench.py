@@ -141,11 +141,24 @@ def test_every_combination_is_measured_and_named(rnnbench, literal):
         for kind in ("gru", "lstm")
     ]
     assert document["ratios"] == []
-    assert "toy batch_size=3 type=lstm, rnnbench: epoch 1 of 1, 4 s\n" in result.err
+    assert "toy batch_size=3 type=lstm, rnnbench: epoch 1 of 1, 4.0 s\n" in result.err
     both = rnnbench(*arguments, "--vary", "dataset.window=2,3", "-q")
     assert both.err == ""
     headings = next(line for line in both.out.splitlines() if "config" in line)
     assert headings.split()[:3] == ["config", "batch_size", "window"]
+
+
+def test_equal_values_are_measured_once(rnnbench, literal):
+    vary = ("--vary", "model.layers.0.units=8,0x8,+8,16,16", "--set", "dataset.length=10")
+    result = rnnbench("bench", "toy.yaml", *vary, "--json", "-q")
+    assert result.code == 0, result.err
+    candidates = json.loads(result.out)["candidates"]
+    assert [each["settings"] for each in candidates] == [
+        {"model.layers.0.units": 8},
+        {"model.layers.0.units": 16},
+    ]
+    assert "toy units=0x8: the same config as toy units=8; it counts once\n" in result.err
+    assert result.err.count("it counts once") == 3
 
 
 def test_a_value_in_brackets_is_shown_as_typed(rnnbench, literal):
@@ -162,10 +175,10 @@ def test_tables_and_ratios(rnnbench, literal):
     lines = [line.strip() for line in result.out.splitlines()]
     rows = [line.split() for line in lines if line.startswith("toy ")]
     assert rows == [
-        ["toy", "rnnbench", "5", "4–6", "1,000", "5"],
-        ["toy", "keras", "13", "10–16", "3,000", "0"],
-        ["toy", "rnnbench", "15", "300", "0.5", "0.3", "700"],
-        ["toy", "keras", "5", "100", "0.5", "2.7", "700"],
+        ["toy", "rnnbench", "5.00", "4.00–6.00", "1,000", "5.00"],
+        ["toy", "keras", "13.0", "10.0–16.0", "3,000", "0.00"],
+        ["toy", "rnnbench", "15.0", "300", "0.500", "0.300", "700"],
+        ["toy", "keras", "5.00", "100", "0.500", "2.70", "700"],
     ]
     assert lines[-1] == "toy: 2.60× per epoch (2.50 to 2.67, 3 pairs), 9.00× in evaluation"
     assert max(map(len, lines)) < 80
@@ -201,6 +214,10 @@ def test_the_plot_is_drawn_where_nothing_is(rnnbench, literal, in_tmp, vary):
         (("toy.yaml", "--against", "torch"), "Invalid value for '--against'"),
         (("toy.yaml", "--plot", "speed.doc"), "--plot: received speed.doc; allowed: .png, .svg"),
         (("toy.yaml", "--set", "model.layers.0.units=90000"), "toy: needs about "),
+        (
+            ("toy.yaml", "--vary", "model.layers.0.units=2,90000"),
+            "toy units=90000: needs about ",
+        ),
     ],
 )
 def test_wrong_input_is_said_before_anything_starts(rnnbench, literal, in_tmp, arguments, message):

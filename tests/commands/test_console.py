@@ -89,7 +89,7 @@ def test_a_bar_on_a_terminal(screen):
     assert "epoch 1/2" in shown
     assert "loss 0.2500  accuracy 0.7500" in shown
     assert "ms/step" in shown
-    assert "epoch 1/2  loss 0.25  1.2 s" in shown
+    assert "epoch 1/2  loss 0.2500  1.2 s" in shown
 
 
 @pytest.fixture

@@ -247,7 +247,7 @@ def test_the_run_that_is_asked_is_named_with_its_metrics(rnnbench, toy_runs, in_
     run = json.loads(toy_runs[1].stdout)
     result = rnnbench("predict", "toy", "--values", "6,7,8,9")
     (line,) = [line for line in result.err.splitlines() if line.startswith("asking ")]
-    assert line == f"asking {run['run_dir']}: train  loss {run['metrics']['train']['loss']:.4f}"
+    assert line == f"asking {run['run_dir']}: train  loss {run['metrics']['train']['loss']:.4g}"
 
 
 class _Terminal(io.TextIOWrapper):

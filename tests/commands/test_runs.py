@@ -1,9 +1,12 @@
+import io
 import json
 import shutil
 
 import pytest
 from made_runs import make_run, make_seeds, make_sweep
 from pages import PageReader
+
+from rnnbench.run import RunDirectory
 
 
 @pytest.fixture
@@ -263,3 +266,65 @@ def test_an_error_on_the_way_leaves_no_file(rnnbench, in_tmp):
     for output in ((), ("-o", "report.html")):
         assert rnnbench("report", run.path, *output).code == 2
     assert list(in_tmp.rglob("report.html")) == []
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("answer", "left", "code"), [("y\n", 2, 0), ("n\n", 3, 1)])
+def test_a_run_is_deleted_after_a_question(rnnbench, with_sweep, monkeypatch, answer, left, code):
+    (run,) = (with_sweep.path.parent / "toy_gru").iterdir()
+    monkeypatch.setattr("sys.stdin", _Terminal(answer))
+    result = rnnbench("runs", "rm", f"runs/toy_gru/{run.name}")
+    assert (result.code, len(json.loads(rnnbench("runs", "--json").out))) == (code, left)
+    assert run.exists() == (code == 1)
+    # Click ends its question on stdout, with a blank.
+    assert result.out.lstrip() == ("" if code else f"deleted     runs/toy_gru/{run.name}\n")
+    asked = f"runs/toy_gru/{run.name}\nDelete with all files inside? [y/N]:"
+    assert result.err.startswith(asked)
+
+
+def test_without_a_terminal_nothing_is_deleted_unless_asked_for(rnnbench, with_sweep):
+    result = rnnbench("runs", "rm", "toy_gru")
+    assert (result.code, result.out) == (2, "")
+    assert "error: --yes is missing: nobody can be asked without a terminal" in result.err
+    assert len(json.loads(rnnbench("runs", "--json").out)) == 3
+    # A sweep goes whole, a run of it with it.
+    (first, _) = sorted((with_sweep.path / "toy-units-8").iterdir())
+    assert rnnbench("runs", "rm", "--yes", first, "widths").out == "deleted     runs/widths\n"
+    assert not with_sweep.path.exists()
+    assert [row["name"] for row in json.loads(rnnbench("runs", "--json").out)] == ["toy_gru"]
+    assert rnnbench("runs", "rm", "*", "--yes").code == 0
+    assert json.loads(rnnbench("runs", "--json").out) == []
+
+
+def test_a_run_under_way_is_not_deleted(rnnbench, with_sweep):
+    toy = RunDirectory(next((with_sweep.path.parent / "toy_gru").iterdir()))
+    trials = with_sweep.runs()
+    for locked, refused in (
+        (toy, [toy]),
+        (trials[0], [trials[0], with_sweep]),
+        (with_sweep, [with_sweep, *trials]),
+    ):
+        with locked.locked():
+            for each in refused:
+                result = rnnbench("runs", "rm", "--yes", each.path)
+                assert result.code == 2
+                assert f"another process is {locked.activity}" in result.err
+    assert len(json.loads(rnnbench("runs", "--json").out)) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "RUN is missing: give run directories"),
+        ([""], "RUN is missing: give run directories"),
+        (["toy_gru", "nowhere"], "nowhere: no runs: neither a run directory"),
+    ],
+)
+def test_what_cannot_be_deleted_is_named(rnnbench, with_sweep, arguments, message):
+    result = rnnbench("runs", "rm", *arguments, "--yes")
+    assert (result.code, message in result.err) == (2, True)
+    assert len(json.loads(rnnbench("runs", "--json").out)) == 3

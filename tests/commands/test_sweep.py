@@ -71,7 +71,19 @@ def test_a_config_may_hold_its_sweep(rnnbench, toy):
         (["toy.yaml", "--address", "auto"], "--address and --gpus are for --engine ray"),
         (["toy.yaml", "--gpus", "1"], "--address and --gpus are for --engine ray"),
         (["toy.yaml", "--vary", "model.layers.0.unist=2"], "unist"),
-        (["toy.yaml", "--vary", "model.layers.0.type=gru,gru"], "is given twice"),
+        (["toy.yaml", "toy.yaml"], "toy: is given twice"),
+        (
+            ["toy.yaml", "--vary", "model.layers.0.return_sequences=true,false"],
+            "without return_sequences (with --vary model.layers.0.return_sequences=true)",
+        ),
+        (
+            ["toy.yaml", "--vary", "dataset.type=imdb"],
+            "dataset.maxlen: missing: this key is needed (with --vary dataset.type=imdb)",
+        ),
+        (
+            ["toy.yaml", "--vary", "model.layers.0.units=4,8", "--match-params", "2"],
+            "toy units=4: no units bring it within 1% of 2 parameters",
+        ),
         (["toy.yaml", "--name", "a/b"], "--name"),
         (["toy.yaml", "--match-params", "nonsense"], "--match-params: received 'nonsense'"),
         (["toy.yaml", "--set", "model.layers.0.units=100000000", "-j", "3"], "of memory"),
@@ -84,26 +96,33 @@ def test_what_is_wrong_is_said_before_anything_is_written(rnnbench, toy, argumen
     assert [path.name for path in toy.iterdir()] == ["toy.yaml"]
 
 
+def test_an_error_of_every_value_names_none(rnnbench, toy):
+    result = rnnbench("sweep", "toy.yaml", "--set", "training.loss=x", "--vary", "seed=1,2")
+    assert (result.code, result.err.count("training.loss: received 'x'")) == (2, 1)
+    assert "(with" not in result.err
+
+
 @pytest.mark.parametrize(
     ("vary", "names"),
     [
         ("model.layers.0.units=8,0x8,+8,16", ["toy-units-8", "toy-units-16"]),
         ("training.optimizer.learning_rate=1e-3,0.001", ["toy-learning_rate-1e-3"]),
         ("training.metrics=[mae],[mean_absolute_error]", ["toy-metrics-mae"]),
+        ("model.layers.0.type=gru,gru", ["toy-type-gru"]),
     ],
 )
-def test_equal_values_spelled_differently_are_one_trial(rnnbench, toy, vary, names):
+def test_equal_values_are_one_trial_however_they_are_spelled(rnnbench, toy, vary, names):
     result = rnnbench("sweep", "toy.yaml", "--vary", vary, "--dry-run", "--json")
     assert result.code == 0, result.err
     assert [row["name"] for row in json.loads(result.out)] == names
-    assert "; it is one trial\n" in result.err
+    assert "; it counts once\n" in result.err
 
 
 def test_units_that_are_matched_to_one_number_are_one_trial(rnnbench, toy):
     vary = ("--vary", "model.layers.0.units=4,8", "--match-params", "5000")
     result = rnnbench("sweep", "toy.yaml", *vary, "--dry-run", "--json")
     assert [row["name"] for row in json.loads(result.out)] == ["toy-units-4"]
-    assert "toy units=8: the config of toy units=4; it is one trial" in result.err
+    assert "toy units=8: the same config as toy units=4; it counts once" in result.err
 
 
 @pytest.mark.parametrize(
@@ -126,6 +145,16 @@ def test_a_dry_run_refuses_what_the_sweep_refuses(rnnbench, toy, monkeypatch, ar
         assert (result.code, result.out) == (2, "")
         assert message in result.err
     assert sorted(toy.rglob("*")) == before
+
+
+def test_a_dry_run_refuses_a_sweep_under_way(rnnbench, toy):
+    sweep = make_sweep(toy / "runs", "toy-sweep", [("toy", 0)])
+    for options in (["--dry-run"], []):
+        with sweep.locked():
+            result = rnnbench("sweep", "toy.yaml", *options)
+        assert (result.code, result.out) == (2, "")
+        assert result.err == "error: runs/toy-sweep: another process is running this sweep\n"
+    assert rnnbench("sweep", "toy.yaml", "--dry-run").code == 0
 
 
 def _start(directory, *arguments):
@@ -220,7 +249,7 @@ def test_a_sweep_that_is_killed_and_stopped_goes_on_and_comes_to_the_same(
     signal.signal(signal.SIGINT, restored)
     out, err = _stop_after(process, sweep, 3, signal.SIGINT)
     assert (process.returncode, out) == (130, "")
-    assert "of 4 trials have finished. The same command continues" in err
+    assert " of 4 trials. The same command continues" in err
     assert "Traceback" not in err
     assert {run.status() for run in sweep.runs()} <= {"interrupted", "finished"}
     process = _start(toy, "--jobs", "2")

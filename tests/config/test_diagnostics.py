@@ -134,9 +134,25 @@ def test_the_closest_word(received, meant):
 
 
 @pytest.mark.parametrize(
-    ("received", "meant"),
-    [("attention", None), ("hidden_size", "units"), ("lr", "learning_rate"), ("ltsm", "lstm")],
+    ("received", "allowed", "meant"),
+    [
+        ("attention", ["activation", "flatten"], None),
+        ("conv_lstm1d", ["conv1d"], None),
+        ("batch_normalization", ["dense", "layer_normalization"], None),
+        ("batch_norm", ["batch_normalization", "layer_normalization"], "batch_normalization"),
+        ("BiLSTM", ["lstm", "bidirectional"], "bidirectional"),
+        ("linear", ["dense", "linear"], "linear"),  # an activation function
+        ("linear", ["dense", "masking"], "dense"),
+        ("vocab_size", ["input_dim", "output_dim"], "input_dim"),
+        ("hidden_size", ["units", "type"], "units"),
+        ("eta", ["beta_2", "learning_rate"], "learning_rate"),
+        (
+            "sparse_categorical_accuracy",
+            ["sparse_categorical_crossentropy", "accuracy"],
+            "accuracy",
+        ),
+        ("log_loss", ["log_cosh", "binary_crossentropy"], "binary_crossentropy"),
+    ],
 )
-def test_meaning_comes_before_letters(received, meant):
-    allowed = ["activation", "flatten", "lstm", "units", "learning_rate"]
+def test_meaning_comes_before_letters(received, allowed, meant):
     assert closest(received, allowed) == meant

@@ -134,6 +134,33 @@ def test_a_plain_name_is_enough_where_all_else_has_defaults(load):
     assert (config.training.optimizer.type, config.training.optimizer.beta_1) == ("adam", 0.9)
 
 
+def test_arguments_can_be_set_of_what_is_given_by_its_name(load):
+    text = """\
+        dataset: toy_sequence
+        model:
+          layers: [{type: gru, units: 2}, dropout, {type: dense, units: 1}]
+        training: {loss: mse, epochs: 1, optimizer: adam}
+        """
+    config = load(
+        text,
+        "training.optimizer.learning_rate=1e-2",
+        "training.optimizer.clipnorm=1.0",
+        "model.layers.1.rate=0.25",
+        "dataset.window=3",
+    )
+    optimizer = config.training.optimizer
+    assert (optimizer.type, optimizer.learning_rate, optimizer.clipnorm) == ("adam", 0.01, 1.0)
+    assert config.model.layers[1].rate == 0.25
+    assert config.dataset.window == 3
+    with pytest.raises(ConfigError, match=r"received '9{17}"):
+        load(text, f"model.layers.{'9' * 5000}.rate=0.25")
+    # A loss has no arguments.
+    with pytest.raises(ConfigError, match=r"training.loss is a single value; there is no 'x'"):
+        load(text, "training.loss.x=1", "model.layers.1.rate=0.25")
+    with pytest.raises(ConfigError, match=r"training.optimizer: unknown type 'adamm'"):
+        load(text.replace("adam", "adamm"), "training.optimizer.learning_rate=1e-2")
+
+
 def test_keys_that_begin_with_x_hold_anchors(load):
     text = "x-cell: &cell {units: 3}\nx-1: [*cell]\n" + TOY.replace("units: 3", "<<: *cell")
     assert load(text) == load(TOY)

@@ -61,7 +61,7 @@ def test_a_trial_that_is_killed_is_tried_once_more_and_comes_to_the_same(sweep, 
 
 def test_a_sweep_that_is_stopped_continues_and_comes_to_the_same(sweep, plan, undisturbed):
     notes = Notes(lambda: os.kill(os.getpid(), signal.SIGINT), epochs=5)
-    with pytest.raises(InterruptedRunError, match="0 of 1 trials have finished"):
+    with pytest.raises(InterruptedRunError, match="finished 0 of 1 trial"):
         run_sweep(sweep, plan, _local(sweep), notes)
     (run,) = sweep.runs()
     assert run.read_manifest()["status"] == "interrupted"

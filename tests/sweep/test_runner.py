@@ -124,7 +124,7 @@ def test_a_signal_stops_all_in_order(sweep, make_plan, number, error):
             return super().take_results()
 
     executor, notes = Interrupted(sweep, at_a_time=1), Notes()
-    with pytest.raises(error, match=r"1 of 3 trials have finished. The same command continues"):
+    with pytest.raises(error, match=r"finished 1 of 3 trials. The same command continues"):
         run_sweep(sweep, make_plan("model.layers.0.units=1,2,3"), executor, notes)
     assert executor.stopped
     assert executor.closed

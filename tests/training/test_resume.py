@@ -151,7 +151,7 @@ def test_cut_off_again_and_again_and_without_a_state(config, tmp_path, whole):
     _resume(run)
     assert _result(run) == whole[0]
     assert len(run.read_manifest()["resumed"]) == 3
-    for path in (run.state_file, run.previous_state_file, run.model_file):
+    for path in (run.state_file, run.model_file):
         path.unlink()
     _resume(run)  # from the beginning
     assert _result(run) == whole[0]
