@@ -61,8 +61,8 @@ def _write_own_data(folder):
     samples = np.zeros((4, 2, 1)), np.array([0, 1, 0, 1])
     np.savez(folder / "a.npz", x_train=samples[0], y_train=samples[1])
     text = "{type: text, train: a.csv, maxlen: 4, padding: post, validation_split: 0.5}"
-    (folder / "s.csv").write_text("a,b\n" + "".join(f"{i},{i % 3}\n" for i in range(12)))
-    series = "{type: series, file: s.csv, sequence_length: 2, horizon: 2}"
+    (folder / "s.csv").write_text("a,b\n,1\n" + "".join(f"{i},{i % 3}\n" for i in range(12)))
+    series = "{type: series, file: s.csv, sequence_length: 2, horizon: 2, missing: interpolate}"
     embedding = "{type: embedding, output_dim: 2, mask_zero: true}, "
     return [
         _write_config(folder / "text.yaml", text, embedding),

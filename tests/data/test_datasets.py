@@ -74,7 +74,7 @@ def test_a_dataset_is_one_more_module(tmp_path):
             (
                 BinaryClassification(("negative", "positive")),
                 *((9,), "int32", 88_587, {"train": 20_000, "validation": 5_000, "test": 25_000}),
-                *(47_751_784, 200_000_000, False, {}),
+                *(47_751_784, 200_000_000, False, {}, None),
             ),
         ),
         (
@@ -82,14 +82,14 @@ def test_a_dataset_is_one_more_module(tmp_path):
             (
                 MulticlassClassification(tuple(keras.datasets.reuters.get_label_names())),
                 *((9,), "int32", 50, {"train": 1000, "test": 1000}),
-                *(6_735_192, 55_000_000, False, {}),
+                *(6_735_192, 55_000_000, False, {}, None),
             ),
         ),
         (
             ToySequence(length=20, window=5, validation_split=0.5),
             (
                 *(Regression(), (5, 1), "float32", None, {"train": 7, "validation": 8}, 360),
-                *(0, False, {}),
+                *(0, False, {}, None),
             ),
         ),
     ],
