@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import operator
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rnnbench.data.cache import Arrays
-    from rnnbench.data.sequences import Windows
 
     Floats = npt.NDArray[np.float64]
 
@@ -218,55 +218,71 @@ class Series(FileDataset):
                 raise FileError(message, key)
 
     def read_splits(self) -> dict[SplitName, Split]:
-        import numpy as np
-
         found: SeriesDescription = self.description
-        splits = {}
-        for name in found.segments:
-            starts = [np.arange(r.start, r.stop, r.step) for r in self._starts(name)]
-            windows = self._windows(np.concatenate(starts))
-            splits[name] = Split(windows, self._targets(starts))[: self.limit]
-        return splits
+        arrays = self.read_arrays()
+        times = arrays["times"] if found.times else None
+        values, targets = arrays["values"], self._take_targets(arrays["values"])
+        return {
+            name: self._cut_windows(values, targets, times, self._starts(name))[: self.limit]
+            for name in found.segments
+        }
 
-    def _windows(self, starts: npt.NDArray[np.int64]) -> Windows:
+    def read_labelled(self, path: Path, vocabulary: Mapping[str, int]) -> Split:
+        """The windows of all rows of another table, in the scaling of this one."""
+        found: SeriesDescription = self.description
+        other = self.model_copy(update={"file": str(path)})
+        rows = other._read_rows(found.features, found.targets)
+        starts = [
+            range(start, end - self.span + 1, self.sequence_stride)
+            for start, end in zip((0, *rows.ends), rows.ends, strict=False)
+        ]
+        if not sum(map(len, starts)):
+            longest = max(map(operator.sub, rows.ends, (0, *rows.ends)))
+            message = f"{path}: at most {longest} rows of a series; a window takes {self.span}"
+            raise FileError(message, "file")
+        values = found.scaling.apply(rows.values)
+        return self._cut_windows(values, self._take_targets(values), rows.times, starts)
+
+    def _cut_windows(
+        self,
+        values: npt.NDArray[np.float32],
+        targets: npt.NDArray[np.float32],
+        times: npt.NDArray[Any] | None,
+        starts: Sequence[range],
+    ) -> Split:
+        """Windows of scaled rows that begin at these, segment by segment, and their targets.
+
+        Of a single segment, the targets are a view of the rows.
+        """
         import numpy as np
 
         from rnnbench.data.sequences import Windows
 
-        arrays, found = self.read_arrays(), self.description
-        times = arrays["times"] if found.times else None
-        is_date = times is not None and times.dtype == np.int64
-        return Windows(
-            arrays["values"][:, : len(found.features)],
-            starts,
+        found: SeriesDescription = self.description
+        windows = Windows(
+            values[:, : len(found.features)],
+            np.concatenate([np.arange(r.start, r.stop, r.step) for r in starts]),
             self.sequence_length,
             self.sampling_rate,
             self.delay,
             self.horizon,
-            times.view(_MICROSECONDS) if times is not None and is_date else times,
+            times if times is None or found.times == "numbers" else times.view(_MICROSECONDS),
         )
-
-    def _targets(self, starts: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
-        """Scaled targets [samples, horizon × targets]; of a single segment, a view of the rows."""
-        import numpy as np
-
-        values = self._target_values()
-        targets = values.shape[1]
-        size = self.horizon * targets
-        every = np.lib.stride_tricks.sliding_window_view(values.reshape(-1), size)[::targets]
+        size = self.horizon * targets.shape[1]
+        every = np.lib.stride_tricks.sliding_window_view(targets.reshape(-1), size)
+        every = every[:: targets.shape[1]]
         parts = [
             every[of[0] + self._reach : of[-1] + self._reach + 1 : self.sequence_stride]
             for of in starts
-            if len(of)
+            if of
         ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return Split(windows, parts[0] if len(parts) == 1 else np.concatenate(parts))
 
-    def _target_values(self) -> npt.NDArray[np.float32]:
-        """Scaled targets of all rows [rows, targets], row after row in memory."""
+    def _take_targets(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Targets of scaled rows [rows, targets], row after row in memory."""
         import numpy as np
 
         found: SeriesDescription = self.description
-        values: npt.NDArray[np.float32] = self.read_arrays()["values"]
         if found.targets == found.columns:
             return values
         return np.ascontiguousarray(values[:, [found.columns.index(n) for n in found.targets]])
@@ -280,7 +296,7 @@ class Series(FileDataset):
         import numpy as np
 
         found: SeriesDescription = self.description
-        values = self._target_values()
+        values = self._take_targets(self.read_arrays()["values"])
         starts = np.array((0, *found.ends))
 
         def repeat(split: Split, season: int) -> npt.NDArray[np.generic]:

@@ -342,6 +342,18 @@ def test_a_forecast_that_needs_what_is_not_forecast(series, tmp_path):
         dataset.forecast(_next, file=new)
 
 
+def test_another_file_is_cut_into_windows_in_the_scaling_of_the_first(series, tmp_path):
+    dataset = series(targets=("b",), test_split=0.3)
+    other = tmp_path / "other.csv"
+    other.write_text(_text([(50, 10, 100), (51, 11, 102), (52, 12, 104)]))
+    split, train = dataset.read_labelled(other, {}), dataset.read_splits()["train"]
+    np.testing.assert_allclose(_x(split), _x(train)[:1], rtol=1e-6)
+    np.testing.assert_allclose(split.y, train.y[:1], rtol=1e-6)
+    other.write_text(_text([(50, 10, 100)]))
+    with pytest.raises(FileError, match="at most 1 rows of a series; a window takes 3"):
+        dataset.read_labelled(other, {})
+
+
 def test_settings_that_contradict_one_another():
     def problems(**settings):
         dataset = Series(file="x.csv", sequence_length=2, **settings)
