@@ -74,7 +74,7 @@ def test_a_notebook_shows_plots_and_tables(run):
     page = ET.fromstring(f"<div>{run._repr_html_()}</div>")
     text = " ".join(" ".join(page.itertext()).split())
     assert "toy_gru, seed 0: finished, 2 of 2 epochs" in text
-    assert f"train {run.metrics['train']['loss']:.4f}" in text
+    assert f"train {run.metrics['train']['loss']:#.4g}" in text
 
 
 def test_a_comparison_shows_itself(in_tmp):

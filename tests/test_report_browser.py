@@ -85,8 +85,8 @@ def test_a_heading_sorts_its_table_and_what_is_empty_comes_last(ask, page):
     assert found == [
         True,
         None,
-        ["ascending", "0.0950", "0.8000", "0.9000", ""],
-        ["descending", "0.9000", "0.8000", "0.0950", ""],
+        ["ascending", "0.09500", "0.8000", "0.9000", ""],
+        ["descending", "0.9000", "0.8000", "0.09500", ""],
         [None, "s-gru", "s-lstm", "s-lstm", "s-lstm"],
     ]
 

@@ -208,7 +208,7 @@ def test_values_and_files(rnnbench, in_toy, tmp_path):
     assert document[1]["prediction"] == document[4]["prediction"]
     assert set(document[0]) == {"input", "prediction"}
     text = rnnbench("predict", "toy", "--values", "6,7,8,9").out
-    assert text == f"[6, 7, 8, 9] -> {document[0]['prediction']:.4f}\n"
+    assert text == f"[6, 7, 8, 9] -> {document[0]['prediction']:#.4g}\n"
 
 
 def test_a_line_that_cannot_be_predicted_is_a_record_too(rnnbench, in_toy, tmp_path):
@@ -247,7 +247,7 @@ def test_the_run_that_is_asked_is_named_with_its_metrics(rnnbench, toy_runs, in_
     run = json.loads(toy_runs[1].stdout)
     result = rnnbench("predict", "toy", "--values", "6,7,8,9")
     (line,) = [line for line in result.err.splitlines() if line.startswith("asking ")]
-    assert line == f"asking {run['run_dir']}: train  loss {run['metrics']['train']['loss']:.4g}"
+    assert line == f"asking {run['run_dir']}: train  loss {run['metrics']['train']['loss']:#.4g}"
 
 
 class _Terminal(io.TextIOWrapper):
