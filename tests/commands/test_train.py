@@ -191,7 +191,8 @@ def test_warnings_are_given_before_training_and_stops_the_strict(rnnbench, in_tm
     strict = rnnbench(*discouraged, "--strict")
     assert strict.code == 2
     assert strict.err.startswith(
-        "error: --set training.batch_size=7: warning: training.batch_size: received 7; the training set has 6"
+        "error: --set training.batch_size=7: warning: training.batch_size: received 7; the "
+        "training set has 6 samples"
     )
     assert list(in_tmp.iterdir()) == []
     trained = rnnbench(*discouraged)
