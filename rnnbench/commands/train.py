@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from csv import DictWriter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,7 +15,7 @@ from typer import Argument, Option
 
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console, models
-from rnnbench.errors import ConfigError, DataError, InputError, RunError, count, shorten
+from rnnbench.errors import ConfigError, DataError, FileError, InputError, RunError, count, shorten
 from rnnbench.tables import Table, format_number, visible
 from rnnbench.training import require_tensorboard
 
@@ -276,6 +276,15 @@ def evaluate(
     run: arguments.Run,
     *,
     split: Split = None,
+    file: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="A labelled file of the columns or arrays that the run was trained on.",
+            parser=arguments.parse_path,
+            autocompletion=arguments.complete_file,
+        ),
+    ] = None,
     limited: arguments.Limited = False,
     expect: arguments.Expect = None,
     junit: arguments.Junit = None,
@@ -283,7 +292,7 @@ def evaluate(
     output: arguments.Output,
     json: arguments.Json = False,
 ) -> None:
-    """Evaluate a trained run on one split of its dataset."""
+    """Evaluate a trained run on one split of its dataset, or on another file of the same kind."""
     from rnnbench.thresholds import Thresholds
 
     thresholds = Thresholds(expect, junit, force=force)
@@ -292,9 +301,12 @@ def evaluate(
         weights = arguments.note_weights(found)
         config = found.read_config()
         thresholds.config = config.name
-        chosen = _choose_split(config, split)
+        if file is not None and split is not None:
+            raise InputError("received --split and --file; give one of them")
+        # The samples of a file are to the model what those of the test split are.
+        chosen = "test" if file is not None else _choose_split(config, split)
         thresholds.require_computed((chosen,), config.training.metric_names(validation=False))
-        samples, evaluation = _evaluate(found, config, chosen)
+        samples, evaluation = _evaluate(found, config, chosen, file)
         metrics, task = evaluation.metrics, config.dataset.info().task
         reports: dict[SplitName, Any] = {}
         if task.class_names:
@@ -305,7 +317,7 @@ def evaluate(
             {
                 "run_dir": str(found.path),
                 "epoch": weights.epoch,
-                "split": chosen,
+                **({"split": chosen} if file is None else {"file": str(file)}),
                 "samples": len(samples),
                 "metrics": metrics,
                 **({"classification": reports[chosen]} if reports else {}),
@@ -315,7 +327,7 @@ def evaluate(
     else:
         console.print_text(str(found.path))
         console.print_text(
-            f"{chosen} ({count(len(samples), 'sample')})  {console.format_metrics(metrics)}"
+            f"{file or chosen} ({count(len(samples), 'sample')})  {console.format_metrics(metrics)}"
         )
         console.print_classification(reports)
     thresholds.require_passed()
@@ -334,13 +346,20 @@ def _choose_split(config: RunConfig, split: SplitName | None) -> SplitName:
 
 
 def _evaluate(
-    run: RunDirectory, config: RunConfig, split: SplitName
+    run: RunDirectory, config: RunConfig, split: SplitName, file: Path | None = None
 ) -> tuple[base.Split, Evaluation]:
-    """The samples of a split, and the run's metrics and outputs for them."""
+    """The samples of a split or of a file, and the run's metrics and outputs for them."""
+    if file is None:
+        samples = config.dataset.load().splits[split]
+    else:
+        vocabulary = run.read_vocabulary() if run.vocabulary_file.exists() else {}
+        try:
+            samples = config.dataset.read_labelled(file, vocabulary)
+        except FileError as error:
+            raise DataError(f"--file: {error}") from None
     tensorflow.load()
     from rnnbench.training.evaluate import evaluate_split, load_fast_model
 
-    samples = config.dataset.load().splits[split]
     return samples, evaluate_split(load_fast_model(run), samples, config)
 
 
@@ -406,8 +425,9 @@ def predict(
         Path | None,
         Option(
             metavar="FILE",
-            help="One text, or comma-separated values, a line; - is stdin. A line that nothing can "
-            "be predicted for does not stop the others.",
+            help="One text, or comma-separated values, a line; - is stdin. Or a table with the "
+            "text column that the run was trained on. A line that nothing can be predicted for "
+            "does not stop the others.",
             parser=arguments.parse_path,
             autocompletion=arguments.complete_file,
         ),
@@ -455,7 +475,7 @@ def predict(
         raise DataError(f"--text: {run} was trained on values; give --values or --file")
     inputs = [_Input(received) for received in (*(text or ()), *(values or ()))]
     if file is not None:
-        inputs += [_Input(line, number) for number, line in enumerate(_read_lines(file), start=1)]
+        inputs += _read_inputs(file, found.read_config().dataset)
     elif not inputs and not sys.stdin.isatty():
         option = "--text TEXT" if predictor.takes_text else "--values 6,7,8,9"
         raise InputError(f"nothing to predict: give {option} or --file FILE")
@@ -562,15 +582,22 @@ def _describe_metrics(run: RunDirectory) -> str:
 
 @dataclass(frozen=True)
 class _Input:
-    """A text or values as the user gave them; with the number of the line in a file."""
+    """A text or values as the user gave them.
+
+    Attributes:
+        received: The text, or values.
+        line: Number of the line or record in a file, from 1.
+        record: Columns of a table, where the file is one.
+    """
 
     received: str
     line: int | None = None
+    record: Mapping[str, str] | None = field(default=None, compare=False)
 
     @property
-    def columns(self) -> dict[str, object]:
-        """Columns that a table of predictions begins with, such as those of a table in a file."""
-        return {"line": self.line, "input": self.received}
+    def columns(self) -> Mapping[str, object]:
+        """Columns that a table of predictions begins with: those of the table that it is about."""
+        return self.record or {"line": self.line, "input": self.received}
 
 
 @dataclass(frozen=True)
@@ -636,6 +663,17 @@ def _ask(predictor: Predictor, *, show: bool) -> list[_Record]:
         if show:
             _print_record(record, predictor.maxlen)
             sys.stdout.flush()
+
+
+def _read_inputs(file: Path, dataset: base.Dataset) -> list[_Input]:
+    """Lines of a file, or the records of a table of the columns that a run was trained on."""
+    try:
+        table = dataset.read_table(file)
+    except FileError as error:
+        raise DataError(f"--file: {error}") from None
+    if table is not None:
+        return [_Input(text, i, record) for i, (text, record) in enumerate(table, start=1)]
+    return [_Input(line, number) for number, line in enumerate(_read_lines(file), start=1)]
 
 
 def _read_lines(file: Path) -> list[str]:

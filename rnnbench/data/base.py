@@ -157,6 +157,14 @@ class Dataset(Settings):
         """
         return self
 
+    def read_table(self, path: Path) -> list[tuple[str, dict[str, str]]] | None:
+        """Texts to predict for, each with all columns of its record; None if `path` is no table.
+
+        Raises:
+            DataError: It is a table, but not one of the dataset's columns.
+        """
+        return None
+
     def read_labelled(self, path: Path, vocabulary: Mapping[str, int]) -> Split:
         """The samples of another file than the config's, of the same columns or arrays.
 

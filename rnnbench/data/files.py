@@ -221,13 +221,16 @@ class Records:
     places: Sequence[str]
 
 
-def read_records(path: Path, key: str, wanted: Mapping[str, str] | None = None) -> Records:
+def read_records(
+    path: Path, key: str, wanted: Mapping[str, str] | None = None, *, whole: bool = False
+) -> Records:
     """Columns of a table as text.
 
     Args:
         path: CSV, TSV, JSON lines or Parquet file, by its suffix.
         key: Key of the dataset that names the file, for errors.
-        wanted: Columns to keep, each with the key that names it. Defaults to all columns.
+        wanted: Columns that are needed, each with the key that names it. Defaults to none.
+        whole: Whether to keep the other columns too; they are kept where none is needed.
 
     Raises:
         FileError: The file is no such table, or lacks a column.
@@ -243,7 +246,7 @@ def read_records(path: Path, key: str, wanted: Mapping[str, str] | None = None) 
             close = get_close_matches(name, names, n=1)
             message = f"received {name}; {shown(path)} has the columns {', '.join(names)}"
             raise FileError(shorten(message, 500), name_key, close[0] if close else None)
-    chosen = list(wanted or names)
+    chosen = names if whole else list(wanted or names)
     return Records({n: [row[names.index(n)] for row in rows] for n in chosen}, places)
 
 
@@ -313,6 +316,7 @@ def _read_parquet(path: Path, key: str) -> _Table:
     return list(map(str, frame.columns)), list(map(list, zip(*columns, strict=True))), places
 
 
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 _READERS = {".csv": _read_csv, ".tsv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
 
 

@@ -16,6 +16,7 @@ from pydantic import Field
 from rnnbench.data.base import DatasetInfo, Split, SplitName
 from rnnbench.data.files import (
     SPLITS,
+    TABLES,
     Description,
     FileDataset,
     FilePath,
@@ -159,6 +160,13 @@ class Text(FileDataset, TextDataset):
             splits[name] = samples[end : end + size][: self.limit]
             end += size
         return splits
+
+    def read_table(self, path: Path) -> list[tuple[str, dict[str, str]]] | None:
+        if path.suffix.lower() not in TABLES:
+            return None
+        columns = read_records(path, "file", {self.text_column: "text_column"}, whole=True).columns
+        rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+        return [(row[self.text_column], row) for row in rows]
 
     def read_labelled(self, path: Path, vocabulary: Mapping[str, int]) -> Split:
         known: TextDescription = self.description

@@ -120,6 +120,7 @@ def test_every_command_takes_a_run_of_own_arrays(arrays, rnnbench):
     run = Path(json.loads(trained.out)["run_dir"])
     for command in (
         ("evaluate", run),
+        ("evaluate", run, "--file", "a.npz"),
         ("data", "inspect", "a.yaml"),
         ("bench", "a.yaml", "--epochs", 1),
         ("sweep", "a.yaml", "--seeds", 2, "-q"),

@@ -1,5 +1,6 @@
 """Labelled texts of a user's own: files, splits, vocabulary, errors, and all commands on them."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -247,6 +248,34 @@ def test_a_file_that_changed_since_the_run_is_not_evaluated_on(reviews, rnnbench
         assert result.code == 2, command
         assert "reviews.csv: has changed since the run" in result.err
         assert "expected sha256" in result.err
+
+
+def test_another_table_is_predicted_and_evaluated_on(reviews, rnnbench):
+    assert rnnbench("train", "reviews.yaml", "-q", "--epochs", 1).code == 0
+    _write(
+        reviews, ["7,a good film,pos", '8,"",neg', "9,a bad film,neg"], "new.csv", "id,review,stars"
+    )
+    predicted = rnnbench("predict", "reviews", "--file", "new.csv", "--csv", "out.csv")
+    assert predicted.code == 0, predicted.err
+    with (reviews / "out.csv").open(newline="") as stream:
+        first, second, third = csv.DictReader(stream)
+    assert list(first) == [
+        *("id", "review", "stars", "prediction", "probability_neg", "probability_pos", "error")
+    ]
+    assert (first["id"], third["review"]) == ("7", "a bad film")
+    assert (second["prediction"], "no words" in second["error"]) == ("", True)
+    _write(reviews, ["a good film,pos", "a bad film,neg", "bad,neg"], "new.csv")
+    evaluated = rnnbench("evaluate", "reviews", "--file", "new.csv", "--json")
+    assert evaluated.code == 0, evaluated.err
+    document = json.loads(evaluated.out)
+    assert (document["file"], document["samples"]) == ("new.csv", 3)
+    matrix = np.array(document["classification"]["confusion_matrix"])
+    assert document["metrics"]["accuracy"] == pytest.approx(matrix.trace() / 3)
+    _write(reviews, ["a good film,meh"], "new.csv")
+    refused = rnnbench("evaluate", "reviews", "--file", "new.csv")
+    assert refused.code == 2
+    assert "--file: new.csv:2: received the label 'meh'" in refused.err
+    assert rnnbench("evaluate", "reviews", "--file", "new.csv", "--split", "test").code == 2
 
 
 def test_a_second_load_reads_the_cache(reviews, monkeypatch):
