@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,8 @@ def load() -> Any:
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
+    # Of a mask that is dropped the warning `mask_dropped` tells, once and unless it is ignored.
+    warnings.filterwarnings("ignore", "Layer .* was passed an input with a mask attached")
     return keras
 
 

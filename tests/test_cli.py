@@ -69,6 +69,18 @@ def test_an_argument_that_is_no_text_is_recorded_as_it_can_be(tmp_path):
     assert json.loads(done.stdout)["status"] == "finished"
 
 
+def test_keras_says_nothing_of_a_dropped_mask_beside_rnnbench(tmp_path):
+    (tmp_path / "pooled.yaml").write_text(
+        "dataset: {type: toy_sequence}\n"
+        "model: {layers: [{type: masking}, {type: gru, units: 2, return_sequences: true}, "
+        "{type: global_max_pooling1d}, {type: dense, units: 1}]}\n"
+        "training: {loss: mse, epochs: 1, batch_size: 6}\n"
+    )
+    done = _shell(f"cd {tmp_path} && $RNNBENCH train pooled.yaml -q && $RNNBENCH evaluate pooled")
+    assert done.returncode == 0, done.stderr
+    assert "mask" not in done.stderr
+
+
 _INTERRUPT = "    import os, signal, time\n    os.kill(os.getpid(), signal.SIGINT)\n"
 _SLEEP = f"if True:\n{_INTERRUPT}    time.sleep(9)\n"
 
