@@ -166,7 +166,7 @@ def _draft_arrays(data: Path, path: str) -> _Lines:
 
 def _draft_series(path: str, columns: dict[str, list[str]], numbers: Sequence[str]) -> _Lines:
     rows = len(next(iter(columns.values())))
-    time = next((n for n, texts in columns.items() if _are(texts, datetime.fromisoformat)), None)
+    time = next((n for n, texts in columns.items() if _are(texts, _parse_time)), None)
     season = None if time is None else _find_season(columns[time])
     window = min(2 * season if season else _WINDOW, max(1, rows // 10))
     features = [name for name in numbers if name != time]
@@ -190,8 +190,16 @@ def _draft_series(path: str, columns: dict[str, list[str]], numbers: Sequence[st
     yield from _model("", 0, rows * 7 // 10 - window)
 
 
+def _parse_time(text: str) -> datetime:
+    """A date with or without a time; a month as its first day."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.fromisoformat(f"{text}-01")
+
+
 def _find_season(times: Sequence[str]) -> int | None:
-    parsed = [datetime.fromisoformat(text) for text in times[:_MANY_TIMES] if text.strip()]
+    parsed = [_parse_time(text) for text in times[:_MANY_TIMES] if text.strip()]
     if len({time.tzinfo is None for time in parsed}) != 1:
         return None
     steps = Counter(round((b - a).total_seconds() / 3600) for a, b in pairwise(parsed))

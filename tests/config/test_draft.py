@@ -18,6 +18,12 @@ def _prices(folder):
     return folder / "data.csv"
 
 
+def _series(folder):
+    rows = [f"{1990 + i // 12}-{1 + i % 12:02},{i % 12},{i}" for i in range(120)]
+    (folder / "data.csv").write_text("\n".join(["month,a,b", *rows]) + "\n")
+    return folder / "data.csv"
+
+
 def _directory(folder):
     for split in ("train", "test"):
         for label in ("a", "b", "c"):
@@ -39,6 +45,7 @@ def _arrays(folder):
     [
         (_reviews, "text", (1, "sigmoid"), "label_column: verdict      # the column with fewest"),
         (_prices, "text", (1, "linear"), "so many different numbers are a quantity"),
+        (_series, "series", (2, "linear"), "season: 12"),
         (_directory, "text", (3, "softmax"), "36 files in 3 directories"),
         (_arrays, "arrays", (3, "softmax"), "values of shape (4, 2)"),
     ],
