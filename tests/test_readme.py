@@ -43,6 +43,9 @@ def directory(tmp_path_factory):
     """One directory for all commands: a later one uses the run of an earlier one."""
     path = tmp_path_factory.mktemp("readme")
     os.symlink(CONFIGS, path / "configs")
+    reviews = [f"a {word} film of {i},{word}" for i in range(30) for word in ("good", "bad")]
+    for name, rows in (("reviews.csv", reviews), ("new.csv", reviews[:4])):
+        (path / name).write_text("\n".join(["text,label", *rows]) + "\n")
     return path
 
 
@@ -150,7 +153,7 @@ def test_every_file_of_a_run_is_in_the_table(tmp_path):
     names = [name for name in dir(run) if name.endswith(("_file", "_dir"))]
     paths = [getattr(run, name) for name in names]
     paths = [path for path in paths if isinstance(path, Path)]
-    assert len(paths) == 15
+    assert len(paths) == 16
     for name, path in zip(names, paths, strict=False):
         relative = path.relative_to(tmp_path)
         assert f"`{relative.parts[0]}" in OF_RUNS, name

@@ -43,7 +43,7 @@ def _arrays(folder):
 @pytest.mark.parametrize(
     ("make", "kind", "output", "said"),
     [
-        (_reviews, "text", (1, "sigmoid"), "label_column: verdict      # the column with fewest"),
+        (_reviews, "text", (1, "sigmoid"), "the column with fewest different values; 2 values"),
         (_prices, "text", (1, "linear"), "so many different numbers are a quantity"),
         (_series, "series", (2, "linear"), "season: 12"),
         (_directory, "text", (3, "softmax"), "36 files in 3 directories"),
