@@ -124,7 +124,7 @@ def test_the_classes_of_the_test_split(tmp_path):
     assert page.headings == ["Metrics", "Classes", *OF_RUN[1:]]
     assert "Confusion matrix, test split" in page.text
     assert "negative 1 0" in page.text
-    assert "positive 1.0000 0.5000 0.6667 2" in page.text
+    assert "positive 1.000 0.5000 0.6667 2" in page.text
     assert page.count("svg") == 3  # accuracy, loss and the matrix
 
 

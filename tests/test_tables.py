@@ -256,7 +256,7 @@ def test_few_classes_have_a_matrix_and_their_scores():
         ["yes", "1,234", "1,234"],
     ]
     assert [[cell.text for cell in row] for row in scores.rows] == [
-        ["no", "0.5000", "0.2500", "1.0000", "0"],
+        ["no", "0.5000", "0.2500", "1.000", "0"],
         ["yes", "0.5000", "0.2500", "0.9900", "1"],
         ["macro mean", "0.5000", "0.2500", "0.3000", ""],
         ["weighted mean", "0.5000", "0.2500", "0.4000", ""],

@@ -711,15 +711,19 @@ def _print_record(record: _Record, maxlen: int) -> None:
     p = record.prediction
     if p is None:
         console.print_text(f"{line}no prediction: {record.error}")
-    elif not isinstance(p.input, str):
-        values = p.prediction if isinstance(p.prediction, list) else [p.prediction]
-        result = ", ".join(map(format_number, values)) if p.label is None else p.label
-        console.print_text(f"{line}[{', '.join(f'{v:g}' for v in p.input)}] -> {result}")
+        return
+    if p.label is not None:
+        result = p.label
+    elif isinstance(p.prediction, list):
+        result = console.format_values(p.prediction)
+    else:
+        result = format_number(p.prediction)
+    if not isinstance(p.input, str):
+        console.print_text(f"{line}[{console.format_values(p.input)}] -> {result}")
     else:
         likeliest = list((p.probabilities or {}).items())[:_SHOWN_PROBABILITIES]
-        console.print_text(
-            f"{line}{p.label}  ({', '.join(f'{name} {q:.3f}' for name, q in likeliest)})"
-        )
+        shares = f"  ({', '.join(f'{name} {q:.3f}' for name, q in likeliest)})" if likeliest else ""
+        console.print_text(f"{line}{result}{shares}")
         console.print_text(f"  saw: {' '.join(p.tokens)}")
         cut = f"; cut to {count(maxlen, 'token')}" if p.words + 1 > maxlen else ""
         words = count(p.words, "word")

@@ -420,7 +420,7 @@ def test_errors_of_values(rnnbench, in_toy):
     line = f"sample {first['index']}: {first['target']:g}, predicted {first['prediction']:g}"
     out = rnnbench("errors", "toy", "--top", "1").out
     values = ", ".join(f"{value:g}" for value in first["seen"])
-    assert f"\n{line} ({first['error']:+g})\n  [{values}]\n" in out
+    assert f"\n{line} (error {first['error']:g})\n  [{values}]\n" in out
     refused = rnnbench("errors", "toy", "--split", "test")
     assert refused.code == 2
     assert "--split: received test; this run's dataset has train" in refused.err

@@ -28,7 +28,8 @@ def test_json_goes_to_stdout_and_progress_to_stderr(toy_runs):
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert list(document) == [
-        *("run_dir", "status", "epochs", "stopped_early", "restored_epoch", "metrics")
+        *("run_dir", "status", "epochs", "stopped_early", "restored_epoch", "metrics"),
+        "baselines",
     ]
     assert (document["status"], document["epochs"]) == ("finished", 2)
     assert list(document["metrics"]) == ["train"]
