@@ -1,7 +1,7 @@
 """Training processes killed with SIGKILL at moments of chance, resumed, and compared bit for bit.
 
-`python -m pytest tests/training/test_kills.py --long` kills four models five times each; without
-`--long` two are killed once.
+`python -m pytest tests/training/test_kills.py --long` kills each model five times; without `--long`
+those of `SHORT` are killed once.
 """
 
 import csv
@@ -14,6 +14,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 PROGRAM = Path(sys.executable).with_name("rnnbench")
@@ -54,7 +55,43 @@ CONFIGS = {
     "imdb_lstm": IMDB.format(mask="true", cell="{type: lstm, units: 32, dropout: 0.1}"),
     "imdb_gru": IMDB.format(mask="true", cell="{type: gru, units: 32}"),
 }
+OWN = """\
+dataset: {dataset}
+model:
+  layers: [{first}{{type: gru, units: 32, dropout: 0.1}}, {{type: dense}}]
+training:
+  loss: {loss}
+  batch_size: 8
+  epochs: 5
+  checkpoint_every: {{steps: 1}}
+"""
+EMBEDDING = "{type: embedding, output_dim: 8, mask_zero: true}, "
+CONFIGS |= {
+    "text": OWN.format(
+        dataset="{type: text, train: own.csv, maxlen: 9, padding: post, test_split: 0.25}",
+        first=EMBEDDING,
+        loss="binary_crossentropy",
+    ),
+    "arrays": OWN.format(
+        dataset="{type: arrays, file: own.npz}", first="", loss="binary_crossentropy"
+    ),
+    "series": OWN.format(
+        dataset="{type: series, file: series.csv, sequence_length: 9, test_split: 0.2}",
+        first="",
+        loss="mean_squared_error",
+    ),
+}
+SHORT = ("toy_gru", "imdb_lstm", "text", "arrays", "series")
 RANDOM = random.Random(0)
+
+
+def _write_own_data(folder):
+    rows = [f"a {word} film of {i},{word}" for i in range(160) for word in ("good", "bad")]
+    (folder / "own.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    x = np.sin(np.arange(300 * 9.0)).reshape(300, 9, 1)
+    np.savez(folder / "own.npz", x_train=x, y_train=np.arange(300) % 2)
+    values = [f"{np.sin(i / 5)},{i % 7}" for i in range(400)]
+    (folder / "series.csv").write_text("\n".join(["a,b", *values]) + "\n")
 
 
 def _start(*arguments, cwd):
@@ -89,13 +126,14 @@ def _saved(run):
 
 
 def pytest_generate_tests(metafunc):
-    names = list(CONFIGS) if metafunc.config.getoption("--long") else ["toy_gru", "imdb_lstm"]
+    names = list(CONFIGS) if metafunc.config.getoption("--long") else SHORT
     marks = {name: [pytest.mark.real_data] if "imdb" in name else [] for name in names}
     metafunc.parametrize("name", [pytest.param(name, marks=marks[name]) for name in names])
 
 
 def test_a_killed_run_ends_as_if_it_had_not_been(name, tmp_path, request):
     (tmp_path / f"{name}.yaml").write_text(CONFIGS[name])
+    _write_own_data(tmp_path)
     _finish(_start(f"{name}.yaml", "-o", "whole", cwd=tmp_path))
     (whole,) = (tmp_path / "whole" / name).iterdir()
     kills = 0
