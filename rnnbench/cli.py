@@ -16,12 +16,23 @@ import typer
 
 import rnnbench
 from rnnbench import tensorflow
-from rnnbench.commands import bench, configs, console, data, models, runs, sweep, train
+from rnnbench.commands import (
+    bench,
+    configs,
+    console,
+    data,
+    evaluate,
+    models,
+    predict,
+    runs,
+    sweep,
+    train,
+)
 from rnnbench.errors import InterruptedRunError, RnnbenchError, ThresholdError
 
 # In the order of the help.
 COMMANDS = (
-    *(train.train, train.evaluate, train.errors, train.predict, train.forecast),
+    *(train.train, evaluate.evaluate, evaluate.errors, predict.predict, predict.forecast),
     *(runs.runs, runs.runs_rm, runs.show, runs.compare, runs.report, runs.reproduce),
     *(sweep.sweep, bench.bench),
     *(configs.configs, configs.init, configs.validate, configs.diff, configs.schema),
