@@ -483,10 +483,15 @@ class Regression(Task):
         return f"a {self.name} task" + (f" with {outputs} outputs" if outputs > 1 else "")
 
 
-def choose_task(class_names: tuple[str, ...]) -> Task:
-    """The task of samples with these classes: a regression where there are none."""
+def choose_task(class_names: tuple[str, ...], outputs: tuple[str, ...] = ()) -> Task:
+    """The task of samples with these classes: a regression where there are none.
+
+    Args:
+        class_names: Name of each class.
+        outputs: Name of each target of a regression, where there are several.
+    """
     if not class_names:
-        return Regression()
+        return Regression(output_names=outputs, output_targets=outputs)
     return (BinaryClassification if len(class_names) == 2 else MulticlassClassification)(
         class_names
     )

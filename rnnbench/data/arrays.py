@@ -27,6 +27,7 @@ class ArraysDescription(Description):
 
     Attributes:
         num_classes: Number of classes; 0 for a regression.
+        num_targets: Number of targets of a sample.
         timesteps: Steps of a sample.
         features: Features of a step; None for tokens.
         vocabulary_size: Tokens are below it; None for values.
@@ -34,6 +35,7 @@ class ArraysDescription(Description):
     """
 
     num_classes: int
+    num_targets: int
     timesteps: int
     features: int | None
     vocabulary_size: int | None
@@ -44,9 +46,10 @@ class Arrays(FileDataset):
     """Arrays of your own: an `.npz` file with `x_train` and `y_train`.
 
     `x_validation`, `y_validation`, `x_test` and `y_test` are the other splits, where there are
-    such. Inputs are tokens [samples, timesteps] or values [samples, timesteps, features]; targets
-    [samples] are the indices of classes, from 0, or numbers. `lengths_train`, … [samples] give the
-    used steps of each sample; the steps after them become 0, and a mask hides them.
+    such. Inputs are tokens [samples, timesteps] or values [samples, timesteps, features]. Targets
+    are the indices of classes [samples], from 0, or numbers [samples] or [samples, targets].
+    `lengths_train`, … [samples] give the used steps of each sample; the steps after them become 0,
+    and a mask hides them.
 
     Args:
         file: The `.npz` file.
@@ -83,8 +86,10 @@ class Arrays(FileDataset):
         is_text = found.features is None
         shape = (found.timesteps,) if found.features is None else (found.timesteps, found.features)
         samples = sum(found.num_examples.values())
+        several = found.num_targets if found.num_targets > 1 else 0
+        targets = tuple(f"target_{i}" for i in range(several))
         return DatasetInfo(
-            task=choose_task(tuple(map(str, range(found.num_classes)))),
+            task=choose_task(tuple(map(str, range(found.num_classes))), targets),
             input_shape=shape,
             input_dtype="int32" if is_text else "float32",
             vocabulary_size=found.vocabulary_size,
@@ -153,6 +158,12 @@ class Arrays(FileDataset):
         targets = [parts["y"] for parts in splits.values()]
         is_integer = all(np.issubdtype(y.dtype, np.integer) for y in targets)
         is_classes = is_integer if self.task is None else self.task == "classification"
+        for name, parts in splits.items():
+            y = parts["y"]
+            if y.shape[1:] != targets[0].shape[1:] or (is_classes and y.ndim == 2):
+                message = f"received targets of shape {y.shape[1:]}; "
+                allowed = "() for classes" if is_classes else f"{targets[0].shape[1:]}, as y_train"
+                raise self._error(f"y_{name}", f"{message}allowed: {allowed}")
         if is_classes:
             self._check_classes(splits)
         arrays: CachedArrays = {}
@@ -170,6 +181,7 @@ class Arrays(FileDataset):
             files=files,
             num_examples={name: len(parts["x"]) for name, parts in splits.items()},
             num_classes=1 + int(splits["train"]["y"].max()) if is_classes else 0,
+            num_targets=1 if targets[0].ndim == 1 else targets[0].shape[1],
             timesteps=train.shape[1],
             features=None if is_tokens else train.shape[2],
             vocabulary_size=1 + max(int(p["x"].max()) for p in splits.values())
@@ -195,8 +207,9 @@ class Arrays(FileDataset):
             message = f"received {x.dtype} of shape {x.shape}; allowed: integer tokens (samples, "
             message += "timesteps), or values (samples, timesteps, features)"
             raise self._error(f"x_{name}", message)
-        if y.ndim != 1:
-            raise self._error(f"y_{name}", f"received shape {y.shape}; allowed: (samples,)")
+        if y.ndim not in (1, 2) or not y.size:
+            message = f"received shape {y.shape}; allowed: (samples,), or (samples, targets)"
+            raise self._error(f"y_{name}", message)
         for part, array in {**parts, "y": y}.items():
             label = f"{part}_{name}"
             if len(array) != len(x) or not len(x):

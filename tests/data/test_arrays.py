@@ -77,6 +77,17 @@ def test_integers_are_classes_unless_the_task_says_otherwise(arrays):
     )
 
 
+def test_a_sample_may_have_several_numbers_as_its_targets(arrays, rnnbench):
+    np.savez("a.npz", x_train=X, y_train=np.stack([Y / 2, Y * 3.0], axis=1))
+    of_numbers = ("--set", "training.loss=mse", "--set", "training.metrics=[mae]")
+    assert rnnbench("train", "a.yaml", *of_numbers, "-q").code == 0
+    values = ",".join(["0.5"] * 12)
+    predicted = rnnbench("predict", "a", "--values", values, "--json")
+    assert len(json.loads(predicted.out)[0]["prediction"]) == 2
+    run = next(Path("runs/a").iterdir())
+    assert list(json.loads((run / "targets.json").read_text())["train"]) == ["target_0", "target_1"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -87,6 +98,7 @@ def test_integers_are_classes_unless_the_task_says_otherwise(arrays):
         ({"y_train": Y * 0}, "y_train: received the targets 0; classes are two or more"),
         ({"x_test": X, "y_test": Y + 1}, "y_test: received the class 2, which y_train does not"),
         ({"x_test": X[:, :2], "y_test": Y}, "x_test: received samples of shape (2, 3)"),
+        ({"y_train": np.stack([Y, Y], axis=1)}, "y_train: received targets of shape (2,); allowed"),
         ({"lengths_train": Y}, "lengths_train: received 0 to 1; allowed: 1 to 4"),
         ({"x_train": X * 0, "lengths_train": Y + 1}, "x_train: sample 0 has only zeros in step 0"),
         ({"y_train": np.array([{}] * 8)}, "y_train: received objects, which are not read"),
