@@ -36,9 +36,9 @@ def _complete(line, cwd):
     [
         ("rnnbench va", ["validate"]),
         ("rnnbench data ins", ["inspect"]),
-        ("rnnbench train toy_l", ["toy_lstm"]),
+        ("rnnbench train toy_l", ["toy_lstm", "toy_lstm_tuned"]),
         ("rnnbench validate toy_lstm mi", ["mine.yaml"]),
-        ("rnnbench bench toy_lstm toy_g", ["toy_gru"]),
+        ("rnnbench bench toy_lstm toy_g", ["toy_gru", "toy_gru_tuned"]),
         ("rnnbench init models/emb", ["models/embedding"]),
         ("rnnbench data fetch re", ["reuters"]),
         ("rnnbench evaluate to", ["toy"]),

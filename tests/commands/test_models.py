@@ -58,7 +58,35 @@ REFERENCE = {
         ("gru", [None, 300], 541_800),
         ("dense", [None, 1], 301),
     ],
+    "reuters_bigru": [
+        ("embedding", [None, None, 128], 10_000 * 128),
+        ("spatial_dropout1d", [None, None, 128], 0),
+        ("bidirectional", [None, None, 128], 2 * 3 * 64 * (128 + 64 + 2)),
+        ("global_max_pooling1d", [None, 128], 0),
+        ("layer_normalization", [None, 128], 2 * 128),
+        ("dropout", [None, 128], 0),
+        ("dense", [None, 46], 5_934),
+    ],
+    "imdb_bilstm": [
+        ("embedding", [None, None, 64], 30_000 * 64),
+        ("spatial_dropout1d", [None, None, 64], 0),
+        ("bidirectional", [None, None, 64], 2 * 4 * 32 * (64 + 32 + 1)),
+        ("global_max_pooling1d", [None, 64], 0),
+        ("layer_normalization", [None, 64], 2 * 64),
+        ("dropout", [None, 64], 0),
+        ("dense", [None, 1], 65),
+    ],
     "nino12": [("gru", [None, 32], 3_360), ("dense", [None, 6], 198)],
+    "toy_lstm_tuned": [
+        ("lstm", [None, 4, 300], 362_400),
+        ("lstm", [None, 300], 721_200),
+        ("dense", [None, 1], 301),
+    ],
+    "toy_gru_tuned": [
+        ("gru", [None, 4, 300], 272_700),
+        ("gru", [None, 300], 541_800),
+        ("dense", [None, 1], 301),
+    ],
     "models/recurrence_100_steps": [("simple_rnn", [None, 100, 64], 64 * 64 + 64 * 32 + 64)],
     "models/recurrence_10_steps": [("simple_rnn", [None, 10, 8], 8 * 8 + 8 * 4 + 8)],
 }
@@ -99,8 +127,8 @@ def test_the_numbers_are_those_of_the_reference(rnnbench, name):
 def test_without_arguments_every_shipped_config_is_listed(rnnbench, in_tmp):
     documents = json.loads(rnnbench("summary", "--json").out)
     assert [document["config"] for document in documents][:2] == [
+        str(CONFIGS / "imdb_bilstm.yaml"),
         str(CONFIGS / "imdb_gru.yaml"),
-        str(CONFIGS / "imdb_lstm.yaml"),
     ]
     assert len(documents) == len(REFERENCE)
     table = rnnbench("summary").out

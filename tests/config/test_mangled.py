@@ -153,7 +153,7 @@ def _aliases(depth, value):
     ids=lambda value: value[:24] if value[:1].islower() else None,
 )
 def test_what_is_blown_up_is_refused(path, text, message):
-    started = time.monotonic()
+    started = time.process_time()
     checked = _check(path, text)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
     assert message in render(checked.errors)
