@@ -255,7 +255,7 @@ _Table = tuple[list[str], list[list[str]], list[str]]  # names, rows and their p
 
 def _read_csv(path: Path, key: str) -> _Table:
     csv.field_size_limit(_LONGEST)
-    rows, places = [], []
+    rows, places, name = [], [], shown(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(
@@ -266,16 +266,16 @@ def _read_csv(path: Path, key: str) -> _Table:
             for row in reader:
                 if len(row) != len(names) and row:
                     raise FileError(
-                        f"{shown(path)}:{start}: received {len(row)} values; the first line names "
+                        f"{name}:{start}: received {len(row)} values; the first line names "
                         f"{len(names)} columns",
                         key,
                     )
                 if row:  # an empty line is none
                     rows.append(row)
-                    places.append(f"{shown(path)}:{start}")
+                    places.append(f"{name}:{start}")
                 start = reader.line_num + 1
     except csv.Error as error:
-        raise FileError(f"{shown(path)}:{start}: not valid CSV: {error}", key) from None
+        raise FileError(f"{name}:{start}: not valid CSV: {error}", key) from None
     except UnicodeDecodeError as error:
         raise not_utf8(path, key) from error
     return names, rows, places
@@ -283,7 +283,7 @@ def _read_csv(path: Path, key: str) -> _Table:
 
 def _read_jsonl(path: Path, key: str) -> _Table:
     names: dict[str, None] = {}
-    records, places = [], []
+    records, places, file = [], [], shown(path)
     for i, line in enumerate(read_text(path, key).split("\n"), 1):
         if not line.strip():
             continue
@@ -296,7 +296,7 @@ def _read_jsonl(path: Path, key: str) -> _Table:
             raise FileError(message, key)
         names |= dict.fromkeys(record)
         records.append(record)
-        places.append(f"{shown(path)}:{i}")
+        places.append(f"{file}:{i}")
     rows = [[_to_text(record.get(name)) for name in names] for record in records]
     return list(names), rows, places
 
@@ -312,7 +312,8 @@ def _read_parquet(path: Path, key: str) -> _Table:
     except (OSError, ValueError) as error:
         raise FileError(f"{shown(path)}: not valid Parquet: {error}", key) from None
     columns = [[_to_text(v) for v in frame[name].tolist()] for name in frame.columns]
-    places = [f"{shown(path)}: record {i}" for i in range(1, len(frame) + 1)]
+    file = shown(path)
+    places = [f"{file}: record {i}" for i in range(1, len(frame) + 1)]
     return list(map(str, frame.columns)), list(map(list, zip(*columns, strict=True))), places
 
 

@@ -48,6 +48,21 @@ _ASCII_FORMS = str.maketrans(
 )
 
 
+class _Seen(dict[int, str]):
+    """Translation of any space into a plain one, and of what is not seen into nothing.
+
+    That is the category Cf, such as a soft hyphen or a byte order mark.
+    """
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        kept = "" if unicodedata.category(character) == "Cf" else character
+        return self.setdefault(code, " " if character.isspace() else kept)
+
+
+_SEEN = _Seen()
+
+
 class TextDataset(Dataset):
     """Base class of text datasets, with Keras' argument names and defaults.
 
@@ -210,10 +225,7 @@ def to_ascii_forms(text: str) -> str:
     """A text with the ASCII forms of typographic characters, accents composed."""
     if text.isascii():
         return text
-    composed = unicodedata.normalize("NFKC", text.translate(_ASCII_FORMS))
-    spaced = (" " if character.isspace() else character for character in composed)
-    # Characters of the category Cf, such as a soft hyphen or a byte order mark, are not seen.
-    return "".join(character for character in spaced if unicodedata.category(character) != "Cf")
+    return unicodedata.normalize("NFKC", text.translate(_ASCII_FORMS)).translate(_SEEN)
 
 
 def invert(vocabulary: Mapping[str, int]) -> dict[int, str]:
