@@ -23,13 +23,12 @@ function loads what it needs when it is called.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from html import escape
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
+TYPE_CHECKING = False  # the command line starts here too: nothing loads before it handles Ctrl-C
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from typing import Any, Literal
+
     import keras
     import pandas as pd
 
@@ -157,6 +156,8 @@ def compare(
 
 def _directory(output: str | Path | None) -> Path:
     """Directory of all runs."""
+    from pathlib import Path
+
     from rnnbench.run import default_output
 
     return default_output() if output is None else Path(output)
@@ -237,6 +238,8 @@ class Run:
         Raises:
             InputError: The history has no such metric.
         """
+        from functools import partial
+
         from rnnbench import plots
         from rnnbench.baselines import best_beside
         from rnnbench.errors import InputError
@@ -290,6 +293,8 @@ class Run:
         return f"Run({str(self.path)!r})"
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         from rnnbench.errors import count
         from rnnbench.lookup import read_overview
         from rnnbench.tables import metrics_table
