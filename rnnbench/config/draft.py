@@ -93,11 +93,10 @@ def _draft_texts(
     others = {name: Counter(texts) for name, texts in columns.items() if name != text}
     repeated = {name: n for name, n in others.items() if 2 <= len(n) < len(columns[text])}
     named = [name for name in others if name.lower() in _LABELS]
-    quantities = [name for name in numbers if name != text]
     label = (
         next(iter(named), None)
         or min(repeated, key=lambda name: len(repeated[name]), default=None)
-        or next(iter(quantities), None)
+        or next(iter(numbers), None)
     )
     if label is None:
         have = ", ".join(columns)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from rnnbench.data.base import DatasetInfo, Split, SplitName
-from rnnbench.data.files import SPLITS, Description, FileDataset, FilePath, require_room, shown
+from rnnbench.data.base import SPLITS, DatasetInfo, Split, SplitName
+from rnnbench.data.files import Description, FileDataset, FilePath, require_room, shown
 from rnnbench.errors import FileError
 from rnnbench.tasks import choose_task
 

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from rnnbench.tasks import Scaling, Task
 
 SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 def shown_split(splits: Iterable[SplitName]) -> SplitName:
     """The split that says most about a trained model: test, else validation, else train."""
-    return max(splits, key=("train", "validation", "test").index)
+    return max(splits, key=SPLITS.index)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from rnnbench.data.cache import Arrays
 
 FilePath = Annotated[str, Field(min_length=1)]
-SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 # Memory that reading a file takes, as a multiple of its size.
 _READING = 4
 _SHOWN = 60

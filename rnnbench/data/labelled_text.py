@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnbench.data.base import DatasetInfo, Split, SplitName
+from rnnbench.data.base import SPLITS, DatasetInfo, Split, SplitName
 from rnnbench.data.files import (
-    SPLITS,
     TABLES,
     Description,
     FileDataset,
@@ -118,6 +117,7 @@ class Text(FileDataset, TextDataset):
     )
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        yield from super().problems()
         for split in ("validation", "test"):
             if getattr(self, split) is not None and getattr(self, f"{split}_split"):
                 message = f"received beside {split}; give one of them"
@@ -125,9 +125,6 @@ class Text(FileDataset, TextDataset):
         if self.validation_split + self.test_split >= 1:
             message = f"received {self.test_split}, beside validation_split {self.validation_split}"
             yield ("test_split",), f"{message}; nothing is left to train on"
-        if self.num_words is not None and self.skip_top >= self.num_words:
-            message = f"received {self.skip_top}, which leaves no word below num_words"
-            yield ("skip_top",), f"{message} {self.num_words}; skip_top must be smaller"
 
     @property
     def all_tokens(self) -> int:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnbench.data.base import DatasetInfo, Forecast, Split, SplitName
-from rnnbench.data.files import SPLITS, Description, FileDataset, FilePath, not_utf8, read_records
+from rnnbench.data.base import SPLITS, DatasetInfo, Forecast, Split, SplitName
+from rnnbench.data.files import Description, FileDataset, FilePath, not_utf8, read_records
 from rnnbench.errors import DataError, FileError, count, shorten
 from rnnbench.keras_object import Fraction, KeyPath, Positive
 from rnnbench.tasks import Regression, Scaling

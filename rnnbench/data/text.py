@@ -80,6 +80,15 @@ class TextDataset(Dataset):
     padding: Literal["pre", "post"] = "pre"
     truncating: Literal["pre", "post"] = "pre"
 
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        if self.num_words is not None:
+            yield from self._check_skip_top("num_words", self.num_words)
+
+    def _check_skip_top(self, limit: str, size: int) -> Iterator[tuple[KeyPath, str]]:
+        if self.skip_top >= size:
+            message = f"received {self.skip_top}, which leaves no word below {limit} {size}"
+            yield ("skip_top",), f"{message}; skip_top must be smaller"
+
     @property
     @abstractmethod
     def all_tokens(self) -> int:
@@ -158,11 +167,9 @@ class KerasTextDataset(TextDataset):
         return self.largest_token
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
-        size = self.vocabulary_size
-        if self.skip_top >= size:
-            limit = "num_words" if self.num_words else "the largest token,"
-            message = f"received {self.skip_top}, which leaves no word below {limit} {size}"
-            yield ("skip_top",), f"{message}; skip_top must be smaller"
+        yield from super().problems()
+        if self.num_words is None:
+            yield from self._check_skip_top("the largest token,", self.largest_token)
 
     def info(self) -> DatasetInfo:
         return DatasetInfo(
