@@ -68,6 +68,7 @@ def predict(
     """
     from rnnbench.config import check_config
     from rnnbench.config.diagnostics import render
+    from rnnbench.config.load import require_run
     from rnnbench.run import reserve, write_text
     from rnnbench.training.evaluate import Predictor
 
@@ -77,7 +78,9 @@ def predict(
         )
     found = arguments.find_run(run, output, limited=limited)
     arguments.note_weights(found)
-    for warning in check_config(found.config_file, upgrade=True).warnings:
+    checked = check_config(found.config_file, upgrade=True)
+    dataset = require_run(checked.require()).dataset
+    for warning in checked.warnings:
         if warning.name == "vocabulary_cut":
             console.note(render([warning]))
     predictor = Predictor(found)
@@ -87,7 +90,7 @@ def predict(
         raise DataError(f"--text: {run} was trained on values; give --values or --file")
     inputs = [_Input(received) for received in (*(text or ()), *(values or ()))]
     if file is not None:
-        inputs += _read_inputs(file, found.read_config().dataset)
+        inputs += _read_inputs(file, dataset)
     elif not inputs and not sys.stdin.isatty():
         option = "--text TEXT" if predictor.takes_text else "--values 6,7,8,9"
         raise InputError(f"nothing to predict: give {option} or --file FILE")
@@ -105,8 +108,7 @@ def predict(
                 f"{records[0].error}"
             )
         if csv is not None:
-            names = found.read_config().dataset.info().task.class_names
-            write_text(csv, _to_csv(records, names))
+            write_text(csv, _to_csv(records, dataset.info().task.class_names))
     if csv is not None and not json:
         console.print_text(str(csv))
 

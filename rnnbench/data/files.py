@@ -240,13 +240,22 @@ def read_records(
     names, rows, places = read(path, key)
     if not rows:
         raise FileError(f"{shown(path)}: has no records", key)
-    for name, name_key in (wanted or {}).items():
+    require_columns(path, names, wanted or {})
+    chosen = names if whole else list(wanted or names)
+    return Records({n: [row[names.index(n)] for row in rows] for n in chosen}, places)
+
+
+def require_columns(path: Path, names: Sequence[str], wanted: Mapping[str, str]) -> None:
+    """Check that a table has columns, each with the key that names it.
+
+    Raises:
+        FileError: It lacks one.
+    """
+    for name, key in wanted.items():
         if name not in names:
             close = get_close_matches(name, names, n=1)
             message = f"received {name}; {shown(path)} has the columns {', '.join(names)}"
-            raise FileError(shorten(message, 500), name_key, close[0] if close else None)
-    chosen = names if whole else list(wanted or names)
-    return Records({n: [row[names.index(n)] for row in rows] for n in chosen}, places)
+            raise FileError(shorten(message, 500), key, close[0] if close else None)
 
 
 _Table = tuple[list[str], list[list[str]], list[str]]  # names, rows and their places

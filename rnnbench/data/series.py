@@ -7,14 +7,20 @@ import operator
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from rnnbench.data.base import SPLITS, DatasetInfo, Forecast, Split, SplitName
-from rnnbench.data.files import Description, FileDataset, FilePath, not_utf8, read_records
+from rnnbench.data.files import (
+    Description,
+    FileDataset,
+    FilePath,
+    not_utf8,
+    read_records,
+    require_columns,
+)
 from rnnbench.errors import DataError, FileError, count, shorten
 from rnnbench.keras_object import Fraction, KeyPath, Positive
 from rnnbench.tasks import Regression, Scaling
@@ -495,7 +501,7 @@ class Series(FileDataset):
         columns = tuple(dict.fromkeys([*features, *targets]))
         keys = {name: "features" if name in features else "targets" for name in columns}
         keys |= {name: key for key, name in others.items() if name is not None}
-        _require_columns(path, frame, keys)
+        require_columns(path, list(map(str, frame.columns)), keys)
         codes, groups = np.zeros(len(frame), np.int64), list[str]()
         if self.group_column is not None:
             column = frame[self.group_column]
@@ -674,15 +680,6 @@ def _read_table(path: Path) -> pd.DataFrame:
     if frame.iloc[:, -1].isna().any():
         read_records(path, "file")  # a line that is too short
     return frame
-
-
-def _require_columns(path: Path, frame: pd.DataFrame, keys: dict[str, str]) -> None:
-    names = [str(name) for name in frame.columns]
-    for name, key in keys.items():
-        if name not in names:
-            close = get_close_matches(name, names, n=1)
-            message = shorten(f"received {name}; {path} has the columns {', '.join(names)}", 500)
-            raise FileError(message, key, close[0] if close else None)
 
 
 def _is_numeric(column: pd.Series[Any]) -> bool:
