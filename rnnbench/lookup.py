@@ -318,7 +318,7 @@ def read_overview(run: RunDirectory, metric: str | None = None) -> RunOverview:
     manifest: dict[str, Any] = {}
     metrics: dict[str, dict[str, float]] = {}
     history: dict[str, list[float]] = {}
-    status, damage = run.status(), []
+    status, completed, damage = run.status(), 0, list[str]()
 
     @contextlib.contextmanager
     def noting_damage() -> Iterator[None]:
@@ -337,7 +337,7 @@ def read_overview(run: RunDirectory, metric: str | None = None) -> RunOverview:
         metrics = run.read_metrics()
     # A line may be half written where it is read at the same time.
     with contextlib.suppress(RunError) if status == "running" else noting_damage():
-        history = run.read_history()
+        history, completed = run.read_history(), run.count_epochs()
     metric = metric or primary
     epoch, best = best_epoch(history, metric) or (None, None)
     started = manifest.get("started")
@@ -348,7 +348,7 @@ def read_overview(run: RunDirectory, metric: str | None = None) -> RunOverview:
         name=run.path.parent.name,
         status=status,
         seed=manifest.get("seed"),
-        completed_epochs=len(history.get("epoch", ())),
+        completed_epochs=completed,
         epochs=epochs,
         metric=metric,
         best=best,

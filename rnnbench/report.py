@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -205,7 +206,7 @@ def _curves(overview: RunOverview, history: History, baselines: Sequence[Baselin
             description = f"{in_words(name)} against the epoch"
             blocks.append(Block("svg", plots.to_svg(draw, name, description)))
     predictions = overview.run.plot_file("predictions")
-    if predictions.exists():
+    if os.path.isfile(predictions):
         address = f"data:image/png;base64,{base64.b64encode(predictions.read_bytes()).decode()}"
         blocks.append(Block("image", address, "predictions and targets"))
     return blocks

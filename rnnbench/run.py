@@ -15,13 +15,14 @@ import math
 import os
 import re
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import IO, Annotated, Any, cast
 
 from pydantic import (
     AwareDatetime,
@@ -51,6 +52,11 @@ _REPORT_FILE = "report.html"
 _RUN_NAME = re.compile(r"(?P<time>\d{8}T\d{6}Z)-s(?P<seed>\d+)(-\d+)?")
 # So much of a damaged value is shown.
 _SHOWN = 120
+# What NumPy, zipfile and JSON raise for content that is no state.
+_WRONG_STATE = (
+    *(ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError),
+    *(RecursionError, MemoryError, OverflowError, NotImplementedError, zipfile.BadZipFile),
+)
 # Bytes; the vocabulary of 100,000 words takes 2 million.
 _LARGEST_JSON = 100_000_000
 # `is_locked` of another process holds a lock for a moment: `locked` tries for so long.
@@ -98,6 +104,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         RunError: The file is missing or damaged.
     """
+    require_file(path)
     try:
         if (size := path.stat().st_size) > _LARGEST_JSON:
             raise RunError(f"{path}: damaged: {size:,} bytes; allowed: {_LARGEST_JSON:,}")
@@ -109,6 +116,66 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RunError(f"{path}: damaged: received {type(value).__name__}, expected an object")
     return value
+
+
+def require_file(path: Path) -> None:
+    """Refuse what is no file: to read a named pipe waits until somebody writes to it.
+
+    Raises:
+        RunError: There is something else; a directory, or nothing, is told by who reads it.
+    """
+    if os.path.lexists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise RunError(f"{path}: damaged: this is not a regular file")
+
+
+class DamagedStateError(ValueError):
+    """A file is not a complete state; the message says why."""
+
+
+@contextlib.contextmanager
+def refusing_damage() -> Iterator[None]:
+    """Turn what NumPy, zipfile and JSON raise for content that is no state into one error."""
+    try:
+        yield
+    except DamagedStateError:
+        raise
+    except _WRONG_STATE as error:
+        raise DamagedStateError(f"the content is not that of a state: {error!r:.120}") from error
+
+
+def read_state_facts(stream: IO[bytes], size: int) -> dict[str, Any]:
+    """What a state holds beside its arrays: epoch, step, history and more.
+
+    Args:
+        stream: Holds the state, or its NumPy archive alone.
+        size: Number of its bytes.
+
+    Raises:
+        DamagedStateError: It is no state, or its numbers are not those of one.
+    """
+    from numpy.lib.format import read_array  # late: most runs are read without their state
+
+    with refusing_damage(), zipfile.ZipFile(stream) as archive:
+        # What is compressed could be larger than the memory; NumPy stores arrays as they are.
+        if any(member.file_size > size for member in archive.infolist()):
+            raise DamagedStateError("an array is larger than the file")
+        with archive.open("facts.npy") as member:
+            facts: dict[str, Any] = json.loads(read_array(member, allow_pickle=False).tobytes())
+        epoch, step = facts["epoch"], facts["step"]
+        if (
+            any(type(n) is not int or not 0 <= n <= MAX_INT for n in (epoch, step))
+            or type(facts["stopped"]) is not bool
+            or not math.isfinite(facts["seconds"])
+        ):
+            raise DamagedStateError(f"it says epoch {epoch!r:.40}, step {step!r:.40}")
+        history = facts.setdefault("history", {})  # a state of an earlier version has none
+        if history and (
+            history.get("epoch") != list(range(1, epoch + 1))
+            or any(len(column) != epoch for column in history.values())
+            or not all(math.isfinite(value) for column in history.values() for value in column)
+        ):
+            raise DamagedStateError(f"its history is not that of {count(epoch, 'epoch')}")
+        return facts
 
 
 @contextlib.contextmanager
@@ -185,6 +252,8 @@ def _is_locked(lock_file: Path) -> bool:
     """Whether another process holds a lock; the directory may be read-only."""
     import fcntl
 
+    if not os.path.isfile(lock_file):
+        return False
     try:
         with lock_file.open("rb") as stream:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -451,8 +520,39 @@ class RunDirectory:
         write_json(self.vocabulary_file, vocabulary)
 
     def read_history(self) -> dict[str, list[float]]:
-        """Columns of `history.csv` by name, `epoch` first; empty while there is none."""
+        """Columns of the history by name, `epoch` first; empty while there is none.
+
+        They are those of `history.csv`, unless the state has epochs that the file lacks.
+        """
+        return self._read_histories()[0]
+
+    def describe_lost_epochs(self) -> str:
+        """Which epochs are read from the state, as `history.csv` lacks them; empty without any."""
+        history, is_lost = self._read_histories()
+        if not is_lost:
+            return ""
+        return (
+            f"{self.history_file}: epochs are missing or different; the "
+            f"{count(len(history['epoch']), 'epoch')} of {self.state_file} are read"
+        )
+
+    def _read_histories(self) -> tuple[dict[str, list[float]], bool]:
+        """The history, and whether it is that of the state because the file lacks some of it."""
+        saved = self._read_saved_history()
         try:
+            written = self._read_history_file()
+        except RunError:
+            if not saved:
+                raise
+            written = {}
+        # The file may have epochs after the state, and is all there is of an earlier version.
+        epochs = len(saved.get("epoch", ()))
+        is_lost = bool(saved) and saved != {k: v[:epochs] for k, v in written.items()}
+        return (saved, True) if is_lost else (written, False)
+
+    def _read_history_file(self) -> dict[str, list[float]]:
+        try:
+            require_file(self.history_file)
             with self.history_file.open(newline="", encoding="utf-8") as stream:
                 return self._parse_history(stream)
         except FileNotFoundError:
@@ -461,6 +561,24 @@ class RunDirectory:
             raise RunError(f"{self.history_file}: damaged: {error.strerror}") from error
         except ValueError as error:  # no text
             raise RunError(f"{self.history_file}: damaged: {error}") from error
+
+    def _read_saved_history(self) -> dict[str, list[float]]:
+        """History in the newest state that can be read; empty where there is none."""
+        for path in (self.state_file, self.previous_state_file):
+            # What is wrong with a state is told where its weights are used.
+            with contextlib.suppress(OSError, RunError, DamagedStateError):
+                require_file(path)
+                with path.open("rb") as stream:
+                    history = read_state_facts(stream, path.stat().st_size)["history"]
+                return {name: list(map(float, values)) for name, values in history.items()}
+        return {}
+
+    def count_epochs(self) -> int:
+        """Number of completed epochs; without a history those that a finished run was to train."""
+        epochs = self.read_history().get("epoch", ())
+        if epochs or self.status() != "finished":
+            return len(epochs)
+        return self.read_manifest().get("stopped_early") or self.read_config().training.epochs
 
     def _parse_history(self, lines: Iterable[str]) -> dict[str, list[float]]:
         try:
@@ -574,6 +692,7 @@ class RunDirectory:
         Raises:
             RunError: Its hash is not that of the manifest; runs of earlier versions have none.
         """
+        require_file(self.model_file)
         saved = self.read_manifest().get("model")
         if saved not in (None, self.model_sha256()):
             raise RunError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -174,7 +175,15 @@ def find_run(
         status = run.status()
         kind = "newest finished run" if status == "finished" else f"newest run ({status})"
         console.note(f"{name}: using {run.path}, its {kind}{describe_limit(run)}")
+    note_lost_epochs(run)
     return run
+
+
+def note_lost_epochs(run: RunDirectory) -> None:
+    """Print a note where `history.csv` lacks epochs, which are read from the state."""
+    with contextlib.suppress(RunError):  # reported where the history is used
+        if lost := run.describe_lost_epochs():
+            console.note(lost)
 
 
 def describe_limit(run: RunDirectory) -> str:

@@ -148,6 +148,7 @@ def _print_runs(chosen: Sequence[RunOverview], output: Path, *, json: bool) -> N
     for run in chosen:
         if run.damage is not None:
             console.note(run.damage)
+        arguments.note_lost_epochs(run.run)
 
 
 def _metric(run: RunOverview, value: float | None) -> str:
@@ -330,6 +331,8 @@ def compare(
         sweeps = dict.fromkeys(
             sweep for what in runs if (sweep := lookup.find_sweep(what, output)) is not None
         )
+        for run in found.values():
+            arguments.note_lost_epochs(run)
         comparison = library.compare(
             list(found.values()),
             metric=metric,
@@ -427,7 +430,7 @@ def reproduce(
     first = arguments.find_run(run, output, limited=limited)
     config, status = first.read_config(), first.status()
     if status != "finished":
-        done = len(first.read_history().get("epoch", ()))
+        done = first.count_epochs()
         if not done:
             raise InputError(f"{first.path}: {status}: no completed epoch to compare")
         console.note(

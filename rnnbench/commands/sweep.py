@@ -95,7 +95,9 @@ def sweep(
         _choose(find_config(config), overrides, varied, seeds, match_params, output)
         for config in configs
     ]
-    trials = make_trials(chosen)
+    trials, notes = make_trials(chosen)
+    for note in notes:
+        console.note(note)
     if engine == "local":
         largest = max(trials, key=lambda trial: estimate_memory(trial.config).peak)
         require_memory(largest.config, copies=min(jobs or 1, len(trials)))
@@ -186,6 +188,8 @@ def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None
 
     statuses = result.statuses.values()
     runs = [status.run for status in statuses if status.run and status.status == "finished"]
+    for run in runs:
+        arguments.note_lost_epochs(run)
     comparison = None
     if runs:
         try:

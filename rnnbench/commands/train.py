@@ -146,7 +146,7 @@ def _read_result(run: RunDirectory, config: RunConfig) -> TrainingResult | None:
     is_complete = run.status() == "finished" and run.model_file.exists() and metrics
     if not is_complete or config.training.epochs > asked:
         return None
-    manifest, done = run.read_manifest(), len(run.read_history().get("epoch", ()))
+    manifest, done = run.read_manifest(), run.count_epochs()
     console.note(
         f"{run.path}: has finished, {done} of {count(asked, 'epoch')}; nothing to train. --epochs "
         "with more than that trains it further"

@@ -195,6 +195,8 @@ def _describe(dataset: Dataset, path: Path) -> Dataset:
     Raises:
         ConfigError: The file of the run is damaged.
     """
+    if not os.path.isfile(path):  # to read a named pipe would not end
+        raise ConfigError(f"{path}: damaged: this is not a regular file")
     try:
         return dataset.with_description(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rnnbench.config import RunConfig, dump_config, load_config
 from rnnbench.config.candidates import Candidate
+from rnnbench.config.load import flatten
 from rnnbench.config.schema import MAX_SEED, MAX_TRIALS
 from rnnbench.errors import ConfigError, RunError, count
 from rnnbench.run import SweepDirectory
@@ -65,14 +66,20 @@ class Plan:
     threads: int
 
 
-def make_trials(chosen: Sequence[tuple[Sequence[Candidate], int]]) -> list[Trial]:
+def make_trials(
+    chosen: Sequence[tuple[Sequence[Candidate], int]],
+) -> tuple[list[Trial], list[str]]:
     """A trial for every candidate and seed: all candidates with the first seed, then the next.
 
-    Whenever a sweep is looked at, its candidates have nearly the same seeds.
+    Whenever a sweep is looked at, its candidates have nearly the same seeds. Candidates that differ
+    in their seeds may come to the same config and seed: it is one trial.
 
     Args:
         chosen: Candidates of each config, and the number of seeds, which count up from the
             config's.
+
+    Returns:
+        The trials, and notes about those that equal another one.
 
     Raises:
         ConfigError: Two candidates are the same, or two configs have one name; or there are too
@@ -85,7 +92,7 @@ def make_trials(chosen: Sequence[tuple[Sequence[Candidate], int]]) -> list[Trial
             "fewer trials"
         )
     named: dict[str, RunConfig] = {}
-    by_seed: dict[int, list[Trial]] = {}
+    by_seed: dict[int, list[tuple[Trial, str]]] = {}
     for candidates, seeds in chosen:
         for candidate in candidates:
             config, name = candidate.config, _make_name(candidate)
@@ -99,9 +106,17 @@ def make_trials(chosen: Sequence[tuple[Sequence[Candidate], int]]) -> list[Trial
                     f"{config.seed} there are {MAX_SEED - 1 - config.seed} more"
                 )
             for i in range(seeds):
-                seeded = config.model_copy(update={"name": name, "seed": config.seed + i})
-                by_seed.setdefault(i, []).append(Trial(seeded, candidate.settings))
-    return [trial for i in sorted(by_seed) for trial in by_seed[i]]
+                seeded = config.model_copy(update={"seed": config.seed + i})
+                content = repr(flatten(seeded))
+                trial = Trial(seeded.model_copy(update={"name": name}), candidate.settings)
+                by_seed.setdefault(i, []).append((trial, content))
+    first: dict[str, Trial] = {}
+    notes = []
+    for trial, content in (pair for i in sorted(by_seed) for pair in by_seed[i]):
+        other = first.setdefault(content, trial)
+        if other is not trial:
+            notes.append(f"{trial.label}: the same config as {other.label}; it counts once")
+    return list(first.values()), notes
 
 
 def _make_name(candidate: Candidate) -> str:

@@ -301,7 +301,8 @@ def run_sweep(
     """Train every trial that has not finished.
 
     A trial that fails, or whose process or node is lost, is tried once more, from its last state if
-    it has one. When the runner is to stop, all trials save their states; running the same
+    it has one; not one that has diverged, now or when the sweep was run before: it would again.
+    When the runner is to stop, all trials save their states; running the same
     sweep again continues from there.
 
     Args:
@@ -314,7 +315,7 @@ def run_sweep(
         InterruptedRunError: Ctrl-C.
         TerminatedRunError: SIGTERM.
     """
-    queue = _Queue(sweep, plan)
+    queue = _Queue(sweep, plan, progress)
     with SignalHandler(progress.message) as handler:
         try:
             with executor:
@@ -343,14 +344,24 @@ def run_sweep(
 class _Queue:
     """Trials that wait or run; the statuses of all, and the last failure of those that failed."""
 
-    def __init__(self, sweep: SweepDirectory, plan: Plan) -> None:
+    def __init__(self, sweep: SweepDirectory, plan: Plan, progress: Progress) -> None:
         self._sweep = sweep
         self.statuses = {trial: self._status(trial) for trial in plan.trials}
         self.failures: dict[Trial, str] = {}
         self._attempts: Counter[Trial] = Counter()
         self._running: set[Trial] = set()
         # With whether to continue from a saved state.
-        self._waiting = [(t, True) for t, s in self.statuses.items() if s.status != "finished"]
+        self._waiting: list[tuple[Trial, bool]] = []
+        for trial, status in self.statuses.items():
+            if (run := self._diverged_run(trial)) is not None:
+                self.failures[trial] = "has diverged before"
+                progress.message(
+                    f"{trial.label} has diverged before and would again in the same step: it is "
+                    "not trained. Other values are another trial; `rnnbench runs rm "
+                    f"{run.path}` lets the next sweep train it anew"
+                )
+            elif status.status != "finished":
+                self._waiting.append((trial, True))
 
     def is_done(self) -> bool:
         return not self._waiting and not self._running
@@ -377,7 +388,7 @@ class _Queue:
             return
         self.failures[trial] = failure
         log = self._sweep.log_file(trial.name, trial.seed)
-        if self._has_diverged(trial):
+        if self._diverged_run(trial) is not None:
             progress.message(f"{trial.label} has diverged; see {log}")
         elif self._attempts[trial] < _ATTEMPTS:
             progress.message(f"{trial.label} {failure}; trying once more")
@@ -385,13 +396,15 @@ class _Queue:
         else:
             progress.message(f"{trial.label} {failure} again; see {log}")
 
-    def _has_diverged(self, trial: Trial) -> bool:
-        """Whether the trial would fail again in the same step: a run repeats to the last bit."""
-        run = self._status(trial).run
+    def _diverged_run(self, trial: Trial) -> RunDirectory | None:
+        """Run of a trial that would fail again in the same step: a run repeats to the last bit."""
+        found = self._status(trial)
+        if found.status != "failed" or found.run is None:
+            return None
         try:
-            return run is not None and bool(run.read_manifest().get("diverged"))
+            return found.run if found.run.read_manifest().get("diverged") else None
         except RunError:
-            return False
+            return None
 
     def _status(self, trial: Trial) -> TrialStatus:
         return find_trial_status(self._sweep, trial.name, trial.seed)

@@ -11,9 +11,7 @@ import contextlib
 import hashlib
 import io
 import json
-import math
 import os
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +20,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rnnbench.errors import DivergenceError, RunError, count
-from rnnbench.keras_object import MAX_INT
-from rnnbench.run import RunDirectory, replacing
+from rnnbench.errors import DivergenceError, RunError
+from rnnbench.run import (
+    DamagedStateError,
+    RunDirectory,
+    read_state_facts,
+    refusing_damage,
+    replacing,
+    require_file,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -33,11 +37,6 @@ _FORMAT = b"rnnbench training state 1\n"
 _DIGEST_LENGTH = 64
 # Attributes of a state that are arrays: a file has their number beside them.
 _GROUPS = ("model", "optimizer", "metrics")
-# What NumPy, zipfile and JSON raise for content that is no state.
-_WRONG_CONTENT = (
-    *(ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError),
-    *(RecursionError, MemoryError, OverflowError, NotImplementedError, zipfile.BadZipFile),
-)
 # Most training that diverges is helped by one of these.
 DIVERGENCE_HINT = (
     "What usually helps: gradient clipping (training.optimizer.clipnorm: 1.0) or a smaller "
@@ -152,6 +151,7 @@ def load_state(run: RunDirectory) -> TrainingState | None:
     """
     damaged: dict[str, list[str]] = {}  # paths by what is wrong
     for path in (run.state_file, run.previous_state_file):
+        require_file(path)
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -160,7 +160,7 @@ def load_state(run: RunDirectory) -> TrainingState | None:
             raise RunError(f"{path}: cannot be read: {error.strerror}") from error
         try:
             return _unpack(content)
-        except _DamagedStateError as error:
+        except DamagedStateError as error:
             damaged.setdefault(str(error), []).append(str(path))
     if damaged:
         what = (f"{' and '.join(paths)}: damaged: {why}" for why, paths in damaged.items())
@@ -212,8 +212,7 @@ def find_weights(run: RunDirectory) -> WeightsSource:
     if run.uses_state() and (state := load_state(run)) is not None:
         return WeightsSource(run.state_file, state.epoch, state.step)
     restored = run.read_manifest().get("restored_epoch")
-    epochs = run.read_history().get("epoch", [])
-    return WeightsSource(run.model_file, restored or int(max(epochs, default=0)), 0)
+    return WeightsSource(run.model_file, restored or run.count_epochs(), 0)
 
 
 def divergence_error(run: RunDirectory, what: str) -> DivergenceError:
@@ -250,59 +249,32 @@ def _pack(state: TrainingState) -> bytes:
     return stream.getvalue()
 
 
-class _DamagedStateError(ValueError):
-    """A file is not a complete state; the message says why."""
-
-
 def _unpack(content: bytes) -> TrainingState:
-    """The state in a file; _DamagedStateError if it is none."""
+    """The state in a file; DamagedStateError if it is none."""
     start = len(_FORMAT) + _DIGEST_LENGTH
     digest, payload = content[len(_FORMAT) : start], content[start:]
     is_complete = hashlib.sha256(payload).hexdigest().encode() == digest
     if not content.startswith(_FORMAT) or not is_complete:
-        raise _DamagedStateError("the checksum is not that of the content")
-    try:
-        # What is compressed could be larger than the memory; NumPy stores arrays as they are.
-        with zipfile.ZipFile(io.BytesIO(payload)) as members:
-            if any(member.file_size > len(payload) for member in members.infolist()):
-                raise _DamagedStateError("an array is larger than the file")
-        with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
-            return _read_archive(archive)
-    except _DamagedStateError:
-        raise
-    except _WRONG_CONTENT as error:
-        raise _DamagedStateError(f"the content is not that of a state: {error!r:.120}") from error
+        raise DamagedStateError("the checksum is not that of the content")
+    facts = read_state_facts(io.BytesIO(payload), len(payload))
+    with refusing_damage(), np.load(io.BytesIO(payload), allow_pickle=False) as archive:
+        return _read_archive(archive, facts)
 
 
-def _read_archive(archive: Any) -> TrainingState:
+def _read_archive(archive: Any, facts: dict[str, Any]) -> TrainingState:
     def take(name: str, number: int) -> Arrays:
         arrays = tuple(archive[f"{name}/{i}"] for i in range(number))
         if any(array.dtype.kind not in "biuf" for array in arrays):
-            raise _DamagedStateError(f"{name}: these are no numbers")
+            raise DamagedStateError(f"{name}: these are no numbers")
         return arrays
 
-    facts = json.loads(archive["facts"].tobytes())
     callbacks = facts.pop("watchers")
     for i, callback in enumerate(callbacks):
         if callback.get("best_weights") is not None:
             callback["best_weights"] = take(f"best_weights/{i}", callback["best_weights"])
     facts |= {name: take(name, facts[name]) for name in _GROUPS}
     state = TrainingState(**facts, callbacks=tuple(callbacks))
-    counts = (state.epoch, state.step)
-    if (
-        any(type(n) is not int or not 0 <= n <= MAX_INT for n in counts)
-        or type(state.stopped) is not bool
-        or not math.isfinite(state.seconds)
-    ):
-        raise _DamagedStateError(f"it says epoch {state.epoch!r:.40}, step {state.step!r:.40}")
-    columns = {"epoch": [], **state.history}
-    if state.history and (
-        columns["epoch"] != list(range(1, state.epoch + 1))
-        or any(len(column) != state.epoch for column in columns.values())
-        or not all(math.isfinite(value) for column in columns.values() for value in column)
-    ):
-        raise _DamagedStateError(f"its history is not that of {count(state.epoch, 'epoch')}")
     # `save` refuses those of a training that has diverged.
     if not all(np.isfinite(array).all() for array in state.model):
-        raise _DamagedStateError("its weights are not finite numbers")
+        raise DamagedStateError("its weights are not finite numbers")
     return state

@@ -293,7 +293,7 @@ def _run(
             status = "interrupted"
             _write_last_metrics(run, config)
             raise signals.error(
-                f"interrupted after {count(_count_epochs(run), 'completed epoch')} of "
+                f"interrupted after {count(run.count_epochs(), 'completed epoch')} of "
                 f"{config.training.epochs}. Continue with: rnnbench train --resume {run.path}"
             ) from None
         except Exception as error:
@@ -317,16 +317,11 @@ def _run(
                 if is_finished:
                     # The last state is on the disk, and nothing will be written over it.
                     run.previous_state_file.unlink(missing_ok=True)
-    return TrainingResult(run, status, _count_epochs(run), metrics, **ending)
+    return TrainingResult(run, status, run.count_epochs(), metrics, **ending)
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _count_epochs(run: RunDirectory) -> int:
-    """Number of completed epochs."""
-    return len(run.read_history().get("epoch", ()))
 
 
 def _fit(

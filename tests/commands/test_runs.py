@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import shutil
 
 import pytest
@@ -174,8 +175,59 @@ def test_a_damaged_run_is_listed_with_what_can_be_read(rnnbench, two_runs):
     )
     assert (row["status"], row["seed"], row["completed_epochs"]) == ("damaged", None, 2)
     (two_runs[1] / "history.csv").write_text("epoch,loss\n1,0.5\n2,")
+    (two_runs[1] / "checkpoint" / "state").unlink()
     row = next(row for row in json.loads(rnnbench("runs", "--json").out) if row["seed"] == 7)
     assert (row["completed_epochs"], row["best"]) == (0, None)
+
+
+LOST = "epochs are missing or different; the 2 epochs of"
+
+
+@pytest.mark.parametrize("content", [None, "", "epoch,loss\n", "epoch,loss\n1,0.5\n2,"])
+def test_a_history_that_lost_epochs_is_read_from_the_state(rnnbench, two_runs, content):
+    run = two_runs[0]
+    before = rnnbench("show", run, "--json")
+    assert LOST not in before.err
+    (run / "history.csv").unlink()
+    if content is not None:
+        (run / "history.csv").write_text(content)
+    after = rnnbench("show", run, "--json")
+    assert LOST in after.err
+    documents = [json.loads(result.out) for result in (before, after)]
+    assert [document.pop("age") > 0 for document in documents] == [True, True]
+    assert documents[0] == documents[1]
+    assert (documents[1]["completed_epochs"], documents[1]["weights"]["epoch"]) == (2, 2)
+    listed = rnnbench("runs", "--json")
+    assert [row["completed_epochs"] for row in json.loads(listed.out)] == [2, 2]
+    assert listed.err.count(LOST) == 1
+    compared = rnnbench("compare", run, "--json")
+    assert (compared.code, LOST in compared.err) == (0, True)
+    assert "weights of epoch 2, in" in rnnbench("evaluate", run).err
+
+
+def test_a_finished_run_without_any_history_has_the_epochs_of_its_config(rnnbench, two_runs):
+    (two_runs[0] / "history.csv").unlink()
+    (two_runs[0] / "checkpoint" / "state").unlink()
+    document = json.loads(rnnbench("show", two_runs[0], "--json").out)
+    assert (document["completed_epochs"], document["weights"]["epoch"]) == (2, 2)
+
+
+FILES = ["history.csv", "metrics.json", "classification.json", "baselines.json", "model.keras"]
+
+
+@pytest.mark.parametrize("file", [*FILES, "checkpoint/state", "config.yaml", "manifest.json"])
+def test_a_named_pipe_in_place_of_a_file_stops_nothing(rnnbench, two_runs, file):
+    path = two_runs[0] / file
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    for command in ("runs", "show", "compare", "evaluate"):
+        what = [] if command == "runs" else [two_runs[0]]
+        result = rnnbench(command, *what)
+        assert result.code in (0, 2), result.err
+    listed = rnnbench("runs")
+    assert (listed.code, two_runs[1].name in listed.out) == (0, True)
+    if file == "metrics.json":
+        assert f"{file}: damaged: this is not a regular file" in listed.err
 
 
 def test_a_run_is_reproduced_to_the_last_bit(rnnbench, two_runs):
@@ -196,6 +248,7 @@ def test_what_differs_is_shown_and_is_exit_code_1(rnnbench, two_runs):
     lines = (run / "history.csv").read_text().splitlines()
     lines[2] = lines[2].replace(lines[2].split(",")[1], "1.0")
     (run / "history.csv").write_text("\n".join(lines) + "\n")
+    (run / "checkpoint" / "state").unlink()
     result = rnnbench("reproduce", run, "-q")
     assert result.code == 1
     assert "the histories differ from epoch 2 on" in result.out

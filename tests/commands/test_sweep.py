@@ -118,6 +118,19 @@ def test_equal_values_are_one_trial_however_they_are_spelled(rnnbench, toy, vary
     assert "; it counts once\n" in result.err
 
 
+def test_a_seed_that_is_varied_and_counted_is_one_trial(rnnbench, toy):
+    result = rnnbench(
+        "sweep", "toy.yaml", "--vary", "seed=1,2", "--seeds", "2", "--dry-run", "--json"
+    )
+    assert [(row["name"], row["seed"]) for row in json.loads(result.out)] == [
+        ("toy-seed-1", 1),
+        ("toy-seed-2", 2),
+        ("toy-seed-2", 3),
+    ]
+    note = "toy-seed-1 seed 2: the same config as toy-seed-2 seed 2; it counts once\n"
+    assert result.err == note
+
+
 def test_units_that_are_matched_to_one_number_are_one_trial(rnnbench, toy):
     vary = ("--vary", "model.layers.0.units=4,8", "--match-params", "5000")
     result = rnnbench("sweep", "toy.yaml", *vary, "--dry-run", "--json")
@@ -279,3 +292,19 @@ def test_a_trial_that_fails_stops_no_other_and_its_log_is_named(rnnbench, toy):
     assert "no longer" in Path(log).read_text()
     assert "1e-3" in result.out
     assert os.path.exists("runs/toy-sweep/metric.png")
+
+
+def test_a_trial_that_has_diverged_is_not_trained_by_the_next_sweep(rnnbench, toy):
+    command = ("sweep", "toy.yaml", "--set", "training.optimizer.learning_rate=1e30")
+    assert rnnbench(*command).code == 1
+    (run,) = (toy / "runs" / "toy-sweep" / "toy").iterdir()
+    result = rnnbench(*command)
+    assert result.code == 1
+    assert [path.name for path in run.parent.iterdir()] == [run.name]
+    assert "toy seed 0 has diverged before and would again in the same step" in result.err
+    assert f"`rnnbench runs rm {run.relative_to(toy)}`" in result.err
+    assert "1 of 1 trial failed: toy seed 0 has diverged before" in result.err.splitlines()[-1]
+    assert rnnbench("runs", "rm", run, "--yes").code == 0
+    assert rnnbench(*command).code == 1
+    (again,) = run.parent.iterdir()
+    assert again.name != run.name

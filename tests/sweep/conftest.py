@@ -35,7 +35,7 @@ def make_plan(candidates, sweep):
     """A plan that is written to the directory of the sweep."""
 
     def make(*vary, seeds=1):
-        trials = make_trials([(candidates(*vary), seeds)])
+        trials, _ = make_trials([(candidates(*vary), seeds)])
         return create_plan(sweep, trials, 1, ["rnnbench", "sweep", "toy.yaml"])
 
     return make

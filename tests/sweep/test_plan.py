@@ -11,7 +11,7 @@ COMMAND = ["rnnbench", "sweep", "toy.yaml"]
 
 
 def _trials(candidates, *vary, seeds=1):
-    return make_trials([(candidates(*vary), seeds)])
+    return make_trials([(candidates(*vary), seeds)])[0]
 
 
 def _names(trials):
