@@ -223,7 +223,7 @@ class Run:
         return history
 
     @property
-    def metrics(self) -> dict[str, dict[str, float]]:
+    def metrics(self) -> dict[SplitName, dict[str, float]]:
         """Loss and metrics of the final model by split."""
         return self._run.read_metrics()
 

@@ -21,13 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnbench.config.schema import RunConfig, TrainingSettings
-from rnnbench.data.base import LoadedDataset, Split, SplitName
+from rnnbench.data.base import LoadedDataset, Split, SplitName, shown_split
 from rnnbench.data.cache import arrays_directory
 from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.errors import RunError
 from rnnbench.layers import infer_shapes
 from rnnbench.run import Baseline, read_baselines, write_baselines
-from rnnbench.tables import Cell, Table, metric_cell
+from rnnbench.tables import Cell, Table, format_number, metric_cell
 from rnnbench.tasks import METRICS, History, Scaling, in_words, is_maximized, monitored
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def best_beside(
 
 
 def describe(
-    baselines: Sequence[Baseline], metrics: Mapping[str, Mapping[str, float]], metric: str
+    baselines: Sequence[Baseline], metrics: Mapping[SplitName, Mapping[str, float]], metric: str
 ) -> list[str]:
     """A metric of the baselines on the test split in words, and whether one is above the run.
 
@@ -109,22 +109,17 @@ def describe(
         metric: Primary metric of the run.
     """
     # On training data alone, one that learns by heart would be the best.
-    split = next((s for s in ("test", "validation", "train") if s in metrics), None)
+    split = shown_split(metrics) if metrics else None
     values = values_of(baselines, split, metric) if split else {}
-    best, own = find_best(values, metric), metrics.get(split or "", {}).get(metric)
+    best, own = find_best(values, metric), metrics[split].get(metric) if split else None
     if best is None or own is None:
         return []
-    listed = ", ".join(f"{name} {format_metric(value)}" for name, value in values.items())
+    listed = ", ".join(f"{name} {format_number(value)}" for name, value in values.items())
     sentences = [f"{split} {in_words(metric)}: {listed}"]
     if is_better(best[1], own, metric):
-        numbers = f"{format_metric(best[1])} against {format_metric(own)}"
+        numbers = f"{format_number(best[1])} against {format_number(own)}"
         sentences.append(f"{best[0]} is better than this run: {numbers}")
     return sentences
-
-
-def format_metric(value: float) -> str:
-    """A metric with four decimals, or with a power of ten where they would show nothing."""
-    return f"{value:.4f}" if value == 0 or abs(value) >= 1e-3 else f"{value:.1e}"
 
 
 def baselines_table(baselines: Sequence[Baseline], caption: str = "") -> Table:
@@ -135,11 +130,8 @@ def baselines_table(baselines: Sequence[Baseline], caption: str = "") -> Table:
         (
             Cell(b.name),
             Cell(split),
-            *(
-                metric_cell(metrics.get(n), format_metric(metrics[n]) if n in metrics else None)
-                for n in names
-            ),
-            metric_cell(b.seconds, f"{b.seconds:.1f}"),
+            *(metric_cell(metrics.get(n)) for n in names),
+            metric_cell(b.seconds, format_number(b.seconds, 2)),
         )
         for b, split, metrics in rows
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import os
 import signal
@@ -29,6 +30,7 @@ from rnnbench.commands import (
     train,
 )
 from rnnbench.errors import InterruptedRunError, RnnbenchError, ThresholdError
+from rnnbench.tables import visible
 
 # In the order of the help.
 COMMANDS = (
@@ -48,6 +50,25 @@ class _Commands(typer.core.TyperGroup):
             args = [" ".join(args[:2]), *args[2:]]
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _showing_characters():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _showing_characters():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _showing_characters() -> Iterator[None]:
+    """Show what a usage error repeats of the command line, as `console` does; Typer prints it."""
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message"):  # Click's class has no public name in Typer
+            error.message = visible(str(error.message))  # type: ignore[attr-defined]
+        raise
+
 
 app = typer.Typer(
     name="rnnbench",
@@ -59,6 +80,12 @@ app = typer.Typer(
 for command in COMMANDS:
     app.command(command.__name__.replace("_", " "))(command)
 app.add_typer(data.app)
+for group in (app, data.app):
+    for info in group.registered_commands:
+        # Typer joins the lines of the first paragraph alone; the others would break where they do
+        # in the source.
+        paragraphs = (inspect.getdoc(info.callback) or "").split("\n\n")
+        info.help = "\n\n".join(" ".join(text.split("\n")) for text in paragraphs)
 
 
 def _print_version(given: bool) -> None:

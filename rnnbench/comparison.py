@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench import statistics as stats
 from rnnbench import tables
-from rnnbench.baselines import find_best, format_metric, is_better, values_of
+from rnnbench.baselines import find_best, is_better, values_of
 from rnnbench.config import RunConfig
 from rnnbench.config.load import flatten, format_value
+from rnnbench.data.base import SplitName
 from rnnbench.errors import ConfigError, InputError, RunError, count
 from rnnbench.run import Baseline, RunDirectory, replacing
 from rnnbench.statistics import INTERVAL_NAMES, TEST_NAMES, Estimate, Interval
-from rnnbench.tables import Cell, Column, Table, count_cell
+from rnnbench.tables import Cell, Column, Table, count_cell, format_number
 from rnnbench.tasks import History, best_epoch, canonical_name, in_words, is_maximized
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _read(run: RunDirectory) -> FinishedRun:
     best = best_epoch(history, training.primary_metric)
     if best is None or not history.keys() >= set(training.metric_names(validation=False)):
         raise RunError(f"{run.history_file}: damaged: it has no epoch with the config's metrics")
-    split = "test" if "test" in by_split else "train"
+    split: SplitName = "test" if "test" in by_split else "train"
     try:
         baselines = run.read_baselines()
     except RunError:
@@ -580,7 +581,7 @@ class Comparison:
             ]
             which = "every group" if len(beaten) == len(self.groups) else ", ".join(beaten)
             result = f"better than {which}" if beaten else "better than none of the groups"
-            sentences.append(f"baseline {name}: {self.metric} {format_metric(value)}: {result}")
+            sentences.append(f"baseline {name}: {self.metric} {format_number(value)}: {result}")
         return sentences
 
     def _settings_table(self) -> Table:

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
+from rnnbench.data.base import SplitName
 from rnnbench.errors import ConfigError, RunError
 from rnnbench.run import (
     RunDirectory,
@@ -88,11 +89,11 @@ def _has_whole_data(run: RunDirectory) -> bool:
         return True
 
 
-def _only_limited(name: str, runs: Sequence[RunDirectory]) -> str:
+def _only_limited(name: str, runs: Sequence[RunDirectory], sweep: Path | None = None) -> str:
     return (
         f"{name}: all its runs are of limited data (dataset.limit); the newest is "
-        f"{runs[-1].path}. Give its directory; evaluate, predict, show, compare, report and "
-        "reproduce also take --limited"
+        f"{runs[-1].path}. Give {sweep or 'its directory'}; evaluate, predict, show, compare, "
+        "report and reproduce also take --limited"
     )
 
 
@@ -109,7 +110,8 @@ def find_runs(what: str, output: Path, *, limited: bool = False) -> list[RunDire
         what: A run directory; a sweep's or a config's name, or a directory, for all runs in it; or
             a pattern of these, such as `imdb_*`, below the working directory or `output`.
         output: Directory of all runs.
-        limited: Whether a config's name or a directory also means its runs with `dataset.limit`.
+        limited: Whether a config's or a sweep's name, or a directory of runs, also means its runs
+            with `dataset.limit`; the directory of a sweep does.
 
     Raises:
         RunError: There are none.
@@ -126,12 +128,15 @@ def find_runs(what: str, output: Path, *, limited: bool = False) -> list[RunDire
             )
             for path in (root / name for name in names):
                 runs = _runs_at(path)
-                if not limited and not is_run(path) and not is_sweep(path):
+                # A directory of a run or of a sweep is given for all that is in it.
+                is_named = is_run(path) or (root == Path() and is_sweep(path))
+                if not limited and not is_named:
                     left_out += [run for run in runs if not _has_whole_data(run)]
                     runs = list(filter(_has_whole_data, runs))
                 found += runs
     if left_out and not found:
-        raise RunError(_only_limited(what, left_out))
+        sweep = find_sweep(what, output)
+        raise RunError(_only_limited(what, left_out, sweep.path if sweep else None))
     if not found:
         raise RunError(
             f"{what}: no runs: neither a run directory nor a sweep's or a config's name with runs "
@@ -316,7 +321,7 @@ def read_overview(run: RunDirectory, metric: str | None = None) -> RunOverview:
     """
     primary, epochs, limited = "loss", None, False
     manifest: dict[str, Any] = {}
-    metrics: dict[str, dict[str, float]] = {}
+    metrics: dict[SplitName, dict[str, float]] = {}
     history: dict[str, list[float]] = {}
     status, completed, damage = run.status(), 0, list[str]()
 

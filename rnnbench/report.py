@@ -18,7 +18,7 @@ from rnnbench import plots
 from rnnbench.baselines import baselines_table, best_beside, describe
 from rnnbench.comparison import Comparison
 from rnnbench.config.load import flatten, format_value
-from rnnbench.data.base import shown_split
+from rnnbench.data.base import SplitName, shown_split
 from rnnbench.errors import InputError, RunError, count
 from rnnbench.lookup import RunOverview, read_overview
 from rnnbench.run import CONFUSION_PLOT, Baseline, RunDirectory, SweepDirectory
@@ -133,7 +133,7 @@ def _describe_run(run: RunDirectory) -> tuple[str, list[str], Sections]:
 def _summarize(
     overview: RunOverview,
     manifest: Mapping[str, Any],
-    metrics: Mapping[str, Mapping[str, float]],
+    metrics: Mapping[SplitName, Mapping[str, float]],
     history: History,
     baselines: Sequence[Baseline],
 ) -> list[str]:
@@ -156,9 +156,11 @@ def _summarize(
     if "error" in manifest:
         sentences.append(f"It failed: {manifest['error']}")
     if overview.status == "finished" and metrics:
-        split, name = ("test", "test") if "test" in metrics else ("train", "training")
+        is_tested = "test" in metrics
+        name = "test" if is_tested else "training"
         values = [
-            f"{in_words(key)} {format_number(value)}" for key, value in metrics[split].items()
+            f"{in_words(key)} {format_number(value)}"
+            for key, value in metrics["test" if is_tested else "train"].items()
         ]
         sentences.append(f"After training, on the {name} split: {', '.join(values)}.")
     if told := describe(baselines, metrics, overview.metric):

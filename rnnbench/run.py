@@ -338,7 +338,7 @@ def write_baselines(path: Path, baselines: Iterable[Baseline]) -> None:
     write_json(path, {"baselines": [baseline.model_dump() for baseline in baselines]})
 
 
-class _Metrics(RootModel[dict[str, dict[str, float]]]):
+class _Metrics(RootModel[dict[SplitName, dict[str, float]]]):
     model_config = ConfigDict(strict=True, defer_build=True)
 
 
@@ -463,11 +463,13 @@ class RunDirectory:
         """Write or replace the manifest."""
         write_json(self.manifest_file, manifest)
 
-    def read_metrics(self) -> dict[str, dict[str, float]]:
+    def read_metrics(self) -> dict[SplitName, dict[str, float]]:
         """Final loss and metrics by split; empty while there are none."""
-        return _read_checked(self.metrics_file, _Metrics) if self.metrics_file.exists() else {}
+        path = self.metrics_file
+        found = _read_checked(path, _Metrics) if path.exists() else {}
+        return cast("dict[SplitName, dict[str, float]]", found)
 
-    def write_metrics(self, metrics: Mapping[str, Mapping[str, float]]) -> None:
+    def write_metrics(self, metrics: Mapping[SplitName, Mapping[str, float]]) -> None:
         """Write the final loss and metrics by split."""
         write_json(self.metrics_file, metrics)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import rich.table
 
+    from rnnbench.data.base import SplitName
     from rnnbench.statistics import Estimate
 
 # Smaller numbers, and those as large as this, are written with a power of ten.
@@ -353,7 +354,7 @@ def metric_cell(value: float | None, text: str | None = None) -> Cell:
     return Cell(text, value if math.isfinite(value) else None)
 
 
-def metrics_table(metrics: Mapping[str, Mapping[str, float]], caption: str = "") -> Table:
+def metrics_table(metrics: Mapping[SplitName, Mapping[str, float]], caption: str = "") -> Table:
     """Table of loss and metrics, a row for each split."""
     names = list(dict.fromkeys(name for values in metrics.values() for name in values))
     rows = (

@@ -35,6 +35,7 @@ class _Threshold:
     """What one metric is expected to be and, once it is known, what it is."""
 
     name: str  # SPLIT.METRIC, the metric by its canonical name
+    written: str  # the same as the user wrote it
     operator: str
     value: str  # as the user wrote it
     group: str | None  # label of the group whose mean it is for; None for all, or for a run
@@ -50,7 +51,8 @@ class _Threshold:
                 "Quote it: the shell takes > and < for itself"
             )
         name = f"{match['split']}.{canonical_name(match['metric'])}"
-        return cls(name, match["operator"], match["value"], match["group"])
+        written = f"{match['split']}.{match['metric']}"
+        return cls(name, written, match["operator"], match["value"], match["group"])
 
     @property
     def text(self) -> str:
@@ -61,7 +63,8 @@ class _Threshold:
     def unknown(self, name: str, allowed: str, meant: str | None = None) -> InputError:
         """The error for a name in it that does not exist."""
         hint = f"\n  did you mean {meant}?" if meant else ""
-        return InputError(f"--expect {self.text!r}: received the {name}; {allowed}{hint}")
+        text = self.text.replace(self.name, self.written, 1)
+        return InputError(f"--expect {text!r}: received the {name}; {allowed}{hint}")
 
     def holds(self, value: float) -> bool:
         """Whether a value is as expected; NaN never is."""
@@ -130,7 +133,7 @@ class Thresholds:
             kind, received, computed = "split", split, list(splits)
             metrics = dict.fromkeys(m for s, m in pairs if s == split or split not in splits)
             if split in splits:
-                kind, received, computed = "metric", metric, list(metrics)
+                kind, received, computed = "metric", t.written.split(".")[1], list(metrics)
             allowed = f"computed here: {', '.join(computed)}"
             meant = closest(split, splits), closest(metric, metrics)
             hint = f"{meant[0]}.{meant[1]}" if all(meant) else None

@@ -2,11 +2,13 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 from paths import CONFIGS
 
 import rnnbench as package
+from rnnbench.cli import COMMANDS
 
 PROGRAM = os.path.join(os.path.dirname(sys.executable), "rnnbench")
 
@@ -20,6 +22,40 @@ def test_help_and_version(command):
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
         assert text in done.stdout
         assert done.stderr == ""
+
+
+NAMES = [function.__name__.replace("_", " ") for function in COMMANDS]
+NAMES += [f"data {name}" for name in ("list", "fetch", "inspect")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_line_of_help_ends_where_the_next_word_does_not_fit(rnnbench, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "80")
+    result = rnnbench(*name.split(), "--help")
+    assert (result.code, result.err) == (0, "")
+    usage, *paragraphs = result.out.partition("╭")[0].strip().split("\n" + 80 * " " + "\n")
+    assert usage.startswith(f"Usage: rnnbench {name} ")
+    assert paragraphs
+    for paragraph in paragraphs:
+        for line, following in pairwise(paragraph.rstrip().splitlines()):
+            assert len(f"{line.rstrip()} {following.split()[0]}") > 79, line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["tr\u202eain"],
+        ["--\u202eain"],
+        ["train", "toy_gru", "a\u202eb"],
+        ["train", "--\u202eb"],
+        ["runs", "--sort", "\u202eage"],
+        ["data", "\u202elist"],
+    ],
+)
+def test_a_usage_error_shows_what_a_terminal_would_obey(rnnbench, arguments):
+    result = rnnbench(*arguments)
+    assert (result.code, "\u202e" in result.err) == (2, False)
+    assert r"\u202e" in result.err
 
 
 def _shell(line, **environment):

@@ -303,10 +303,14 @@ def test_a_name_with_limited_runs_only_names_the_newest(output):
         assert str(run.path) in str(raised.value)
 
 
-def test_a_sweep_of_limited_data_is_taken_whole(output):
+def test_a_sweep_of_limited_data_is_taken_by_its_directory(output):
     sweep = make_sweep(output, "widths", [("toy", 0)])
     run = make_run(sweep.path, "toy_gru", {"name": "toy", "dataset.limit": 64})
-    assert lookup.find_runs("widths", output) == [run]
+    with pytest.raises(RunError, match=r"widths: all its runs are of limited data") as raised:
+        lookup.find_runs("widths", output)
+    assert f"Give {sweep.path};" in str(raised.value)
+    assert lookup.find_runs(str(sweep.path), output) == [run]
+    assert lookup.find_runs("widths", output, limited=True) == [run]
 
 
 def test_without_a_finished_run_a_name_is_the_newest(output):

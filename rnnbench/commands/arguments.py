@@ -146,6 +146,7 @@ Limit = Annotated[int | None, Option(help="Keep at most that many samples of eac
 Quiet = Annotated[bool, Option("-q", "--quiet", help="No progress.")]
 Strict = Annotated[bool, Option("--strict", help="Treat warnings as errors.")]
 
+_MOST_RUNS = 10  # of a name, that a note lists
 # Keys of the config that options set.
 _KEYS = {"seed": "seed", "epochs": "training.epochs", "limit": "dataset.limit"}
 
@@ -177,6 +178,14 @@ def find_run(
         console.note(f"{name}: using {run.path}, its {kind}{describe_limit(run)}")
     note_lost_epochs(run)
     return run
+
+
+def note_runs(name: str, runs: Sequence[RunDirectory]) -> None:
+    """Print a note about the runs that a name, which may be that of one run, was taken for."""
+    if any(str(run.path) != name for run in runs):
+        shown = ", ".join(str(run.path) for run in runs[:_MOST_RUNS])
+        more = f" and {len(runs) - _MOST_RUNS} more" if len(runs) > _MOST_RUNS else ""
+        console.note(f"{name}: using {shown}{more}")
 
 
 def note_lost_epochs(run: RunDirectory) -> None:

@@ -102,8 +102,13 @@ def format_metrics(metrics: Mapping[str, float]) -> str:
 
 
 def format_values(values: float | Sequence[float]) -> str:
-    """A number, or the numbers of several outputs."""
+    """Values of a sample as they were given: a number, or several."""
     return ", ".join(f"{v:g}" for v in (values if isinstance(values, Sequence) else [values]))
+
+
+def format_predictions(values: float | Sequence[float]) -> str:
+    """What a model predicts, or its error: a number, or those of several outputs."""
+    return ", ".join(map(format_number, values if isinstance(values, Sequence) else [values]))
 
 
 def format_seconds(seconds: float) -> str:

@@ -10,7 +10,7 @@ from typer import Option
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console
 from rnnbench.errors import DataError, FileError, InputError, RunError, count, shorten
-from rnnbench.tables import visible
+from rnnbench.tables import format_number, visible
 
 if TYPE_CHECKING:
     from rnnbench.config import RunConfig
@@ -157,10 +157,10 @@ def errors(
     for m in mistakes:
         target, p = m.example.target, m.prediction
         if isinstance(target, str) or m.error is None:
-            described = f"{target}, predicted {p.label} ({m.probability:.4f})"
+            described = f"{target}, predicted {p.label} ({format_number(m.probability or 0.0)})"
         else:
-            numbers = map(console.format_values, (target, p.prediction, m.error))
-            described = "{}, predicted {} (error {})".format(*numbers)
+            predicted, error = map(console.format_predictions, (p.prediction, m.error))
+            described = f"{console.format_values(target)}, predicted {predicted} (error {error})"
         console.print_text(f"\nsample {m.index}: {described}")
         console.print_text(
             f"  {shorten(visible(m.example.describe()), console.terminal_width() - 2)}"

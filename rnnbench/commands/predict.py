@@ -330,17 +330,13 @@ def _print_record(record: _Record, maxlen: int) -> None:
     if p is None:
         console.print_text(f"{line}no prediction: {record.error}")
         return
-    if p.label is not None:
-        result = p.label
-    elif isinstance(p.prediction, list):
-        result = console.format_values(p.prediction)
-    else:
-        result = format_number(p.prediction)
+    result = console.format_predictions(p.prediction) if p.label is None else p.label
     if not isinstance(p.input, str):
         console.print_text(f"{line}[{console.format_values(p.input)}] -> {result}")
     else:
         likeliest = list((p.probabilities or {}).items())[:_SHOWN_PROBABILITIES]
-        shares = f"  ({', '.join(f'{name} {q:.3f}' for name, q in likeliest)})" if likeliest else ""
+        shares = ", ".join(f"{name} {format_number(q)}" for name, q in likeliest)
+        shares = f"  ({shares})" if shares else ""
         console.print_text(f"{line}{result}{shares}")
         console.print_text(f"  saw: {' '.join(p.tokens)}")
         cut = f"; cut to {count(maxlen, 'token')}" if p.words + 1 > maxlen else ""

@@ -317,11 +317,8 @@ def compare(
                 "RUN is missing: give run directories, names of sweeps or configs, or patterns; "
                 "`rnnbench runs` lists what there is"
             )
-        found = {
-            run.path.resolve(): run
-            for what in runs
-            for run in lookup.find_runs(what, output, limited=limited)
-        }
+        named = {what: lookup.find_runs(what, output, limited=limited) for what in runs}
+        found = {run.path.resolve(): run for each in named.values() for run in each}
         not_taken = [
             f"{run.path}: of limited data (dataset.limit); --limited takes it"
             for what in runs
@@ -340,6 +337,9 @@ def compare(
             different_data=different_data,
             is_search=bool(sweeps),
         )
+        taken = {run.run for group in comparison.groups for run in group.runs}
+        for what, each in named.items():
+            arguments.note_runs(what, [run for run in each if run in taken])
         not_started = [
             f"{sweep.path}: {name} seed {seed}: not started"
             for sweep in sweeps

@@ -86,7 +86,7 @@ def sweep(
     from rnnbench.config.load import find_config
     from rnnbench.model import count_params, estimate_memory, require_memory
     from rnnbench.run import SweepDirectory, check_writable, require_idle
-    from rnnbench.sweep.plan import check_plan, create_plan, make_trials
+    from rnnbench.sweep.plan import check_plan, create_plan
     from rnnbench.sweep.runner import LocalExecutor, RayExecutor, run_sweep
 
     overrides = arguments.make_overrides(set_, epochs=epochs, limit=limit)
@@ -95,9 +95,7 @@ def sweep(
         _choose(find_config(config), overrides, varied, seeds, match_params, output)
         for config in configs
     ]
-    trials, notes = make_trials(chosen)
-    for note in notes:
-        console.note(note)
+    trials = _make_trials(chosen)
     if engine == "local":
         largest = max(trials, key=lambda trial: estimate_memory(trial.config).peak)
         require_memory(largest.config, copies=min(jobs or 1, len(trials)))
@@ -176,6 +174,16 @@ def _choose(
     for note in notes:
         console.note(note)
     return candidates, section.seeds if seeds is None else seeds
+
+
+def _make_trials(chosen: Sequence[tuple[Sequence[Candidate], int]]) -> list[Trial]:
+    """The trials of all candidates; notes tell which are left out."""
+    from rnnbench.sweep.plan import make_trials
+
+    trials, notes = make_trials(chosen)
+    for note in notes:
+        console.note(note)
+    return trials
 
 
 def _to_json(trial: Trial) -> dict[str, Any]:

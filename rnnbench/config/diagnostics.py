@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from rnnbench.layers import OTHER_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from rnnbench.keras_object import KeyPath
 
@@ -30,6 +30,8 @@ _SYNONYMS = {
     **dict.fromkeys(("lr", "eta", "stepsize"), ("learning_rate",)),
     **dict.fromkeys(("numepochs", "nepochs", "iterations"), ("epochs",)),
     "minibatch": ("batch_size",),
+    "size": ("pool_size",),
+    "poolsize": ("size",),
     "swish": ("silu",),
     **dict.fromkeys(("bce", "logloss"), ("binary_crossentropy",)),
     **dict.fromkeys(("nll", "categoricalcrossentropy"), ("sparse_categorical_crossentropy",)),
@@ -140,10 +142,16 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def closest(received: object, allowed: Iterable[str]) -> str | None:
+def closest(received: object, allowed: Iterable[str], known: Container[str] = ()) -> str | None:
     """The word that was probably meant: `LSTM`, `rnn`, `lr`, `acc` and `ltsm` are recognized.
 
     Meaning comes before letters; a word that is like another in letters alone needs many of them.
+
+    Args:
+        received: What was written.
+        allowed: Words that it may be.
+        known: Words that are none of these, and mean something of their own elsewhere: such a one
+            is not misspelt.
     """
     words = {_normalize(word): word for word in allowed}
     normalized = _normalize(str(received))
@@ -160,6 +168,8 @@ def closest(received: object, allowed: Iterable[str]) -> str | None:
     ]
     if starts:
         return starts[0]
+    if received in known:
+        return None
     from difflib import get_close_matches
 
     close = get_close_matches(normalized, words, n=1, cutoff=_SIMILARITY)

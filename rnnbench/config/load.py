@@ -161,7 +161,7 @@ def check_config(
         if upgrade:
             config = _without_idle_callbacks(config)
         for found in rules.check(_as_meant(config, document)):
-            message = found.message
+            message = document.quote(found.path, found.message)
             if found.path not in document.values:  # nobody wrote it
                 message = re.sub("^received ", "the default is ", message)
             diagnostic = replace(found, span=document.span(found.path), message=message)

@@ -6,6 +6,7 @@ names. So the paths of errors hold the keys of the config alone, and no names of
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import replace
 from typing import Any, TypeVar, get_args, get_origin
@@ -223,7 +224,22 @@ def _describe_key(key: str, kind: type[Settings]) -> tuple[str, str | None]:
             return f"unknown key here; it belongs in {name}", f"{name}.{meant}"
     first = SECTIONS if issubclass(kind, ModelConfig) else ("type",)
     allowed = [*(name for name in first if name in fields), *(n for n in fields if n not in first)]
-    return f"unknown key; allowed here: {', '.join(allowed)}", closest(key, allowed)
+    suggestion = closest(key, allowed, _every_key())
+    return f"unknown key; allowed here: {', '.join(allowed)}", suggestion
+
+
+@functools.cache
+def _every_key() -> frozenset[str]:
+    """The keys of all sections that a config can have."""
+    found: set[type[Settings]] = set()
+    following: list[type[Settings]] = [RunConfig]
+    while following:
+        kind = following.pop()
+        if kind not in found:
+            found.add(kind)
+            fields = kind.model_fields.values()
+            following += (each for field in fields for each in _sections_in(field.annotation))
+    return frozenset(key for kind in found for key in kind.model_fields)
 
 
 def _format(value: object) -> str:

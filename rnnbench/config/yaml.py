@@ -19,6 +19,7 @@ import yaml
 from rnnbench.config.diagnostics import LINE_BREAKS, Diagnostic, Source, Span, dotted, printable
 from rnnbench.errors import shorten
 from rnnbench.keras_object import KeyPath
+from rnnbench.tasks import canonical_name
 
 # A config has a few thousand characters, a few hundred values and a few levels. More, as by nested
 # aliases, would take minutes to read.
@@ -100,7 +101,20 @@ class Document:
         self, path: KeyPath, message: str, suggestion: str | None = None, *, key: bool = False
     ) -> None:
         """Add an error of a value, or of its key."""
+        message = self.quote(path, message)
         self.errors.append(Diagnostic(self.span(path, key=key), path, message, suggestion))
+
+    def quote(self, path: KeyPath, message: str) -> str:
+        """A message with the name of a loss or metric as it was written, such as `received mae`."""
+        written: Any = self.data
+        for part in path:
+            try:
+                written = written[part]
+            except (LookupError, TypeError):  # nobody wrote it
+                return message
+        if not isinstance(written, str) or (name := canonical_name(written)) == written:
+            return message
+        return re.sub(rf"^received {re.escape(name)}\b", lambda _: f"received {written}", message)
 
     def override(self, key: str, value: Document) -> None:
         """Set one value by its key, such as `model.layers.1.units`.
@@ -203,7 +217,9 @@ def read_value(source: Source, start: int) -> Document:
     before = "".join(c if c in LINE_BREAKS else " " for c in source.text[:start])
     document = Document(source, data=None)
     _read(document, before + source.text[start:])
-    document.errors = [replace(e, message=f"the value is {e.message}") for e in document.errors]
+    for i, error in enumerate(document.errors):
+        if error.message.startswith("not valid"):
+            document.errors[i] = replace(error, message=f"the value is {error.message}")
     return document
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from rnnbench.data.base import SplitName
 from rnnbench.errors import InputError, InterruptedRunError, TerminatedRunError
 from rnnbench.tables import format_number
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from rnnbench.lookup import TrialStatus
     from rnnbench.run import RunDirectory
 
-Metrics = dict[str, dict[str, float]]  # by split
+Metrics = dict[SplitName, dict[str, float]]
 
 
 class Progress:

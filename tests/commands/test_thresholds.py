@@ -139,6 +139,10 @@ def test_a_report_is_replaced_where_that_is_meant(rnnbench, toy):
     ("arguments", "message"),
     [
         (["--expect", "train.loss"], "--expect: received 'train.loss'; allowed: \"SPLIT.METRIC"),
+        (
+            ["--expect", "train.acc<1"],
+            "--expect 'train.acc < 1': received the metric acc; computed",
+        ),
         (["--expect", "train.los<1"], "computed here: loss, mean_absolute_error\n  did you mean"),
         (["--expect", "test.loss<1"], "received the split test; computed here: train\n"),
         (["--expect", "test.loss<1", "--dry-run"], "received the split test"),

@@ -309,6 +309,40 @@ def test_the_span_within_an_option_is_that_of_the_part(load, setting, path, colu
     assert ".".join(map(str, error.path)) == path
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("training.metrics=[acc]", "training.metrics.0: received acc; a regression task"),
+        ("training.metrics=[mae, mean_absolute_error, mae]", "metrics.2: received mae again"),
+        ("training.loss=bce", "received 'bce'; allowed: "),
+        ("dataset.limit=9223372036854775808", "808: received 9223372036854775808; allowed: an int"),
+        ("dataset={a: [2, ?}", ": the value is not valid YAML"),
+    ],
+)
+def test_what_is_wrong_is_quoted_as_it_was_written(load, setting, message):
+    with pytest.raises(ConfigError) as raised:
+        load(TOY, setting)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "meant"),
+    [
+        ("training.optimizer={type: adam, momentum: 0.9}", None),
+        ("training.optimizer={type: adam, ema_momentun: 0.9}", "ema_momentum"),
+        ("model.layers.0={type: simple_rnn, kernel_size: 3}", None),
+        ("model.layers.0={type: simple_rnn, recurent_dropout: 0.1}", "recurrent_dropout"),
+        ("model.layers.0={type: max_pooling1d, size: 2}", "pool_size"),
+        ("model.layers.0={type: dense, recurrent_initializer: zeros}", None),
+    ],
+)
+def test_a_key_that_means_something_elsewhere_is_not_misspelt(load, setting, meant):
+    with pytest.raises(ConfigError, match="unknown key") as raised:
+        load(TOY, setting)
+    (_, _, suggestion) = str(raised.value).partition("did you mean ")
+    assert suggestion == (f"{meant}?" if meant else "")
+
+
 def test_a_class_weight_is_set_by_its_number(load):
     config = load(IMDB, "training.class_weight.1=2.0")
     assert config.training.class_weight == {1: 2.0}
