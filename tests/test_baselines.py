@@ -322,8 +322,8 @@ def test_they_stand_beside_a_run(in_tmp, rnnbench):
     assert names == ["mean of the targets", "ridge regression"]
     lines = [line for line in result.out.splitlines() if line.startswith("baselines   ")]
     told = [line.removeprefix("baselines   ") for line in lines]
-    assert told[0] == "train loss: mean of the targets 2.9167, ridge regression 5.0e-09"
-    assert told[1].startswith("ridge regression is better than this run: 5.0e-09 against ")
+    assert told[0] == "train loss: mean of the targets 2.917, ridge regression 5.049e-9"
+    assert told[1].startswith("ridge regression is better than this run: 5.049e-9 against ")
     shown = rnnbench("show", "toy").out
     assert all(line in shown for line in lines)
     document = json.loads(rnnbench("show", "toy", "--json").out)

@@ -32,7 +32,13 @@ from rnnbench.lookup import TrialStatus, find_trial_status
 from rnnbench.run import RunDirectory, SweepDirectory
 from rnnbench.sweep.plan import Plan, Trial
 from rnnbench.tasks import monitored
-from rnnbench.tensorflow import THREADS_VARIABLE, WORKER_ENVIRONMENT, WORKER_PYTHON, load
+from rnnbench.tensorflow import (
+    THREADS_VARIABLE,
+    WORKER_ENVIRONMENT,
+    WORKER_PYTHON,
+    load,
+    separate_stderr,
+)
 from rnnbench.training import Progress, SignalHandler
 
 _ATTEMPTS = 2
@@ -449,6 +455,8 @@ def main() -> None:
     """Train one trial, in the process that `_start_worker` starts."""
     # Ctrl-C reaches every process of the terminal: the runner tells its workers to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # As on the command line: what TensorFlow's C++ parts write is in the run's own log.
+    sys.stderr = open(separate_stderr(), "w", buffering=1, encoding="utf-8")  # noqa: SIM115
     directory, name, seed, mode = sys.argv[1:]
     threading.Thread(target=_stop_with_stdin, daemon=True).start()
     sweep = SweepDirectory(Path(directory))

@@ -11,6 +11,7 @@ import keras
 import pytest
 
 from rnnbench.run import RunDirectory
+from rnnbench.tables import format_number
 
 
 def test_without_a_test_split_the_training_set_is_used_and_said_so(rnnbench, toy_runs, in_toy):
@@ -417,10 +418,10 @@ def test_errors_of_values(rnnbench, in_toy):
         assert (error["target"], error["seen"]) == (i + 4, [i, i + 1, i + 2, i + 3])
         assert error["error"] == error["prediction"] - error["target"]
     first = errors[0]
-    line = f"sample {first['index']}: {first['target']:g}, predicted {first['prediction']:g}"
+    line = f"sample {first['index']}: {first['target']:g}, predicted {format_number(first['prediction'])}"
     out = rnnbench("errors", "toy", "--top", "1").out
     values = ", ".join(f"{value:g}" for value in first["seen"])
-    assert f"\n{line} (error {first['error']:g})\n  [{values}]\n" in out
+    assert f"\n{line} (error {format_number(first['error'])})\n  [{values}]\n" in out
     refused = rnnbench("errors", "toy", "--split", "test")
     assert refused.code == 2
     assert "--split: received test; this run's dataset has train" in refused.err

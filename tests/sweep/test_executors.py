@@ -66,6 +66,9 @@ def test_a_sweep_that_is_stopped_continues_and_comes_to_the_same(sweep, plan, un
     (run,) = sweep.runs()
     assert run.read_manifest()["status"] == "interrupted"
     assert 5 <= len(run.read_history()["epoch"]) < EPOCHS
+    # Nothing of TensorFlow's C++ parts, which tell of iterators that are left in the middle.
+    (line,) = sweep.log_file(plan.trials[0].name, 0).read_text().splitlines()
+    assert line.startswith("error: interrupted after ")
     run_sweep(sweep, plan, _local(sweep), Notes())
     assert sweep.runs() == [run]
     assert run.read_manifest()["resumed"]
