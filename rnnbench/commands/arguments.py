@@ -7,7 +7,7 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -85,6 +85,24 @@ complete_run = _completer(_names_with_runs, suffixes=("/",))
 complete_run_or_sweep = _completer(_sweeps, _names_with_runs, suffixes=("/",))
 complete_config_or_run = _completer(_shipped, _names_with_runs, suffixes=("/", ".yaml", ".yml"))
 
+
+def path_option(
+    text: str,
+    *names: str,
+    metavar: str = "FILE",
+    completion: Callable[[str], list[str]] = complete_file,
+) -> Any:
+    """Option that is a path.
+
+    Args:
+        text: Its help.
+        names: Names of it. Default to that of the parameter.
+        metavar: What the help calls its value.
+        completion: What the shell completes.
+    """
+    return Option(*names, metavar=metavar, help=text, parser=parse_path, autocompletion=completion)
+
+
 Json = Annotated[bool, Option("--json", help="Print one JSON document on stdout.")]
 _OUTPUT_HELP = "Directory of all runs. Default: $RNNBENCH_RUNS, else runs/."
 Output = Annotated[
@@ -135,10 +153,7 @@ _EXPECT_HELP = (
 )
 Expect = Annotated[list[str] | None, Option(metavar="EXPECTATION", help=_EXPECT_HELP)]
 _JUNIT_HELP = "Write the result of the command, and of each --expect, as JUnit XML."
-Junit = Annotated[
-    Path | None,
-    Option(metavar="FILE", help=_JUNIT_HELP, parser=parse_path, autocompletion=complete_file),
-]
+Junit = Annotated[Path | None, path_option(_JUNIT_HELP)]
 _FORCE_HELP = "Replace files that are named here and already exist."
 Force = Annotated[bool, Option("--force", help=_FORCE_HELP)]
 Epochs = Annotated[int | None, Option(help="Passes over the training samples.")]

@@ -44,12 +44,7 @@ def bench(
     ] = False,
     plot: Annotated[
         Path | None,
-        Option(
-            metavar="FILE",
-            help="Draw the times to a PNG, SVG or PDF.",
-            parser=arguments.parse_path,
-            autocompletion=arguments.complete_file,
-        ),
+        arguments.path_option("Draw the times to a PNG, SVG or PDF."),
     ] = None,
     force: arguments.Force = False,
     json: arguments.Json = False,

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Exit, Option
+from typer import Argument, Exit
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import ConfigError, count
@@ -57,11 +57,8 @@ def init(
     ] = None,
     data: Annotated[
         Path | None,
-        Option(
-            metavar="FILE",
-            help="Look at your own table, .npz file or directory of texts, and draft a config.",
-            parser=arguments.parse_path,
-            autocompletion=arguments.complete_file,
+        arguments.path_option(
+            "Look at your own table, .npz file or directory of texts, and draft a config."
         ),
     ] = None,
     force: arguments.Force = False,

@@ -104,12 +104,7 @@ def inspect(
     ] = 3,
     histogram: Annotated[
         Path | None,
-        Option(
-            metavar="FILE",
-            help="Draw the lengths to a PNG, SVG or PDF.",
-            parser=arguments.parse_path,
-            autocompletion=arguments.complete_file,
-        ),
+        arguments.path_option("Draw the lengths to a PNG, SVG or PDF."),
     ] = None,
     force: arguments.Force = False,
     output: arguments.Output,

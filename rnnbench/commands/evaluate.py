@@ -32,11 +32,8 @@ def evaluate(
     split: Split = None,
     file: Annotated[
         Path | None,
-        Option(
-            metavar="FILE",
-            help="A labelled file of the columns or arrays that the run was trained on.",
-            parser=arguments.parse_path,
-            autocompletion=arguments.complete_file,
+        arguments.path_option(
+            "A labelled file of the columns or arrays that the run was trained on."
         ),
     ] = None,
     limited: arguments.Limited = False,

@@ -35,13 +35,10 @@ def predict(
     ] = None,
     file: Annotated[
         Path | None,
-        Option(
-            metavar="FILE",
-            help="One text, or comma-separated values, a line; - is stdin. Or a table with the "
+        arguments.path_option(
+            "One text, or comma-separated values, a line; - is stdin. Or a table with the "
             "text column that the run was trained on. A line that nothing can be predicted for "
-            "does not stop the others.",
-            parser=arguments.parse_path,
-            autocompletion=arguments.complete_file,
+            "does not stop the others."
         ),
     ] = None,
     values: Annotated[
@@ -49,12 +46,9 @@ def predict(
     ] = None,
     csv: Annotated[
         Path | None,
-        Option(
-            metavar="FILE",
-            help="Write a table: the lines of --file, the prediction for each, and the "
-            "probability of each class.",
-            parser=arguments.parse_path,
-            autocompletion=arguments.complete_file,
+        arguments.path_option(
+            "Write a table: the lines of --file, the prediction for each, and the "
+            "probability of each class."
         ),
     ] = None,
     force: arguments.Force = False,
@@ -118,24 +112,14 @@ def forecast(
     *,
     file: Annotated[
         Path | None,
-        Option(
-            metavar="FILE",
-            help="Table to continue. Default: that of the run.",
-            parser=arguments.parse_path,
-            autocompletion=arguments.complete_file,
-        ),
+        arguments.path_option("Table to continue. Default: that of the run."),
     ] = None,
     steps: Annotated[
         int | None, Option(min=1, metavar="N", help="Rows to forecast. Default: the horizon.")
     ] = None,
     csv: Annotated[
         Path | None,
-        Option(
-            metavar="OUT",
-            help="Write the forecast to a CSV file.",
-            parser=arguments.parse_path,
-            autocompletion=arguments.complete_file,
-        ),
+        arguments.path_option("Write the forecast to a CSV file.", metavar="OUT"),
     ] = None,
     force: arguments.Force = False,
     limited: arguments.Limited = False,

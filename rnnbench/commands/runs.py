@@ -286,11 +286,10 @@ def compare(
     limited: arguments.Limited = False,
     plots: Annotated[
         Path | None,
-        Option(
+        arguments.path_option(
+            "Draw the plots to a new or empty directory.",
             metavar="DIR",
-            help="Draw the plots to a new or empty directory.",
-            parser=arguments.parse_path,
-            autocompletion=arguments.complete_directory,
+            completion=arguments.complete_directory,
         ),
     ] = None,
     expect: arguments.Expect = None,
@@ -385,13 +384,11 @@ def report(
     ],
     output: Annotated[
         Path | None,
-        Option(
-            *("-o", "--output"),
-            metavar="FILE",
-            help="The file to write. Default: report.html in the directory of the run or sweep, "
+        arguments.path_option(
+            "The file to write. Default: report.html in the directory of the run or sweep, "
             "which is replaced.",
-            parser=arguments.parse_path,
-            autocompletion=arguments.complete_file,
+            "-o",
+            "--output",
         ),
     ] = None,
     force: arguments.Force = False,

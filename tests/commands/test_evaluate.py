@@ -418,7 +418,8 @@ def test_errors_of_values(rnnbench, in_toy):
         assert (error["target"], error["seen"]) == (i + 4, [i, i + 1, i + 2, i + 3])
         assert error["error"] == error["prediction"] - error["target"]
     first = errors[0]
-    line = f"sample {first['index']}: {first['target']:g}, predicted {format_number(first['prediction'])}"
+    predicted = format_number(first["prediction"])
+    line = f"sample {first['index']}: {first['target']:g}, predicted {predicted}"
     out = rnnbench("errors", "toy", "--top", "1").out
     values = ", ".join(f"{value:g}" for value in first["seen"])
     assert f"\n{line} (error {format_number(first['error'])})\n  [{values}]\n" in out
