@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from rnnbench.data.base import SplitName
 from rnnbench.errors import InputError, InterruptedRunError, TerminatedRunError
 from rnnbench.tables import format_number
 
 if TYPE_CHECKING:
+    from rnnbench.data.base import SplitName
     from rnnbench.lookup import TrialStatus
     from rnnbench.run import RunDirectory
 
-Metrics = dict[SplitName, dict[str, float]]
+Metrics = dict["SplitName", dict[str, float]]
 
 
 class Progress:
