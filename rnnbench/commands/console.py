@@ -108,7 +108,10 @@ def format_values(values: float | Sequence[float]) -> str:
 
 def format_predictions(values: float | Sequence[float]) -> str:
     """What a model predicts, or its error: a number, or those of several outputs."""
-    return ", ".join(map(format_number, values if isinstance(values, Sequence) else [values]))
+    if not isinstance(values, Sequence):
+        return format_number(values)
+    # A comma separates the numbers, not their thousands.
+    return ", ".join(format_number(value).replace(",", "") for value in values)
 
 
 def format_seconds(seconds: float) -> str:
