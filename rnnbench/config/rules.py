@@ -158,11 +158,19 @@ def _check_task(
         last, shape, path = layers[-1].layer, layers[-1].output_shape, _layer_path(len(layers) - 1)
         activation = last.activation if isinstance(last, OutputLayer) else None
         if output is None:
-            units = task.outputs[0].units
-            message = f"received an output of shape {shape}; {task} needs ({units},), such as "
+            units, steps = task.outputs[0].units, task.timesteps
+            needed = f"({units},)" if steps is None else f"({steps}, {units})"
+            message = f"received an output of shape {shape}; {task} needs {needed}, such as "
             message += str(task.outputs[0])
-            if len(shape) == 2:
+            last_state = next((n for n in reversed(layers) if n.layer.recurrent_layer()), None)
+            if steps is None and len(shape) == 2:
                 message += " after a recurrent layer without return_sequences"
+            elif steps is not None and last_state and len(last_state.output_shape) == 1:
+                i = layers.index(last_state)
+                message += (
+                    f". return_sequences: true of {last_state.name} (model.layers.{i}) gives "
+                )
+                message += "an output for each step"
             yield _report((*path, "units") if activation and len(shape) == 1 else path, message)
         elif activation is None:
             fitting = f"{OutputLayer.model_fields['type'].default} layer with activation "
@@ -193,6 +201,9 @@ def _check_task(
             message = f"received {metric}; {fitted} has {', '.join(metrics)}"
             yield _report(("training", "metrics", i), message)
     path = ("training", "class_weight")
+    if training.class_weight and task.timesteps is not None:
+        yield _report(path, f"received weights; {task} weighs all steps alike")
+        return
     if training.class_weight and not task.num_classes:
         yield _report(path, f"{task} has no classes to weight")
         return
