@@ -53,6 +53,51 @@ def unroll(
     return {name: np.stack([step[name] for step in steps], axis=1) for name in steps[0]}
 
 
+class StepModel:
+    """A stack of layers that takes a sequence step by step and keeps its states between the steps.
+
+    Args:
+        layers: Layers that work step by step.
+        weights: Those of each layer in Keras' order and shapes.
+
+    Attributes:
+        states: Of each recurrent layer from the input up, float64 [batch, units] each.
+    """
+
+    def __init__(self, layers: Sequence[Layer], weights: Sequence[Sequence[Any]]) -> None:
+        self._layers = []
+        for layer, own in zip(layers, weights, strict=True):
+            arrays, recurrent = [np.asarray(w, np.float64) for w in own], layer.recurrent_layer()
+            if recurrent is not None and not recurrent.use_bias:
+                arrays.append(np.zeros(recurrent.bias_shape()))
+            self._layers.append((layer, recurrent, arrays))
+        self.reset(1)
+
+    def reset(self, batch_size: int) -> None:
+        """Begin new sequences: all states are zero."""
+        self.states: list[tuple[Array, ...]] = [
+            tuple(np.zeros((batch_size, recurrent.units)) for _ in recurrent.states)
+            for _, recurrent, _ in self._layers
+            if recurrent is not None
+        ]
+
+    def step(self, x: npt.NDArray[Any]) -> Array:
+        """Outputs of the next step, float64 [batch, outputs].
+
+        Args:
+            x: Inputs of the step, float64 [batch, features], or tokens int [batch].
+        """
+        before, self.states = iter(self.states), []
+        for layer, recurrent, weights in self._layers:
+            if recurrent is None:
+                x = layer.transform(x, weights)
+            else:
+                state, _ = recurrent.step(x, next(before), weights)
+                self.states.append(state)
+                x = state[0]
+        return x
+
+
 _STATES = {"h": "hidden state", "c": "cell state"}
 
 

@@ -428,7 +428,6 @@ class Task:
     """
 
     name: ClassVar[str]
-
     class_names: tuple[str, ...] = ()
     scaling: Scaling | None = None
     timesteps: int | None = None
@@ -437,6 +436,11 @@ class Task:
     def num_classes(self) -> int:
         """Number of classes; 0 for a regression."""
         return len(self.class_names)
+
+    @property
+    def keeps_outputs(self) -> bool:
+        """Whether an evaluation keeps the outputs for all targets, to report what is wrong."""
+        return True
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -565,6 +569,29 @@ class MulticlassClassification(Task):
     @property
     def outputs(self) -> tuple[Output, ...]:
         return (Output("probabilities", self.num_classes, ("softmax",), ("sigmoid",)),)
+
+
+@dataclass(frozen=True)
+class NextToken(MulticlassClassification):
+    """The token of the next step as the target of each: a language model.
+
+    Attributes:
+        tokens: What the tokens are.
+    """
+
+    name: ClassVar = "language model"
+
+    tokens: Literal["characters", "words"] = "characters"
+
+    @property
+    def keeps_outputs(self) -> bool:
+        return False  # a probability of each of thousands of tokens for each token of a text
+
+    def metrics(self, output: Output | None) -> dict[str, Metric]:
+        found = super().metrics(output)
+        if self.tokens != "characters":
+            del found["bits_per_character"]
+        return found
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,11 @@ def print_text(text: str) -> None:
     print(visible(text))
 
 
+def write_text(text: str) -> None:
+    """Write a part of a text to stdout at once, without the end of a line."""
+    print(visible(text), end="", flush=True)
+
+
 def read_line() -> str:
     """A line that the user types after a prompt; empty where there are no more."""
     print("> ", end="", file=sys.stderr, flush=True)

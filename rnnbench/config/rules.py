@@ -27,7 +27,7 @@ from rnnbench.layers import (
     SimpleRNN,
     infer_shapes,
 )
-from rnnbench.tasks import LOSSES, Output, Task
+from rnnbench.tasks import LOSSES, NextToken, Output, Task
 
 # Gradients of a plain recurrence rarely reach further back.
 _MANY_STEPS = 100
@@ -156,6 +156,14 @@ def _check_task(
     output = task.find_output(layers[-1].output_shape) if layers else None
     if layers:
         yield from _check_output(task, output, layers)
+    if isinstance(task, NextToken):
+        for i, layer in enumerate(config.model.layers):
+            if not layer.works_by_step():
+                message = f"received {layer.type}, which reads later steps, and {task} has those as"
+                yield _report(_layer_path(i), f"{message} targets. Take layers that go forward")
+            elif layer.makes_mask():
+                message = f"received {layer.type} with a mask; {task} has no padding to hide"
+                yield _report(_layer_path(i), message)
     fitted = f"{task} with this output layer" if output else str(task)
     losses, metrics = task.losses(output), task.metrics(output)
     if training.loss not in losses:

@@ -190,4 +190,5 @@ def read_examples(dataset: Dataset, split: Split, indices: Sequence[int]) -> Ite
             values = x if info.input_scaling is None else info.input_scaling.undo(x)
             yield Example(target, tuple(np.ravel(values).tolist()))
         else:
-            yield Example(target, tuple(decode_tokens(x[x != PAD].tolist(), words)))
+            tokens = x[x != PAD] if isinstance(split.x, TokenSequences) else x
+            yield Example(target, tuple(decode_tokens(tokens.tolist(), words)))

@@ -14,16 +14,22 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnbench.config.schema import ModelConfig, RunConfig
-from rnnbench.data.base import Dataset, DatasetInfo, Split
+from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
 from rnnbench.data.batches import Batches
 from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.data.stats import Example, read_examples
 from rnnbench.data.text import OOV, TextDataset, decode_tokens, invert
 from rnnbench.errors import DataError, DivergenceError, RunError, count, shorten
 from rnnbench.layers import Shape, ShapeError, infer_shapes
-from rnnbench.model import buckets_by_length, build_fast_model, build_model, compile_model
+from rnnbench.model import (
+    buckets_by_length,
+    build_fast_model,
+    build_model,
+    build_stateful_model,
+    compile_model,
+)
 from rnnbench.run import RunDirectory, replacing
-from rnnbench.tasks import METRICS, Decoded, Regression
+from rnnbench.tasks import METRICS, Decoded, NextToken, Regression
 from rnnbench.training.checkpoint import (
     DIVERGENCE_HINT,
     load_state,
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
 _SHOWN_ERROR = 200  # characters of a message of Keras
 _SHOWN_FEATURES = 6  # of a step of values
 _ROWS = 8192  # measured at one time
+_CHUNK = 512  # steps of a text that are evaluated at one time
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -167,26 +174,91 @@ class Evaluation:
     outputs: npt.NDArray[np.float32]
 
 
-def evaluate_split(model: keras.Model, split: Split, config: RunConfig) -> Evaluation:
+def evaluate_split(
+    model: keras.Model, split: Split, config: RunConfig, name: SplitName = "train"
+) -> Evaluation:
     """Loss, metrics and outputs of a compiled model on a split.
+
+    A language model keeps its state from window to window of the text that it was not trained on.
+
+    Args:
+        model: The model.
+        split: The samples.
+        config: Config of the model.
+        name: Name of the split.
 
     Raises:
         DivergenceError: The loss or a metric is not a finite number.
     """
     training = config.training
+    if isinstance(config.dataset.info().task, NextToken) and name != "train":
+        metrics = _require_finite(_evaluate_text(model, split, config))
+        return Evaluation(metrics, np.zeros((0, 0), np.float32))
     batches = Batches(split, training.batch_size, bucket=buckets_by_length(config))
     recorder = OutputRecorder.install(model)
     outputs: list[Any] = []
-    recorder.outputs = outputs
+    recorder.outputs = outputs if config.dataset.info().task.keeps_outputs else None
     results = model.evaluate(batches.dataset, verbose=0, return_dict=True)
     recorder.outputs = None
-    metrics = {name: float(results[name]) for name in training.metric_names(validation=False)}
-    if not all(map(math.isfinite, metrics.values())):
-        message = f"the model's metrics are not finite numbers: {metrics}"
-        raise DivergenceError(f"{message}. {DIVERGENCE_HINT}")
+    metrics = _require_finite(
+        {name: float(results[name]) for name in training.metric_names(validation=False)}
+    )
+    if not config.dataset.info().task.keeps_outputs:
+        return Evaluation(metrics, np.zeros((0, 0), np.float32))
     return Evaluation(
         metrics, batches.restore_order(batches.join([np.asarray(of) for of in outputs]))
     )
+
+
+def _require_finite(metrics: dict[str, float]) -> dict[str, float]:
+    if not all(map(math.isfinite, metrics.values())):
+        message = f"the model's metrics are not finite numbers: {metrics}"
+        raise DivergenceError(f"{message}. {DIVERGENCE_HINT}")
+    return metrics
+
+
+def _evaluate_text(model: keras.Model, split: Split, config: RunConfig) -> dict[str, float]:
+    """Loss and metrics over one text, whose state is carried from window to window.
+
+    The last outputs before a window are what the first step of it has seen, so that the length of
+    the windows changes no metric.
+    """
+    x, y = np.asarray(split.x).reshape(1, -1), split.flat_targets().reshape(1, -1, 1)
+    stateful = StatefulModel(config, model)
+    loss, model_metrics = 0.0, model.metrics[1:]
+    model.reset_metrics()
+    for start in range(0, x.shape[1], _CHUNK):
+        part = np.s_[:, start : start + _CHUNK]
+        outputs = stateful(x[part])
+        loss += outputs.shape[1] * float(model.compute_loss(x[part], y[part], outputs))
+        for metric in model_metrics:
+            metric.update_state(y[part], outputs)
+    results = model.get_metrics_result() | {"loss": loss / x.shape[1]}
+    return {name: float(results[name]) for name in config.training.metric_names(validation=False)}
+
+
+class StatefulModel:
+    """A trained model that reads a sequence in parts, and keeps its state between them.
+
+    Args:
+        config: Config whose layers work step by step.
+        model: The model.
+        batch_size: Samples in a batch.
+    """
+
+    def __init__(self, config: RunConfig, model: keras.Model, batch_size: int = 1) -> None:
+        import tensorflow as tf
+
+        stateful = build_stateful_model(config, model, batch_size)
+        self._call = tf.function(lambda *inputs: stateful(inputs), reduce_retracing=True)
+        self._states: list[Any] = [tf.zeros(of.shape) for of in stateful.inputs[1:]]
+
+    def __call__(self, x: npt.NDArray[np.generic]) -> Any:
+        """The outputs for the next steps, float32 [batch, timesteps, outputs]."""
+        import tensorflow as tf
+
+        outputs, *self._states = self._call(tf.constant(x), *self._states)
+        return outputs
 
 
 @dataclass(frozen=True)

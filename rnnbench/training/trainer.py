@@ -426,10 +426,10 @@ def _evaluate(setup: TrainingSetup, run: RunDirectory, progress: Progress) -> Me
     outputs = {}
     for name, split in splits.items():
         progress.message(f"evaluating on {name}")
-        evaluation = evaluate_split(setup.model, split, config)
+        evaluation = evaluate_split(setup.model, split, config, name)
         metrics[name], outputs[name] = evaluation.metrics, evaluation.outputs
     run.write_metrics(metrics)
-    if task.class_names:
+    if task.class_names and task.keeps_outputs:
         from rnnbench import plots
 
         reports = {name: task.report(splits[name].flat_targets(), outputs[name]) for name in splits}
