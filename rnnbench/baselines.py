@@ -25,7 +25,6 @@ from rnnbench.data.base import LoadedDataset, Split, SplitName
 from rnnbench.data.cache import arrays_directory
 from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.errors import RunError
-from rnnbench.layers import infer_shapes
 from rnnbench.run import Baseline, read_baselines, write_baselines
 from rnnbench.tables import Cell, Table, metric_cell
 from rnnbench.tasks import METRICS, History, Scaling, in_words, is_maximized, monitored
@@ -199,7 +198,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _num_outputs(config: RunConfig) -> int:
-    *_, top = infer_shapes(config.model.layers, config.model.input_shape)
+    *_, top = config.model.infer_shapes(config.model.input_shape)
     return top.output_shape[-1] or 1
 
 

@@ -1,8 +1,11 @@
-"""Text that a language model writes, token by token, its state carried from one to the next."""
+"""Sequences that a model gives token by token, its state carried from one to the next.
+
+They are the texts of a language model, and the target sequences of an encoder and a decoder.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,9 +14,13 @@ import numpy.typing as npt
 
 from rnnbench.data.language_model import LanguageModel
 from rnnbench.errors import InputError, RunError
+from rnnbench.model import summarize
 from rnnbench.reference import StepModel
+from rnnbench.tasks import TargetSequence
 
 if TYPE_CHECKING:
+    import keras
+
     from rnnbench.config.schema import RunConfig
     from rnnbench.run import RunDirectory
 
@@ -83,7 +90,7 @@ class Generator:
         from rnnbench.training.evaluate import load_model
 
         weights = [layer.get_weights() for layer in load_model(run).layers[1:]]
-        self._model = StepModel(self._config.model.layers, weights)
+        self._model = StepModel(self._config.model.all_layers, weights)
 
     def generate(
         self, prompt: str | None, length: int, sampling: Sampling, seed: int
@@ -114,6 +121,74 @@ class Generator:
             yield self._dataset.spell(names[token], before)
             before = names[token]
             outputs = self._model.step(np.array([token]))
+
+
+class Decoder:
+    """The decoder of a trained model, which gives a target sequence for a state of its encoder.
+
+    Args:
+        config: Config of the model, whose dataset has target sequences.
+        model: The model.
+    """
+
+    def __init__(self, config: RunConfig, model: keras.Model) -> None:
+        task = config.dataset.info().task
+        if not isinstance(task, TargetSequence):
+            raise TypeError(f"{config.name}: {task} needs no decoder")
+        self._task = task
+        layers = [named for named in summarize(config) if "decoder" in named.path]
+        weights = [model.get_layer(named.name).get_weights() for named in layers]
+        self._model = StepModel([named.layer for named in layers], weights)
+
+    @property
+    def start(self) -> int:
+        """Token that is read first."""
+        return self._task.start
+
+    def decode(
+        self, states: Sequence[npt.NDArray[np.float32]], beams: int
+    ) -> tuple[list[int], list[Probabilities]]:
+        """The likeliest target sequence that a beam search finds; one beam is a greedy search.
+
+        Args:
+            states: Each state of each recurrent layer, [units].
+            beams: Number of sequences that are continued at a time, the likeliest ones.
+
+        Returns:
+            Its tokens without the end, and the probability of each token before each of them,
+            float64 [classes].
+        """
+        self._model.reset(1)
+        given = iter(states)
+        self._model.states = [
+            tuple(np.asarray(next(given), np.float64)[np.newaxis] for _ in of)
+            for of in self._model.states
+        ]
+        found: list[tuple[float, list[int], list[Probabilities]]] = []
+        open_: list[tuple[float, list[int], list[Probabilities]]] = [(0.0, [self._task.start], [])]
+        for _ in range(self._task.timesteps or 0):
+            p = self._model.step(np.array([tokens[-1] for _, tokens, _ in open_]))
+            with np.errstate(divide="ignore"):
+                scores = np.array([[score] for score, *_ in open_]) + np.log(p)
+            best = np.argsort(-scores, axis=None, kind="stable")[:beams]
+            rows, tokens = np.unravel_index(best, scores.shape)
+            chosen = [
+                (float(scores[i, token]), [*open_[i][1], int(token)], [*open_[i][2], p[i]])
+                for i, token in zip(rows.tolist(), tokens.tolist(), strict=True)
+            ]
+            is_open = np.array([of[1][-1] != self._task.end for of in chosen])
+            found += [of for of in chosen if of[1][-1] == self._task.end]
+            open_ = [of for of in chosen if of[1][-1] != self._task.end]
+            # A longer sequence is never likelier than its beginning.
+            if not open_ or (found and max(of[0] for of in found) >= open_[0][0]):
+                break
+            self._model.states = [
+                tuple(state[rows[is_open]] for state in of) for of in self._model.states
+            ]
+        # Without an end, the longest that the decoder may give.
+        _, path, outputs = max(found or open_, key=lambda of: of[0])
+        kept = path[1:-1] if path[-1] == self._task.end else path[1:]
+        return kept, outputs[: len(kept)]
 
 
 def require_language_model(run: RunDirectory, config: RunConfig) -> LanguageModel:

@@ -10,7 +10,7 @@ Shapes are without the batch axis: `(timesteps, features)` is a sequence, `(feat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -183,15 +183,18 @@ class Layer(KerasObject):
         """
         return self
 
-    def build_layer(self, name: str | None = None, *, batch_size: int | None = None) -> Any:
+    def build_layer(
+        self, name: str | None = None, *, batch_size: int | None = None, **extra: Any
+    ) -> Any:
         """The Keras layer.
 
         Args:
             name: Name of the Keras layer. Defaults to `type`.
             batch_size: Samples in a full batch, for the fast kernel of a recurrent layer; None for
                 Keras' own layer.
+            extra: Arguments beside those of the config, such as `return_state`.
         """
-        return self.build(name=name or self.type)
+        return self.build(name=name or self.type, **extra)
 
 
 class Embedding(Layer):
@@ -366,13 +369,15 @@ class RNN(Layer):
         """
         raise TypeError(f"{type(self).__name__} is a base class")
 
-    def build_layer(self, name: str | None = None, *, batch_size: int | None = None) -> Any:
+    def build_layer(
+        self, name: str | None = None, *, batch_size: int | None = None, **extra: Any
+    ) -> Any:
         if batch_size is None:
-            return super().build_layer(name)
+            return super().build_layer(name, **extra)
         from rnnbench import kernels
 
         fast = getattr(kernels, f"Fast{type(self).__name__}")
-        return fast(**self.arguments(), name=name or self.type, batch_size=batch_size)
+        return fast(**self.arguments(**extra), name=name or self.type, batch_size=batch_size)
 
 
 class SimpleRNN(RNN):
@@ -542,9 +547,11 @@ class Bidirectional(Layer):
     def with_units(self, units: int) -> Self:
         return self.model_copy(update={"layer": self.layer.with_units(units)})
 
-    def build_layer(self, name: str | None = None, *, batch_size: int | None = None) -> Any:
+    def build_layer(
+        self, name: str | None = None, *, batch_size: int | None = None, **extra: Any
+    ) -> Any:
         inner = self.layer.build_layer(batch_size=batch_size)
-        return self.build(layer=inner, name=name or self.type)
+        return self.build(layer=inner, name=name or self.type, **extra)
 
 
 def _dense_formula(
@@ -1026,12 +1033,14 @@ class NamedLayer:
         layer: The layer, resolved.
         input_shape: Shape of its inputs, without the batch axis.
         output_shape: Shape of its outputs, without the batch axis.
+        path: Keys that lead to it in a config, such as ("model", "layers", 1).
     """
 
     name: str
     layer: Layer
     input_shape: Shape
     output_shape: Shape
+    path: KeyPath = ()
 
     @property
     def weights(self) -> dict[str, Shape]:
@@ -1050,19 +1059,36 @@ class NamedLayer:
         return sum(prod(size or 0 for size in shape) for shape in trained)
 
 
-def infer_shapes(layers: Sequence[Layer], input_shape: Shape) -> Iterator[NamedLayer]:
+def layer_names(layers: Iterable[Layer]) -> Iterator[str]:
+    """Name of each layer of a model, from the input up, as `NamedLayer` describes it."""
+    counts: dict[str, int] = {}
+    for layer in layers:
+        count = counts.get(layer.type, 0)
+        counts[layer.type] = count + 1
+        yield f"{layer.type}_{count}" if count else layer.type
+
+
+def infer_shapes(
+    layers: Sequence[Layer],
+    input_shape: Shape,
+    path: KeyPath = (),
+    names: Iterator[str] | None = None,
+) -> Iterator[NamedLayer]:
     """Each layer of a stack with its name and shapes, from the input up.
+
+    Args:
+        layers: The layers.
+        input_shape: Shape of one sample, without the batch axis.
+        path: Keys that lead to the layers in a config.
+        names: Name of each layer. Defaults to what `layer_names` gives.
 
     Raises:
         ShapeError: When the iteration comes to a layer that does not accept its inputs.
     """
     shape = input_shape
-    counts: dict[str, int] = {}
-    for layer in layers:
-        count = counts.get(layer.type, 0)
-        counts[layer.type] = count + 1
+    names = layer_names(layers) if names is None else names
+    for i, layer in enumerate(layers):
         layer.check_input(shape)
-        name = f"{layer.type}_{count}" if count else layer.type
-        named = NamedLayer(name, layer, shape, layer.output_shape(shape))
+        named = NamedLayer(next(names), layer, shape, layer.output_shape(shape), (*path, i))
         yield named
         shape = named.output_shape

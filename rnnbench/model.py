@@ -11,11 +11,11 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rnnbench.config.schema import ModelConfig, ModelSettings, RunConfig, TrainingSettings
 from rnnbench.errors import ConfigError, count
-from rnnbench.layers import NamedLayer, infer_shapes
+from rnnbench.layers import NamedLayer
 from rnnbench.tasks import METRICS, Task, build_step_loss
 from rnnbench.tensorflow import available_memory
 
@@ -40,12 +40,12 @@ _Config = TypeVar("_Config", bound=ModelConfig)
 
 def summarize(config: ModelConfig) -> list[NamedLayer]:
     """Each layer of a resolved config with its name, shapes, weights and parameters."""
-    return list(infer_shapes(config.model.layers, config.model.input_shape))
+    return list(config.model.infer_shapes(config.model.input_shape))
 
 
 def count_params(model: ModelSettings) -> int:
     """Number of parameters of a resolved model."""
-    return sum(layer.params for layer in infer_shapes(model.layers, model.input_shape))
+    return sum(layer.params for layer in model.infer_shapes(model.input_shape))
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,10 @@ def _format_units(name: str, units: int) -> str:
 def _resize(model: ModelSettings, units: _Units) -> ModelSettings:
     """The model with these units in its recurrent layers."""
     left = iter(units)
-    layers = (
+    return model.with_layers(
         layer if layer.recurrent_layer() is None else layer.with_units(next(left))
-        for layer in model.layers
+        for layer in model.all_layers
     )
-    return model.model_copy(update={"layers": tuple(layers)})
 
 
 def _scale_around(units: _Units, count: Callable[[_Units], int], target: int) -> Iterator[_Units]:
@@ -202,7 +201,7 @@ def estimate_memory(config: ModelConfig) -> MemoryEstimate:
         weights = count_params(config.model) * _FLOAT * _TRACED
         return MemoryEstimate(_PROGRAM, reading=0, data=0, weights=weights, activations=0)
     info, training = config.dataset.info(), config.training
-    layers = list(infer_shapes(config.model.layers, info.input_shape))
+    layers = list(config.model.infer_shapes(info.input_shape, info.task.timesteps))
     batch_size = min(training.batch_size, info.num_examples["train"])
     return MemoryEstimate(
         program=_PROGRAM,
@@ -253,7 +252,7 @@ def buckets_by_length(config: RunConfig) -> bool:
     a mask hides the padding from every layer until the sequence becomes a vector, or has its
     targets.
     """
-    first, *above = config.model.layers
+    first, *above = next(iter(config.model.stacks.values()))
     shape, by_step = config.model.input_shape, config.dataset.info().task.timesteps is not None
     if config.training.backend == "keras" or shape != (None,) or not first.makes_mask():
         return False
@@ -264,7 +263,7 @@ def buckets_by_length(config: RunConfig) -> bool:
             return layer.mask == "use"
         if not layer.hides_padding():
             return False
-    return by_step
+    return by_step and not config.model.encoder
 
 
 def build_model(config: ModelConfig) -> keras.Model:
@@ -272,7 +271,7 @@ def build_model(config: ModelConfig) -> keras.Model:
 
     The weights are drawn from Keras' global seed. Layers have the names that `summarize` gives.
     """
-    return _build(config, lambda named: named.layer.build_layer(named.name))
+    return _build(config, lambda named, **extra: named.layer.build_layer(named.name, **extra))
 
 
 def build_fast_model(config: RunConfig) -> keras.Model:
@@ -284,9 +283,10 @@ def build_fast_model(config: RunConfig) -> keras.Model:
     batch_size = min(config.training.batch_size, info.num_examples["train"])
     may_be_fast = _may_be_fast(config.training)
     # The model may take any length; the dataset says which it will be.
-    steps = {n.name: n.input_shape[0] for n in infer_shapes(config.model.layers, info.input_shape)}
+    padded = config.model.infer_shapes(info.input_shape, info.task.timesteps)
+    steps = {named.name: named.input_shape[0] for named in padded}
 
-    def build(named: NamedLayer) -> keras.Layer:
+    def build(named: NamedLayer, **extra: Any) -> keras.Layer:
         recurrent, timesteps = named.layer.recurrent_layer(), steps[named.name] or 0
         is_fast = (
             recurrent is not None
@@ -294,7 +294,8 @@ def build_fast_model(config: RunConfig) -> keras.Model:
             and recurrent.has_fast_kernel()
             and (backend == "fast" or timesteps >= _FEWEST_STEPS)
         )
-        return named.layer.build_layer(named.name, batch_size=batch_size if is_fast else None)
+        size = batch_size if is_fast else None
+        return named.layer.build_layer(named.name, batch_size=size, **extra)
 
     return _build(config, build)
 
@@ -336,15 +337,50 @@ def build_stateful_model(config: RunConfig, model: keras.Model, batch_size: int)
     return keras.Model([inputs, *before], [outputs, *after])
 
 
-def _build(config: ModelConfig, build: Callable[[NamedLayer], keras.Layer]) -> keras.Model:
+def _build(config: ModelConfig, build: Callable[..., keras.Layer]) -> keras.Model:
     import keras
 
     if config.model.input is None:
         raise ValueError("the model is not resolved: it has no input")
     inputs = outputs = keras.Input(**config.model.input.model_dump(), name="input")
+    if config.model.encoder is None:
+        for named in summarize(config):
+            outputs = build(named)(outputs)
+        return keras.Model(inputs, outputs, name=config.name)
+    states: list[list[Any]] = []  # of each recurrent layer of the encoder, from the input up
+    targets = None
     for named in summarize(config):
-        outputs = build(named)(outputs)
-    return keras.Model(inputs, outputs, name=config.name)
+        if "decoder" in named.path and targets is None:
+            targets = outputs = keras.Input((None,), dtype="int32", name="decoder_input")
+        if named.layer.recurrent_layer() is None:
+            outputs = build(named)(outputs)
+        elif targets is None:
+            outputs, *last = build(named, return_state=True)(outputs)
+            states.append(last)
+        else:
+            outputs = build(named)(outputs, initial_state=states.pop(0))
+    return keras.Model([inputs, targets], outputs, name=config.name)
+
+
+def build_encoder(config: ModelConfig, model: keras.Model) -> keras.Model:
+    """The encoder of a model, which gives the states that its decoder begins with.
+
+    Args:
+        config: Config of the model.
+        model: Trained model, whose layers it shares.
+
+    Returns:
+        A model of the inputs that gives each state of each recurrent layer, float32 [batch, units].
+    """
+    import keras
+
+    states = [
+        state
+        for named in summarize(config)
+        if "encoder" in named.path and named.layer.recurrent_layer() is not None
+        for state in model.get_layer(named.name).output[1:]
+    ]
+    return keras.Model(model.inputs[0], states)
 
 
 def compile_model(

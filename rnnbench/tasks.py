@@ -595,6 +595,26 @@ class NextToken(MulticlassClassification):
 
 
 @dataclass(frozen=True)
+class TargetSequence(MulticlassClassification):
+    """A sequence of a length of its own as the target, which a decoder gives token by token.
+
+    The decoder reads the token before each target. In training that is the target before it
+    (teacher forcing; Williams and Zipser, 1989). So all steps of a sample are right in training and
+    evaluation exactly where the decoder gives the whole target from its own tokens, the likeliest
+    at each step: up to its first mistake it reads the same. `sequence_accuracy` is both.
+
+    Attributes:
+        start: Token that the decoder reads first.
+        end: Token that ends each target.
+    """
+
+    name: ClassVar = "sequence-to-sequence"
+
+    start: int = 1
+    end: int = 2
+
+
+@dataclass(frozen=True)
 class Regression(Task):
     """Real numbers as targets, float32.
 

@@ -58,6 +58,10 @@ def predict(
             autocompletion=arguments.complete_file,
         ),
     ] = None,
+    beams: Annotated[
+        int,
+        Option(min=1, metavar="N", help="Sequences that a decoder continues at a time."),
+    ] = 1,
     force: arguments.Force = False,
     limited: arguments.Limited = False,
     output: arguments.Output,
@@ -97,7 +101,9 @@ def predict(
         raise InputError(f"nothing to predict: give {option} or --file FILE")
     console.note(f"asking {found.path}: {_describe_metrics(found)}")
     with reserve("--csv", csv, force=force):
-        records = _predict(predictor, inputs) if inputs else _ask(predictor, show=not json)
+        records = (
+            _predict(predictor, inputs, beams) if inputs else _ask(predictor, beams, show=not json)
+        )
         if json:
             console.print_json([record.to_json() for record in records])
         elif inputs and csv is None:
@@ -234,7 +240,7 @@ class _Record:
         return line | {"input": self.input.received, "prediction": None, "error": self.error}
 
 
-def _predict(predictor: Predictor, inputs: Sequence[_Input]) -> list[_Record]:
+def _predict(predictor: Predictor, inputs: Sequence[_Input], beams: int) -> list[_Record]:
     """A record for each input; only a line of a file may be one that nothing is predicted for.
 
     Raises:
@@ -255,11 +261,12 @@ def _predict(predictor: Predictor, inputs: Sequence[_Input]) -> list[_Record]:
             errors[given] = str(error)
     if readable:
         tensorflow.load()
-    predictions = dict(zip(readable, predictor.predict(list(readable.values())), strict=True))
+    found = predictor.predict(list(readable.values()), beams)
+    predictions = dict(zip(readable, found, strict=True))
     return [_Record(given, predictions.get(given), errors.get(given)) for given in inputs]
 
 
-def _ask(predictor: Predictor, *, show: bool) -> list[_Record]:
+def _ask(predictor: Predictor, beams: int, *, show: bool) -> list[_Record]:
     """Records of what a user types line by line, each shown at once if `show` is set."""
     tensorflow.load()
     _ = predictor.model  # loaded before the first question, and once
@@ -274,7 +281,7 @@ def _ask(predictor: Predictor, *, show: bool) -> list[_Record]:
         if not line.strip():
             continue
         try:
-            (record,) = _predict(predictor, [_Input(line.rstrip("\r\n"))])
+            (record,) = _predict(predictor, [_Input(line.rstrip("\r\n"))], beams)
         except DataError as error:
             console.note(str(error))
             continue

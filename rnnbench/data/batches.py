@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import tensorflow as tf
 
-    Batch = tuple[npt.NDArray[np.generic], ...]
+    Batch = tuple[Any, ...]
 
 # Batches whose samples are sorted by length together: enough for the samples of a batch to be of
 # nearly one length, few enough for the batches to differ from epoch to epoch.
@@ -61,6 +62,10 @@ class Batches:
     def _sequences(self) -> TokenSequences | None:
         """The samples where they are bucketed; else None."""
         return self.split.x if self.bucket and isinstance(self.split.x, TokenSequences) else None
+
+    @property
+    def _is_bucketed(self) -> bool:
+        return self._sequences is not None
 
     def start_epoch(self, epoch: int, first: int = 0) -> None:
         """Draw the order of an epoch, from 0, and serve it from its batch `first` on."""
@@ -118,6 +123,9 @@ class Batches:
     def dataset(self) -> tf.data.Dataset:
         """The batches that are served from now on, as Keras takes them.
 
+        With a decoder, the inputs are two: those of the encoder, and those of the decoder int32
+        [batch, target steps].
+
         Whenever it is iterated over, it serves the order that is then drawn. A batch is inputs,
         int32 [batch, timesteps] or float32 [batch, timesteps, features], and targets [batch],
         [batch, outputs] or [batch, timesteps, outputs]; with class weights, their weights float32
@@ -129,22 +137,32 @@ class Batches:
         # No `PyDataset`: Keras fetches ahead from one in a thread, whose end was seen to hold up
         # the training for ten seconds between two epochs. A batch takes less than a millisecond.
         x, *rest = next(iter(self))
-        is_bucketed = self._sequences is not None
 
-        def describe(values: npt.NDArray[np.generic]) -> tf.TensorSpec:
-            # A batch is of the length of its longest sample; a target for each sample has none.
-            sizes = values.shape[1:]
-            is_of_steps = values is x or isinstance(self.split.y, StepTargets)
-            if is_bucketed and is_of_steps:
-                sizes = (None, *sizes[1:])
-            return tf.TensorSpec((None, *sizes), values.dtype)
+        def describe(values: npt.NDArray[np.generic], *, has_steps: bool) -> tf.TensorSpec:
+            # A bucketed batch is of the length of its longest sample.
+            is_open = self._is_bucketed and has_steps
+            return tf.TensorSpec(
+                (None, *((None, *values.shape[2:]) if is_open else values.shape[1:])), values.dtype
+            )
 
-        signature = tuple(map(describe, (x, *rest)))
+        of_steps = isinstance(self.split.y, StepTargets)
+        inputs = tf.nest.map_structure(partial(describe, has_steps=True), x)
+        signature = (inputs, *(describe(values, has_steps=of_steps) for values in rest))
         options = tf.data.Options()
         options.autotune.enabled = False
         dataset = tf.data.Dataset.from_generator(self.__iter__, output_signature=signature)
         counted = dataset.apply(tf.data.experimental.assert_cardinality(len(self)))
         return counted.with_options(options)
+
+    def _pad_targets(
+        self, targets: StepTargets, x: npt.NDArray[np.generic], chosen: npt.NDArray[np.int64]
+    ) -> Batch:
+        """Inputs, targets and weights; with a decoder, what it reads is an input too."""
+        if targets.start is None:
+            return x, *targets.pad(chosen, x.shape[1])
+        most = targets.sequences.dataset.maxlen
+        y, weights = targets.bucketed(chosen) if self._is_bucketed else targets.pad(chosen, most)
+        return (x, targets.shift(y)), y, weights
 
     def __len__(self) -> int:
         return self.steps_per_epoch - self.first
@@ -155,7 +173,7 @@ class Batches:
             chosen = self._chosen[index]  # of the epoch that is now served
             x = self.split.x[chosen] if sequences is None else sequences.bucketed(chosen)
             if isinstance(self.split.y, StepTargets):
-                yield x, *self.split.y.pad(chosen, x.shape[1])
+                yield self._pad_targets(self.split.y, x, chosen)
                 continue
             y = self.split.y[chosen]
             if self.class_weight is None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import numpy as np
 
@@ -19,9 +19,7 @@ from rnnbench.data.text import INDEX_FROM, OOV, PAD, START
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from rnnbench.data.arrays import Arrays as ArraysDataset
     from rnnbench.data.cache import Arrays
-    from rnnbench.data.text import TextDataset
 
     Array = npt.NDArray[Any]
     Indices = npt.NDArray[np.int64]
@@ -30,6 +28,37 @@ if TYPE_CHECKING:
 # The defaults of Keras' `load_data`.
 _SHUFFLE_SEED = 113
 _TEST_SPLIT = 0.2
+
+
+class Reading(Protocol):
+    """How token sequences are read: a dataset of texts, or `TargetReading`."""
+
+    @property
+    def maxlen(self) -> int: ...
+    @property
+    def vocabulary_size(self) -> int: ...
+    @property
+    def skip_top(self) -> int: ...
+    @property
+    def padding(self) -> Literal["pre", "post"]: ...
+    @property
+    def truncating(self) -> Literal["pre", "post"]: ...
+
+
+@dataclass(frozen=True)
+class TargetReading:
+    """How target sequences of lengths of their own are read: whole, and padded at their end.
+
+    Attributes:
+        maxlen: Length of the longest.
+        vocabulary_size: Tokens are below it.
+    """
+
+    maxlen: int
+    vocabulary_size: int
+    skip_top: int = 0
+    padding: Literal["pre", "post"] = "post"
+    truncating: Literal["pre", "post"] = "post"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +76,7 @@ class TokenSequences:
 
     tokens: Tokens
     offsets: Indices
-    dataset: TextDataset | ArraysDataset
+    dataset: Reading
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -121,16 +150,20 @@ class TokenSequences:
 class StepTargets:
     """Targets of the tokens of sequences, which are cut and padded as these are.
 
+    The sequences are those of the inputs, or with a decoder those of the targets themselves.
+
     A slice is a view. Indices int64 [indices] give the targets of these samples padded with zeros,
     [indices, maxlen, 1].
 
     Attributes:
         values: Index of the class of each token, int64 [tokens]; beside `tokens` of the sequences.
         sequences: The sequences.
+        start: Token that a decoder reads before the first target; None where there is no decoder.
     """
 
     values: Indices
     sequences: TokenSequences
+    start: int | None = None
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -156,6 +189,19 @@ class StepTargets:
         padded = np.zeros((len(chosen), timesteps, 1), np.int64)
         padded[is_token, 0] = self.values[positions]
         return padded, is_token.astype(np.float32)
+
+    def bucketed(self, chosen: Indices) -> tuple[Indices, npt.NDArray[np.float32]]:
+        """Targets of samples padded to the longest of them, as `pad` gives them."""
+        return self.pad(chosen, max(1, int(self.sequences.cut_lengths[chosen].max(initial=0))))
+
+    def shift(self, targets: Indices) -> Tokens:
+        """What a decoder reads to give targets: each token before, int32 [indices, timesteps].
+
+        Args:
+            targets: As `pad` gives them.
+        """
+        first = np.full((len(targets), 1), self.start or 0, np.int32)
+        return np.hstack([first, targets[:, :-1, 0].astype(np.int32)])
 
     def flat(self) -> Indices:
         """Targets of the tokens that a model sees, sample by sample: int64 [tokens]."""

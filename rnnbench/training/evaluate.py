@@ -20,16 +20,18 @@ from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.data.stats import Example, read_examples
 from rnnbench.data.text import OOV, TextDataset, decode_tokens, invert
 from rnnbench.errors import DataError, DivergenceError, RunError, count, shorten
-from rnnbench.layers import Shape, ShapeError, infer_shapes
+from rnnbench.generation import Decoder
+from rnnbench.layers import Shape, ShapeError
 from rnnbench.model import (
     buckets_by_length,
+    build_encoder,
     build_fast_model,
     build_model,
     build_stateful_model,
     compile_model,
 )
 from rnnbench.run import RunDirectory, replacing
-from rnnbench.tasks import METRICS, Decoded, NextToken, Regression
+from rnnbench.tasks import METRICS, Decoded, NextToken, Regression, TargetSequence
 from rnnbench.training.checkpoint import (
     DIVERGENCE_HINT,
     load_state,
@@ -501,8 +503,14 @@ class Predictor:
                 f"received the text {received!r}, which has no words; give at least one"
             )
 
-    def predict(self, inputs: Sequence[str] | Sequence[Sequence[float]]) -> list[Prediction]:
-        """A class or a value for each input.
+    def predict(
+        self, inputs: Sequence[str] | Sequence[Sequence[float]], beams: int = 1
+    ) -> list[Prediction]:
+        """A class or a value for each input, or those of its steps.
+
+        Args:
+            inputs: Texts, or the values of each sample.
+            beams: Sequences that a decoder continues at a time; with one, the likeliest token.
 
         Raises:
             DataError: As for `require`.
@@ -525,6 +533,8 @@ class Predictor:
             details = [{"input": list(values)} for values in inputs]
             samples = np.array([detail["input"] for detail in details], np.float32)
             samples = _scale(samples.reshape(-1, *info.input_shape), info)
+        if isinstance(info.task, TargetSequence):
+            return self._decode_targets(samples, details, beams)
         by_step = info.task.timesteps is not None
         outputs: Any = predict_inputs(
             self.model,
@@ -540,6 +550,31 @@ class Predictor:
             is_token, _ = samples.locate(every, outputs.shape[1])
             outputs = [of[counts] for of, counts in zip(outputs, is_token, strict=True)]
         return [self._decode_steps(of, detail) for of, detail in zip(outputs, details, strict=True)]
+
+    def _decode_targets(
+        self, samples: Any, details: Sequence[Mapping[str, Any]], beams: int
+    ) -> list[Prediction]:
+        """The target sequence that a decoder gives for each sample."""
+        config, task = self._config, self._config.dataset.info().task
+        batches = [samples[np.arange(i, i + 1)] for i in range(len(samples))]
+        encoder, decoder = build_encoder(config, self.model), Decoder(config, self.model)
+        states = encoder.predict_on_batch(np.concatenate(batches))
+        predictions = []
+        for i, detail in enumerate(details):
+            tokens, outputs = decoder.decode([state[i] for state in states], beams)
+            steps = tuple(
+                replace(
+                    task.decode(of.astype(np.float32)),
+                    prediction=token,
+                    label=task.class_names[token],
+                )
+                for token, of in zip(tokens, outputs, strict=True)
+            )
+            joined = config.dataset.join_targets([task.class_names[token] for token in tokens])
+            predictions.append(
+                Prediction(prediction=list(tokens), label=joined, steps=steps, **detail)
+            )
+        return predictions
 
     def _decode_steps(
         self, outputs: npt.NDArray[np.float32], detail: Mapping[str, Any]
@@ -613,6 +648,26 @@ class Sample:
     labels: tuple[str, ...]
 
 
+def decode_target(
+    config: ModelConfig, model: keras.Model, inputs: npt.NDArray[np.generic]
+) -> Sample | None:
+    """What the decoder of a model reads to give its own target sequence; None without a decoder.
+
+    Args:
+        config: Resolved config.
+        model: Model of the config.
+        inputs: One sample, tokens [1, timesteps].
+    """
+    if not isinstance(config, RunConfig) or config.model.decoder is None:
+        return None
+    task = config.dataset.info().task
+    states = build_encoder(config, model).predict_on_batch(inputs)
+    decoder = Decoder(config, model)
+    tokens, _ = decoder.decode([state[0] for state in states], beams=1)
+    read = [decoder.start, *tokens]
+    return Sample(np.array([read], np.int32), tuple(task.class_names[token] for token in read))
+
+
 def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sample:
     """Tokens of a text; padded only if the model does not take its length.
 
@@ -624,7 +679,7 @@ def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sam
     Raises:
         DataError: The model does not take tokens, there is no vocabulary, or the text no words.
     """
-    if not config.model.layers[0].takes_tokens:
+    if not config.model.all_layers[0].takes_tokens:
         raise DataError(f"--text: {config.name} takes values; give --values or nothing")
     dataset = config.dataset if isinstance(config, RunConfig) else None
     if not isinstance(dataset, TextDataset):
@@ -646,7 +701,7 @@ def values_sample(config: ModelConfig, values: Sequence[float]) -> Sample:
     Raises:
         DataError: The model takes tokens, or another number of values.
     """
-    if config.model.layers[0].takes_tokens:
+    if config.model.all_layers[0].takes_tokens:
         raise DataError(f"--values: {config.name} takes tokens; give --text or nothing")
     shape = config.model.input_shape
     features = shape[-1] or 1
@@ -674,7 +729,7 @@ def random_sample(config: ModelConfig, timesteps: int) -> Sample:
     while _misfit(config, tuple(size or timesteps for size in config.model.input_shape)):
         timesteps += 1
     shape = tuple(size or timesteps for size in config.model.input_shape)
-    first = config.model.layers[0]
+    first = config.model.all_layers[0]
     if first.takes_tokens:
         (weights,) = first.weight_shapes(shape).values()  # a row for each token
         size = weights[0] or 1
@@ -688,7 +743,7 @@ def random_sample(config: ModelConfig, timesteps: int) -> Sample:
 def _misfit(config: ModelConfig, shape: Shape) -> str | None:
     """Why the layers cannot take a sample of a shape, such as a sequence too short to pool."""
     try:
-        list(infer_shapes(config.model.layers, shape))
+        list(config.model.infer_shapes(shape))
     except ShapeError as error:
         return str(error)
     return None
