@@ -26,7 +26,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rnnbench import tensorflow
 from rnnbench.config import RunConfig
@@ -327,7 +327,7 @@ def prepare_keras(config: RunConfig) -> ReadySide:
     from rnnbench.model import build_model, compile_model
 
     began = time.perf_counter()
-    splits, weights = _load_arrays(config)
+    splits = _load_arrays(config)
     load_seconds = time.perf_counter() - began
     keras.utils.set_random_seed(config.seed)
     model = build_model(config)
@@ -336,52 +336,50 @@ def prepare_keras(config: RunConfig) -> ReadySide:
     test = splits.get("test", train)
     return ReadySide(
         model=model,
-        train=train,
+        train=Split(train.x[0] if isinstance(train.x, list) else train.x, train.y),
         load_seconds=load_seconds,
         fit={
             "x": train.x,
             "y": train.y,
-            "sample_weight": weights["train"],
+            "sample_weight": train.weights,
             "batch_size": config.training.batch_size,
-            "validation_data": None
-            if validation is None
-            else (validation.x, validation.y, weights["validation"]),
+            "validation_data": validation,
             "class_weight": config.training.class_weight,
             "shuffle": True,
         },
         start_epoch=lambda _: None,
-        evaluate=lambda: model.evaluate(
-            test.x, test.y, sample_weight=weights.get("test", weights["train"]), verbose=0
-        ),
+        evaluate=lambda: model.evaluate(test.x, test.y, sample_weight=test.weights, verbose=0),
     )
 
 
-def _load_arrays(config: RunConfig) -> tuple[dict[SplitName, Split], dict[SplitName, Any]]:
-    """The splits by Keras' own functions; as the dataset has them where Keras lacks it.
+class _Arrays(NamedTuple):
+    """A split as a script has it: all samples padded or copied, and the weights of their steps."""
 
-    Beside them stand the weights of their steps, None where there are none.
-    """
+    x: Any  # two arrays with a decoder
+    y: Any
+    weights: Any = None
+
+
+def _load_arrays(config: RunConfig) -> dict[SplitName, _Arrays]:
+    """The splits by Keras' own functions; as the dataset has them where Keras lacks it."""
     import keras
 
     dataset = config.dataset
     if not isinstance(dataset, KerasTextDataset):
-        arrays = {name: _to_arrays(split) for name, split in dataset.load().splits.items()}
-        return {n: s for n, (s, _) in arrays.items()}, {n: w for n, (_, w) in arrays.items()}
+        return {name: _to_arrays(split) for name, split in dataset.load().splits.items()}
     module = getattr(keras.datasets, dataset.type)
     train, test = module.load_data(num_words=dataset.num_words, skip_top=dataset.skip_top)
     cut = {"maxlen": dataset.maxlen, "padding": dataset.padding, "truncating": dataset.truncating}
     splits = dataset.split(Split(*train), Split(*test))
-    padded = {n: Split(keras.utils.pad_sequences(s.x, **cut), s.y) for n, s in splits.items()}
-    return padded, dict.fromkeys(padded)
+    return {n: _Arrays(keras.utils.pad_sequences(s.x, **cut), s.y) for n, s in splits.items()}
 
 
-def _to_arrays(split: Split) -> tuple[Split, Any]:
-    """A split as a script has it, all samples padded or copied, and the weights of its steps."""
+def _to_arrays(split: Split) -> _Arrays:
     import numpy as np
 
     from rnnbench.data.sequences import StepTargets, TokenSequences, Windows
 
-    x, y, weights = split.x, split.y, None
+    x: Any = split.x
     if isinstance(x, Windows):
         size, available = 4 * math.prod(x.shape), tensorflow.available_memory()
         if size > available:
@@ -392,11 +390,11 @@ def _to_arrays(split: Split) -> tuple[Split, Any]:
             )
         x = np.asarray(x)
     every = np.arange(len(split))
-    if isinstance(x, TokenSequences):
-        x = x[every]
-    if isinstance(y, StepTargets):
-        y, weights = y.pad(every, y.sequences.dataset.maxlen)
-    return Split(x, y), weights
+    x = x[every] if isinstance(x, TokenSequences) else x
+    if not isinstance(split.y, StepTargets):
+        return _Arrays(x, split.y)
+    y, weights = split.y.pad(every, split.y.sequences.dataset.maxlen)
+    return _Arrays(x if split.y.start is None else [x, split.y.shift(y)], y, weights)
 
 
 def _count_tokens(split: Split) -> int:
