@@ -456,12 +456,20 @@ class Predictor:
     Args:
         run: Directory of the run.
         model: Model of the run. Defaults to what `load_fast_model` gives when it is first needed.
+
+    Raises:
+        DataError: The run is that of a language model.
     """
 
     def __init__(self, run: RunDirectory, model: keras.Model | None = None) -> None:
         self._run, self._model = run, model
         self._config = run.read_config()
         dataset = self._config.dataset
+        if isinstance(dataset.info().task, NextToken):
+            raise DataError(
+                f"{run.path}: was trained to predict the next token of a text. Continue one with: "
+                f"rnnbench generate {run.path} --prompt TEXT"
+            )
         self._text_dataset = dataset if isinstance(dataset, TextDataset) else None
 
     @property
