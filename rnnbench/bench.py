@@ -26,14 +26,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from rnnbench import tensorflow
 from rnnbench.config import RunConfig
 from rnnbench.config.candidates import Candidate
 from rnnbench.data.base import Split, SplitName
 from rnnbench.data.cache import locate
-from rnnbench.data.text import PAD, TextDataset
+from rnnbench.data.text import PAD, KerasTextDataset
 from rnnbench.errors import ConfigError, RnnbenchError
 from rnnbench.model import estimate_memory, require_memory
 from rnnbench.statistics import Measurement
@@ -331,56 +331,70 @@ def prepare_keras(config: RunConfig) -> ReadySide:
     load_seconds = time.perf_counter() - began
     keras.utils.set_random_seed(config.seed)
     model = build_model(config)
-    compile_model(model, config.training, stock=True)
+    compile_model(model, config.training, config.dataset.info().task, stock=True)
     train, validation = splits["train"], splits.get("validation")
     test = splits.get("test", train)
     return ReadySide(
         model=model,
-        train=train,
+        train=Split(train.x[0] if isinstance(train.x, list) else train.x, train.y),
         load_seconds=load_seconds,
         fit={
             "x": train.x,
             "y": train.y,
+            "sample_weight": train.weights,
             "batch_size": config.training.batch_size,
-            "validation_data": None if validation is None else (validation.x, validation.y),
+            "validation_data": validation,
             "class_weight": config.training.class_weight,
             "shuffle": True,
         },
         start_epoch=lambda _: None,
-        evaluate=lambda: model.evaluate(test.x, test.y, verbose=0),
+        evaluate=lambda: model.evaluate(test.x, test.y, sample_weight=test.weights, verbose=0),
     )
 
 
-def _load_arrays(config: RunConfig) -> dict[SplitName, Split]:
+class _Arrays(NamedTuple):
+    """A split as a script has it: all samples padded or copied, and the weights of their steps."""
+
+    x: Any  # two arrays with a decoder
+    y: Any
+    weights: Any = None
+
+
+def _load_arrays(config: RunConfig) -> dict[SplitName, _Arrays]:
     """The splits by Keras' own functions; as the dataset has them where Keras lacks it."""
     import keras
 
     dataset = config.dataset
-    if not isinstance(dataset, TextDataset):
+    if not isinstance(dataset, KerasTextDataset):
         return {name: _to_arrays(split) for name, split in dataset.load().splits.items()}
     module = getattr(keras.datasets, dataset.type)
     train, test = module.load_data(num_words=dataset.num_words, skip_top=dataset.skip_top)
     cut = {"maxlen": dataset.maxlen, "padding": dataset.padding, "truncating": dataset.truncating}
     splits = dataset.split(Split(*train), Split(*test))
-    return {n: Split(keras.utils.pad_sequences(s.x, **cut), s.y) for n, s in splits.items()}
+    return {n: _Arrays(keras.utils.pad_sequences(s.x, **cut), s.y) for n, s in splits.items()}
 
 
-def _to_arrays(split: Split) -> Split:
-    """A split as a script has it: windows are copied out of their rows."""
+def _to_arrays(split: Split) -> _Arrays:
     import numpy as np
 
-    from rnnbench.data.sequences import Windows
+    from rnnbench.data.sequences import StepTargets, TokenSequences, Windows
 
-    if not isinstance(split.x, Windows):
-        return split
-    size, available = 4 * math.prod(split.x.shape), tensorflow.available_memory()
-    if size > available:
-        raise ConfigError(
-            f"its windows take {size / 1e9:,.1f} GB as an array, and {available / 1e9:,.1f} GB are "
-            "available: plain Keras cannot be measured. Give a larger dataset.sequence_stride or a "
-            "dataset.limit"
-        )
-    return Split(np.asarray(split.x), split.y)
+    x: Any = split.x
+    if isinstance(x, Windows):
+        size, available = 4 * math.prod(x.shape), tensorflow.available_memory()
+        if size > available:
+            raise ConfigError(
+                f"its windows take {size / 1e9:,.1f} GB as an array, and {available / 1e9:,.1f} GB "
+                "are available: plain Keras cannot be measured. Give a larger "
+                "dataset.sequence_stride or a dataset.limit"
+            )
+        x = np.asarray(x)
+    every = np.arange(len(split))
+    x = x[every] if isinstance(x, TokenSequences) else x
+    if not isinstance(split.y, StepTargets):
+        return _Arrays(x, split.y)
+    y, weights = split.y.pad(every, split.y.sequences.dataset.maxlen)
+    return _Arrays(x if split.y.start is None else [x, split.y.shift(y)], y, weights)
 
 
 def _count_tokens(split: Split) -> int:

@@ -23,6 +23,7 @@ from rnnbench.commands import (
     console,
     data,
     evaluate,
+    generate,
     models,
     predict,
     runs,
@@ -35,6 +36,7 @@ from rnnbench.tables import visible
 # In the order of the help.
 COMMANDS = (
     *(train.train, evaluate.evaluate, evaluate.errors, predict.predict, predict.forecast),
+    generate.generate,
     *(runs.runs, runs.runs_rm, runs.show, runs.compare, runs.report, runs.reproduce),
     *(sweep.sweep, bench.bench),
     *(configs.configs, configs.init, configs.validate, configs.diff, configs.schema),

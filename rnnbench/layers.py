@@ -10,7 +10,7 @@ Shapes are without the batch axis: `(timesteps, features)` is a sequence, `(feat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -91,6 +91,8 @@ class Layer(KerasObject):
     needs_length: ClassVar[bool] = False
     # What becomes of the mask: it is passed on, used (and passed on with a sequence), or lost.
     mask: ClassVar[Literal["pass", "use", "drop"]] = "pass"
+    # Whether an output step follows from the same input step, and in a recurrence from its state.
+    by_step: ClassVar[bool] = False
     # Number of recurrences in the layer, for one that wraps a recurrent layer.
     directions: ClassVar[int] = 1
     # Names of the weights that are not trained.
@@ -141,6 +143,25 @@ class Layer(KerasObject):
         """Whether masked steps have no effect on the outputs of the other steps."""
         return self.mask != "drop"
 
+    def works_by_step(self) -> bool:
+        """Whether the layer can take a sequence step by step, without the later steps."""
+        return self.by_step
+
+    def transform(self, x: Array, weights: Sequence[Array]) -> Array:
+        """Outputs of a step in NumPy, of a layer without a state that works step by step.
+
+        Args:
+            x: Inputs of the step, float64 [batch, features], or tokens int [batch].
+            weights: In Keras' order and shapes, float64.
+
+        Returns:
+            float64 [batch, features]; as in prediction, where nothing is dropped and no noise
+            added.
+        """
+        if not self.by_step:
+            raise TypeError(f"{self.type} does not work step by step")
+        return x
+
     def recurrent_layer(self) -> RNN | None:
         """The recurrent layer: this one or the one that it wraps; None for other layers."""
         return None
@@ -162,15 +183,18 @@ class Layer(KerasObject):
         """
         return self
 
-    def build_layer(self, name: str | None = None, *, batch_size: int | None = None) -> Any:
+    def build_layer(
+        self, name: str | None = None, *, batch_size: int | None = None, **extra: Any
+    ) -> Any:
         """The Keras layer.
 
         Args:
             name: Name of the Keras layer. Defaults to `type`.
             batch_size: Samples in a full batch, for the fast kernel of a recurrent layer; None for
                 Keras' own layer.
+            extra: Arguments beside those of the config, such as `return_state`.
         """
-        return self.build(name=name or self.type)
+        return self.build(name=name or self.type, **extra)
 
 
 class Embedding(Layer):
@@ -189,6 +213,7 @@ class Embedding(Layer):
     embeddings_initializer: Initializer = "random_uniform"
     mask_zero: bool = False
 
+    by_step: ClassVar = True
     input_rank: ClassVar = 1
     takes_tokens: ClassVar = True
 
@@ -207,6 +232,10 @@ class Embedding(Layer):
 
     def makes_mask(self) -> bool:
         return self.mask_zero
+
+    def transform(self, x: Array, weights: Sequence[Array]) -> Array:
+        found: Array = weights[0][x]
+        return found
 
     def resolve(self, *, needs_sequence: bool, vocabulary_size: int | None) -> Self:
         if self.input_dim is not None or vocabulary_size is None:
@@ -294,6 +323,9 @@ class RNN(Layer):
         # Keras reverses the outputs of a sequence read backwards, but not its mask.
         return not (self.return_sequences and self.go_backwards)
 
+    def works_by_step(self) -> bool:
+        return not self.go_backwards
+
     def recurrent_layer(self) -> RNN:
         return self
 
@@ -337,13 +369,15 @@ class RNN(Layer):
         """
         raise TypeError(f"{type(self).__name__} is a base class")
 
-    def build_layer(self, name: str | None = None, *, batch_size: int | None = None) -> Any:
+    def build_layer(
+        self, name: str | None = None, *, batch_size: int | None = None, **extra: Any
+    ) -> Any:
         if batch_size is None:
-            return super().build_layer(name)
+            return super().build_layer(name, **extra)
         from rnnbench import kernels
 
         fast = getattr(kernels, f"Fast{type(self).__name__}")
-        return fast(**self.arguments(), name=name or self.type, batch_size=batch_size)
+        return fast(**self.arguments(**extra), name=name or self.type, batch_size=batch_size)
 
 
 class SimpleRNN(RNN):
@@ -513,9 +547,11 @@ class Bidirectional(Layer):
     def with_units(self, units: int) -> Self:
         return self.model_copy(update={"layer": self.layer.with_units(units)})
 
-    def build_layer(self, name: str | None = None, *, batch_size: int | None = None) -> Any:
+    def build_layer(
+        self, name: str | None = None, *, batch_size: int | None = None, **extra: Any
+    ) -> Any:
         inner = self.layer.build_layer(batch_size=batch_size)
-        return self.build(layer=inner, name=name or self.type)
+        return self.build(layer=inner, name=name or self.type, **extra)
 
 
 def _dense_formula(
@@ -548,6 +584,8 @@ class Dense(Layer):
     kernel_regularizer: L1L2 | None = None
     activity_regularizer: L1L2 | None = None
 
+    by_step: ClassVar = True
+
     def check_input(self, shape: Shape) -> None:
         if self.units is None:
             raise ShapeError("needs units; they follow from the dataset for the last layer only")
@@ -559,6 +597,12 @@ class Dense(Layer):
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         bias = {"bias": (self.units,)} if self.use_bias else {}
         return {"kernel": (shape[-1], self.units), **bias}
+
+    def transform(self, x: Array, weights: Sequence[Array]) -> Array:
+        from rnnbench.activations import ACTIVATIONS
+
+        kernel, *bias = weights
+        return ACTIVATIONS[self.activation](sum(bias, x @ kernel))
 
     def formula(self, shape: Shape) -> tuple[str, str]:
         units = ("units", self.units or 0)
@@ -579,6 +623,8 @@ class Dropout(Layer):
     type: Literal["dropout"] = "dropout"
     rate: Fraction
 
+    by_step: ClassVar = True
+
 
 class SpatialDropout1D(Layer):
     """Drops whole features of a sequence in training.
@@ -590,6 +636,7 @@ class SpatialDropout1D(Layer):
     type: Literal["spatial_dropout1d"] = "spatial_dropout1d"
     rate: Fraction
 
+    by_step: ClassVar = True
     input_rank: ClassVar = 2
 
 
@@ -603,11 +650,20 @@ class LayerNormalization(Layer):
     type: Literal["layer_normalization"] = "layer_normalization"
     epsilon: PositiveFloat = 1e-3
 
+    by_step: ClassVar = True
+
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         return {"gamma": shape[-1:], "beta": shape[-1:]}
 
     def formula(self, shape: Shape) -> tuple[str, str]:
         return "2·features", f"2·{shape[-1]}"
+
+    def transform(self, x: Array, weights: Sequence[Array]) -> Array:
+        gamma, beta = weights
+        centred = x - x.mean(axis=-1, keepdims=True)
+        variance = (centred**2).mean(axis=-1, keepdims=True)
+        normalized: Array = gamma * centred / (variance + self.epsilon) ** 0.5 + beta
+        return normalized
 
 
 class BatchNormalization(Layer):
@@ -628,6 +684,7 @@ class BatchNormalization(Layer):
     center: bool = True
     scale: bool = True
 
+    by_step: ClassVar = True
     mask: ClassVar = "use"
     non_trainable: ClassVar = frozenset({"moving_mean", "moving_variance"})
 
@@ -640,6 +697,11 @@ class BatchNormalization(Layer):
         count = len(self.weight_shapes(shape))
         return f"{count}·features", f"{count}·{shape[-1]}"
 
+    def transform(self, x: Array, weights: Sequence[Array]) -> Array:
+        of = dict(zip(self.weight_shapes(x.shape), weights, strict=True))
+        scaled = (x - of["moving_mean"]) / (of["moving_variance"] + self.epsilon) ** 0.5
+        return of.get("gamma", 1.0) * scaled + of.get("beta", 0.0)
+
 
 class Activation(Layer):
     """Applies an activation function.
@@ -650,6 +712,13 @@ class Activation(Layer):
 
     type: Literal["activation"] = "activation"
     activation: ActivationName
+
+    by_step: ClassVar = True
+
+    def transform(self, x: Array, weights: Sequence[Array]) -> Array:
+        from rnnbench.activations import ACTIVATIONS
+
+        return ACTIVATIONS[self.activation](x)
 
 
 class GaussianNoise(Layer):
@@ -662,6 +731,8 @@ class GaussianNoise(Layer):
     type: Literal["gaussian_noise"] = "gaussian_noise"
     stddev: NonNegativeFloat
 
+    by_step: ClassVar = True
+
 
 class GaussianDropout(Layer):
     """Multiplies its inputs by normal noise around 1 in training.
@@ -672,6 +743,8 @@ class GaussianDropout(Layer):
 
     type: Literal["gaussian_dropout"] = "gaussian_dropout"
     rate: Fraction
+
+    by_step: ClassVar = True
 
 
 def _count_windows(timesteps: int | None, size: int, strides: int, padding: str) -> int | None:
@@ -825,6 +898,7 @@ class TimeDistributed(Layer):
     type: Literal["time_distributed"] = "time_distributed"
     layer: Annotated[Dense | Dropout | LayerNormalization, Field(discriminator="type")]
 
+    by_step: ClassVar = True
     input_rank: ClassVar = 2
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -835,6 +909,9 @@ class TimeDistributed(Layer):
 
     def formula(self, shape: Shape) -> tuple[str, str]:
         return self.layer.formula(shape[1:])
+
+    def transform(self, x: Array, weights: Sequence[Array]) -> Array:
+        return self.layer.transform(x, weights)
 
 
 class Flatten(Layer):
@@ -956,12 +1033,14 @@ class NamedLayer:
         layer: The layer, resolved.
         input_shape: Shape of its inputs, without the batch axis.
         output_shape: Shape of its outputs, without the batch axis.
+        path: Keys that lead to it in a config, such as ("model", "layers", 1).
     """
 
     name: str
     layer: Layer
     input_shape: Shape
     output_shape: Shape
+    path: KeyPath = ()
 
     @property
     def weights(self) -> dict[str, Shape]:
@@ -980,19 +1059,36 @@ class NamedLayer:
         return sum(prod(size or 0 for size in shape) for shape in trained)
 
 
-def infer_shapes(layers: Sequence[Layer], input_shape: Shape) -> Iterator[NamedLayer]:
+def layer_names(layers: Iterable[Layer]) -> Iterator[str]:
+    """Name of each layer of a model, from the input up, as `NamedLayer` describes it."""
+    counts: dict[str, int] = {}
+    for layer in layers:
+        count = counts.get(layer.type, 0)
+        counts[layer.type] = count + 1
+        yield f"{layer.type}_{count}" if count else layer.type
+
+
+def infer_shapes(
+    layers: Sequence[Layer],
+    input_shape: Shape,
+    path: KeyPath = (),
+    names: Iterator[str] | None = None,
+) -> Iterator[NamedLayer]:
     """Each layer of a stack with its name and shapes, from the input up.
+
+    Args:
+        layers: The layers.
+        input_shape: Shape of one sample, without the batch axis.
+        path: Keys that lead to the layers in a config.
+        names: Name of each layer. Defaults to what `layer_names` gives.
 
     Raises:
         ShapeError: When the iteration comes to a layer that does not accept its inputs.
     """
     shape = input_shape
-    counts: dict[str, int] = {}
-    for layer in layers:
-        count = counts.get(layer.type, 0)
-        counts[layer.type] = count + 1
+    names = layer_names(layers) if names is None else names
+    for i, layer in enumerate(layers):
         layer.check_input(shape)
-        name = f"{layer.type}_{count}" if count else layer.type
-        named = NamedLayer(name, layer, shape, layer.output_shape(shape))
+        named = NamedLayer(next(names), layer, shape, layer.output_shape(shape), (*path, i))
         yield named
         shape = named.output_shape

@@ -11,12 +11,12 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rnnbench.config.schema import ModelConfig, ModelSettings, RunConfig, TrainingSettings
 from rnnbench.errors import ConfigError, count
-from rnnbench.layers import NamedLayer, infer_shapes
-from rnnbench.tasks import METRICS, Scaling
+from rnnbench.layers import NamedLayer
+from rnnbench.tasks import METRICS, Task, build_step_loss
 from rnnbench.tensorflow import available_memory
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _FEWEST_STEPS = 32
 # A matched parameter count may differ from the target by so much of it.
 _TOLERANCE = Fraction(1, 100)
 _HALF = Fraction(1, 2)
+_ONE_TARGET = Task()  # for each sample, and not scaled
 _FLOAT = 4
 # Times that a trace needs its weights, copies in float64 among them: 7.4 measured of 4,000 units.
 _TRACED = 7
@@ -39,12 +40,12 @@ _Config = TypeVar("_Config", bound=ModelConfig)
 
 def summarize(config: ModelConfig) -> list[NamedLayer]:
     """Each layer of a resolved config with its name, shapes, weights and parameters."""
-    return list(infer_shapes(config.model.layers, config.model.input_shape))
+    return list(config.model.infer_shapes(config.model.input_shape))
 
 
 def count_params(model: ModelSettings) -> int:
     """Number of parameters of a resolved model."""
-    return sum(layer.params for layer in infer_shapes(model.layers, model.input_shape))
+    return sum(layer.params for layer in model.infer_shapes(model.input_shape))
 
 
 @dataclass(frozen=True)
@@ -137,11 +138,10 @@ def _format_units(name: str, units: int) -> str:
 def _resize(model: ModelSettings, units: _Units) -> ModelSettings:
     """The model with these units in its recurrent layers."""
     left = iter(units)
-    layers = (
+    return model.with_layers(
         layer if layer.recurrent_layer() is None else layer.with_units(next(left))
-        for layer in model.layers
+        for layer in model.all_layers
     )
-    return model.model_copy(update={"layers": tuple(layers)})
 
 
 def _scale_around(units: _Units, count: Callable[[_Units], int], target: int) -> Iterator[_Units]:
@@ -201,7 +201,7 @@ def estimate_memory(config: ModelConfig) -> MemoryEstimate:
         weights = count_params(config.model) * _FLOAT * _TRACED
         return MemoryEstimate(_PROGRAM, reading=0, data=0, weights=weights, activations=0)
     info, training = config.dataset.info(), config.training
-    layers = list(infer_shapes(config.model.layers, info.input_shape))
+    layers = list(config.model.infer_shapes(info.input_shape, info.task.timesteps))
     batch_size = min(training.batch_size, info.num_examples["train"])
     return MemoryEstimate(
         program=_PROGRAM,
@@ -249,10 +249,11 @@ def buckets_by_length(config: RunConfig) -> bool:
     """Whether batches hold samples of similar length, padded to their longest only.
 
     They do where the backend is not Keras' own, the model takes token sequences of any length, and
-    a mask hides the padding from every layer until the sequence becomes a vector.
+    a mask hides the padding from every layer until the sequence becomes a vector, or has its
+    targets.
     """
-    first, *above = config.model.layers
-    shape = config.model.input_shape
+    first, *above = next(iter(config.model.stacks.values()))
+    shape, by_step = config.model.input_shape, config.dataset.info().task.timesteps is not None
     if config.training.backend == "keras" or shape != (None,) or not first.makes_mask():
         return False
     shape = first.output_shape(shape)
@@ -262,7 +263,7 @@ def buckets_by_length(config: RunConfig) -> bool:
             return layer.mask == "use"
         if not layer.hides_padding():
             return False
-    return False
+    return by_step and not config.model.encoder
 
 
 def build_model(config: ModelConfig) -> keras.Model:
@@ -270,7 +271,7 @@ def build_model(config: ModelConfig) -> keras.Model:
 
     The weights are drawn from Keras' global seed. Layers have the names that `summarize` gives.
     """
-    return _build(config, lambda named: named.layer.build_layer(named.name))
+    return _build(config, lambda named, **extra: named.layer.build_layer(named.name, **extra))
 
 
 def build_fast_model(config: RunConfig) -> keras.Model:
@@ -282,9 +283,10 @@ def build_fast_model(config: RunConfig) -> keras.Model:
     batch_size = min(config.training.batch_size, info.num_examples["train"])
     may_be_fast = _may_be_fast(config.training)
     # The model may take any length; the dataset says which it will be.
-    steps = {n.name: n.input_shape[0] for n in infer_shapes(config.model.layers, info.input_shape)}
+    padded = config.model.infer_shapes(info.input_shape, info.task.timesteps)
+    steps = {named.name: named.input_shape[0] for named in padded}
 
-    def build(named: NamedLayer) -> keras.Layer:
+    def build(named: NamedLayer, **extra: Any) -> keras.Layer:
         recurrent, timesteps = named.layer.recurrent_layer(), steps[named.name] or 0
         is_fast = (
             recurrent is not None
@@ -292,26 +294,99 @@ def build_fast_model(config: RunConfig) -> keras.Model:
             and recurrent.has_fast_kernel()
             and (backend == "fast" or timesteps >= _FEWEST_STEPS)
         )
-        return named.layer.build_layer(named.name, batch_size=batch_size if is_fast else None)
+        size = batch_size if is_fast else None
+        return named.layer.build_layer(named.name, batch_size=size, **extra)
 
     return _build(config, build)
 
 
-def _build(config: ModelConfig, build: Callable[[NamedLayer], keras.Layer]) -> keras.Model:
+def build_stateful_model(config: RunConfig, model: keras.Model, batch_size: int) -> keras.Model:
+    """A model that goes on where it stopped: it takes and gives the states of its recurrences.
+
+    Args:
+        config: Config of layers that work step by step.
+        model: Trained model of the config, which shares its weights.
+        batch_size: Samples in a batch.
+
+    Returns:
+        A model of `[inputs, *states]` that gives `[outputs, *states]`; a state is float32 [batch,
+        units], and zeros at the beginning.
+    """
+    import keras
+
+    given = config.model.input
+    if given is None:
+        raise ValueError("the model is not resolved: it has no input")
+    shape = (None, *given.shape[1:])
+    inputs = outputs = keras.Input(shape, batch_size=batch_size, dtype=given.dtype, name="input")
+    before, after = [], []
+    for named, built in zip(summarize(config), model.layers[1:], strict=True):
+        recurrent = named.layer.recurrent_layer()
+        if recurrent is None:
+            outputs = built(outputs)
+            continue
+        states = [keras.Input((recurrent.units,), batch_size=batch_size) for _ in recurrent.states]
+        arguments = built.get_config() | {"return_sequences": True, "return_state": True}
+        if "batch_size" in arguments:  # of a fast kernel
+            arguments["batch_size"] = batch_size
+        layer = type(built).from_config(arguments)
+        outputs, *new = layer(outputs, initial_state=states)
+        layer.set_weights(built.get_weights())
+        before += states
+        after += new
+    return keras.Model([inputs, *before], [outputs, *after])
+
+
+def _build(config: ModelConfig, build: Callable[..., keras.Layer]) -> keras.Model:
     import keras
 
     if config.model.input is None:
         raise ValueError("the model is not resolved: it has no input")
     inputs = outputs = keras.Input(**config.model.input.model_dump(), name="input")
+    if config.model.encoder is None:
+        for named in summarize(config):
+            outputs = build(named)(outputs)
+        return keras.Model(inputs, outputs, name=config.name)
+    states: list[list[Any]] = []  # of each recurrent layer of the encoder, from the input up
+    targets = None
     for named in summarize(config):
-        outputs = build(named)(outputs)
-    return keras.Model(inputs, outputs, name=config.name)
+        if "decoder" in named.path and targets is None:
+            targets = outputs = keras.Input((None,), dtype="int32", name="decoder_input")
+        if named.layer.recurrent_layer() is None:
+            outputs = build(named)(outputs)
+        elif targets is None:
+            outputs, *last = build(named, return_state=True)(outputs)
+            states.append(last)
+        else:
+            outputs = build(named)(outputs, initial_state=states.pop(0))
+    return keras.Model([inputs, targets], outputs, name=config.name)
+
+
+def build_encoder(config: ModelConfig, model: keras.Model) -> keras.Model:
+    """The encoder of a model, which gives the states that its decoder begins with.
+
+    Args:
+        config: Config of the model.
+        model: Trained model, whose layers it shares.
+
+    Returns:
+        A model of the inputs that gives each state of each recurrent layer, float32 [batch, units].
+    """
+    import keras
+
+    states = [
+        state
+        for named in summarize(config)
+        if "encoder" in named.path and named.layer.recurrent_layer() is not None
+        for state in model.get_layer(named.name).output[1:]
+    ]
+    return keras.Model(model.inputs[0], states)
 
 
 def compile_model(
     model: keras.Model,
     training: TrainingSettings,
-    scaling: Scaling | None = None,
+    task: Task = _ONE_TARGET,
     *,
     stock: bool = False,
 ) -> None:
@@ -320,21 +395,24 @@ def compile_model(
     Args:
         model: The model of a config.
         training: How the config trains it.
-        scaling: How its outputs are scaled, which metrics undo. Defaults to not at all.
+        task: What is predicted: metrics undo the scaling of targets, and where each step has a
+            target, loss and metrics are means over the steps that count. Defaults to one target a
+            sample, which is not scaled.
         stock: Whether optimizer and metrics must be Keras' own: a faster optimizer computes the
             same, other metrics are left out.
     """
     optimizer = training.optimizer
     is_fast = not stock and optimizer.has_fast_step and _may_be_fast(training)
-    metrics = [METRICS[name].build(name, scaling) for name in training.metrics]
+    by_step, scaling = task.timesteps is not None, None if stock else task.scaling
+    metrics = [METRICS[name].build(name, scaling, by_step=by_step) for name in training.metrics]
     if stock:  # classes of ours stay out of a model that is saved, or measured as plain Keras
         metrics = [
             m for m in metrics if isinstance(m, str) or type(m).__module__.startswith("keras.")
         ]
     model.compile(
         optimizer=optimizer.build_fast() if is_fast else optimizer.build(),
-        loss=training.loss,
-        metrics=metrics,
+        loss=build_step_loss(training.loss) if by_step else training.loss,
+        **{"weighted_metrics" if by_step else "metrics": metrics},
     )
 
 

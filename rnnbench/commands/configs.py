@@ -24,7 +24,7 @@ def configs(json: arguments.Json = False) -> None:
     for name, path in shipped_configs().items():
         config, (_, measured) = load_config(path), read_header(path)
         dataset = config.dataset.type if isinstance(config, RunConfig) else None
-        recurrent = [layer.recurrent_layer() for layer in config.model.layers]
+        recurrent = [layer.recurrent_layer() for layer in config.model.all_layers]
         cells = [f"{layer.type} {layer.units}" for layer in recurrent if layer is not None]
         params = count_params(config.model)
         rows.append((name, dataset or "", ", ".join(cells), count_cell(params), measured))

@@ -10,7 +10,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,11 @@ def note(text: str) -> None:
 def print_text(text: str) -> None:
     """Print a text on stdout."""
     print(visible(text))
+
+
+def write_text(text: str) -> None:
+    """Write a part of a text to stdout at once, without the end of a line."""
+    print(visible(text), end="", flush=True)
 
 
 def read_line() -> str:
@@ -101,17 +106,26 @@ def format_metrics(metrics: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {format_number(float(value))}" for name, value in metrics.items())
 
 
-def format_values(values: float | Sequence[float]) -> str:
-    """Values of a sample as they were given: a number, or several."""
-    return ", ".join(f"{v:g}" for v in (values if isinstance(values, Sequence) else [values]))
+def format_values(values: object) -> str:
+    """Values of a sample as they were given: a number or a label, or several."""
+    return _format_each(values, lambda number: f"{number:g}")
 
 
-def format_predictions(values: float | Sequence[float]) -> str:
-    """What a model predicts, or its error: a number, or those of several outputs."""
+def format_predictions(values: object) -> str:
+    """What a model predicts, or its error: a number or a label, or those of outputs or steps."""
     if not isinstance(values, Sequence):
-        return format_number(values)
+        return _format_each(values, format_number)
     # A comma separates the numbers, not their thousands.
-    return ", ".join(format_number(value).replace(",", "") for value in values)
+    return _format_each(values, lambda number: format_number(number).replace(",", ""))
+
+
+def _format_each(values: object, format_one: Callable[[float], str]) -> str:
+    if isinstance(values, str):
+        return visible(values)
+    if not isinstance(values, Sequence):
+        return format_one(values) if isinstance(values, int | float) else str(values)
+    texts = ((value, _format_each(value, format_one)) for value in values)
+    return ", ".join(f"[{text}]" if isinstance(value, list) else text for value, text in texts)
 
 
 def format_seconds(seconds: float) -> str:

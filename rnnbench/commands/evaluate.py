@@ -60,8 +60,8 @@ def evaluate(
         samples, evaluation = _evaluate(found, config, chosen, file)
         metrics, task = evaluation.metrics, config.dataset.info().task
         reports: dict[SplitName, Any] = {}
-        if task.class_names:
-            reports[chosen] = task.report(samples.y, evaluation.outputs)
+        if task.class_names and task.keeps_outputs:
+            reports[chosen] = task.report(samples.flat_targets(), evaluation.outputs)
         thresholds.check({chosen: metrics})
     if json:
         console.print_json(
@@ -111,7 +111,7 @@ def _evaluate(
     tensorflow.load()
     from rnnbench.training.evaluate import evaluate_split, load_fast_model
 
-    return samples, evaluate_split(load_fast_model(run), samples, config)
+    return samples, evaluate_split(load_fast_model(run), samples, config, split)
 
 
 def errors(
@@ -131,6 +131,11 @@ def errors(
     weights = arguments.note_weights(found)
     config = found.read_config()
     chosen = _choose_split(config, split)
+    if not config.dataset.info().task.keeps_outputs:
+        raise RunError(
+            f"{found.path}: this is {config.dataset.info().task}: each of its tokens is a target, "
+            "and none stands out. Its perplexity says how wrong it is: rnnbench evaluate"
+        )
     samples, evaluation = _evaluate(found, config, chosen)
     from rnnbench.training.evaluate import find_mistakes
 
@@ -158,7 +163,8 @@ def errors(
         else:
             predicted, error = map(console.format_predictions, (p.prediction, m.error))
             described = f"{console.format_values(target)}, predicted {predicted} (error {error})"
-        console.print_text(f"\nsample {m.index}: {described}")
+        step = "" if m.step is None else f", step {m.step}"
+        console.print_text(f"\nsample {m.index}{step}: {described}")
         console.print_text(
             f"  {shorten(visible(m.example.describe()), console.terminal_width() - 2)}"
         )

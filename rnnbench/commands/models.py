@@ -163,7 +163,9 @@ def trace(
         sample = evaluate.random_sample(loaded, steps or _STEPS)
     console.load_tensorflow(console.choose_progress(quiet=json))
     model = rnnbench.build_model(loaded) if run is None else evaluate.load_model(run)
-    traces = trace_model(loaded.model.layers, model, sample.inputs)
+    target = evaluate.decode_target(loaded, model, sample.inputs)
+    tokens = None if target is None else target.inputs
+    traces = trace_model(loaded.model.all_layers, model, sample.inputs, tokens)
     # A program can leave out what a reader cannot take in.
     chosen = [
         _choose_units(units, trace, default=None if json else _SHOWN_UNITS) for trace in traces
@@ -181,13 +183,15 @@ def trace(
             }
             for trace, shown in zip(traces, chosen, strict=True)
         ]
-        answer = model(sample.inputs).numpy()[0].tolist()
+        read = sample.inputs if tokens is None else [sample.inputs, tokens]
+        answer = model(read).numpy()[0].tolist()
         console.print_json({"inputs": sample.labels, "layers": layers, "output": answer})
         return
     if not traces:
         console.print_text(f"{path}: no recurrent layer in this model")
     for trace, shown in zip(traces, chosen, strict=True):
-        _print_trace(trace, sample.labels, steps, shown)
+        labels = target.labels if target is not None and trace.is_decoder else sample.labels
+        _print_trace(trace, labels, steps, shown)
 
 
 def _choose_units(text: str | None, trace: LayerTrace, *, default: int | None) -> list[int]:

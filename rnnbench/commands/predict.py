@@ -11,12 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from rich.cells import cell_len, set_cell_size
 from typer import Option
 
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console
 from rnnbench.errors import DataError, FileError, InputError, count
-from rnnbench.tables import Table, format_number
+from rnnbench.tables import Table, format_number, visible
 
 if TYPE_CHECKING:
     from rnnbench.data import base
@@ -51,6 +52,10 @@ def predict(
             "probability of each class."
         ),
     ] = None,
+    beams: Annotated[
+        int,
+        Option(min=1, metavar="N", help="Sequences that a decoder continues at a time."),
+    ] = 1,
     force: arguments.Force = False,
     limited: arguments.Limited = False,
     output: arguments.Output,
@@ -90,7 +95,9 @@ def predict(
         raise InputError(f"nothing to predict: give {option} or --file FILE")
     console.note(f"asking {found.path}: {_describe_metrics(found)}")
     with reserve("--csv", csv, force=force):
-        records = _predict(predictor, inputs) if inputs else _ask(predictor, show=not json)
+        records = (
+            _predict(predictor, inputs, beams) if inputs else _ask(predictor, beams, show=not json)
+        )
         if json:
             console.print_json([record.to_json() for record in records])
         elif inputs and csv is None:
@@ -217,7 +224,7 @@ class _Record:
         return line | {"input": self.input.received, "prediction": None, "error": self.error}
 
 
-def _predict(predictor: Predictor, inputs: Sequence[_Input]) -> list[_Record]:
+def _predict(predictor: Predictor, inputs: Sequence[_Input], beams: int) -> list[_Record]:
     """A record for each input; only a line of a file may be one that nothing is predicted for.
 
     Raises:
@@ -238,11 +245,12 @@ def _predict(predictor: Predictor, inputs: Sequence[_Input]) -> list[_Record]:
             errors[given] = str(error)
     if readable:
         tensorflow.load()
-    predictions = dict(zip(readable, predictor.predict(list(readable.values())), strict=True))
+    found = predictor.predict(list(readable.values()), beams)
+    predictions = dict(zip(readable, found, strict=True))
     return [_Record(given, predictions.get(given), errors.get(given)) for given in inputs]
 
 
-def _ask(predictor: Predictor, *, show: bool) -> list[_Record]:
+def _ask(predictor: Predictor, beams: int, *, show: bool) -> list[_Record]:
     """Records of what a user types line by line, each shown at once if `show` is set."""
     tensorflow.load()
     _ = predictor.model  # loaded before the first question, and once
@@ -257,7 +265,7 @@ def _ask(predictor: Predictor, *, show: bool) -> list[_Record]:
         if not line.strip():
             continue
         try:
-            (record,) = _predict(predictor, [_Input(line.rstrip("\r\n"))])
+            (record,) = _predict(predictor, [_Input(line.rstrip("\r\n"))], beams)
         except DataError as error:
             console.note(str(error))
             continue
@@ -295,17 +303,24 @@ def _read_lines(file: Path) -> list[str]:
 
 def _to_csv(records: Sequence[_Record], class_names: Sequence[str]) -> str:
     """Records as CSV: the columns of the input, then those of the prediction."""
-    columns = ["prediction", *(f"probability_{name}" for name in class_names), "error"]
+    predictions = [record.prediction for record in records if record.prediction is not None]
+    names = [] if any(p.steps is not None for p in predictions) else class_names
+    columns = ["prediction", *(f"probability_{name}" for name in names), "error"]
     stream = io.StringIO()
     writer = DictWriter(stream, [*records[0].input.columns, *columns], lineterminator="\n")
     writer.writeheader()
     for record in records:
         row: dict[str, object] = {**record.input.columns, "error": record.error}
         if (p := record.prediction) is not None:
-            row["prediction"] = p.label or p.prediction
+            row["prediction"] = p.label or (p.prediction if p.steps is None else _join(p))
             row |= {f"probability_{name}": q for name, q in (p.probabilities or {}).items()}
         writer.writerow(row)
     return stream.getvalue()
+
+
+def _join(prediction: Prediction) -> str:
+    """The predictions of all steps, with spaces between them."""
+    return " ".join(map(console.format_values, prediction.predictions))
 
 
 def _print_record(record: _Record, maxlen: int) -> None:
@@ -315,14 +330,36 @@ def _print_record(record: _Record, maxlen: int) -> None:
         console.print_text(f"{line}no prediction: {record.error}")
         return
     result = console.format_predictions(p.prediction) if p.label is None else p.label
+    if p.steps is not None and p.label is None:
+        result = f"[{result}]"
     if not isinstance(p.input, str):
         console.print_text(f"{line}[{console.format_values(p.input)}] -> {result}")
     else:
         likeliest = list((p.probabilities or {}).items())[:_SHOWN_PROBABILITIES]
         shares = ", ".join(f"{name} {format_number(q)}" for name, q in likeliest)
         shares = f"  ({shares})" if shares else ""
-        console.print_text(f"{line}{result}{shares}")
-        console.print_text(f"  saw: {' '.join(p.tokens)}")
+        if p.steps is not None and p.label is None:
+            if line:
+                console.print_text(line.rstrip())
+            labels = list(map(console.format_predictions, p.predictions))
+            console.print_text(_align(p.tokens, labels))
+        else:
+            console.print_text(f"{line}{result}{shares}")
+            console.print_text(f"  saw: {' '.join(p.tokens)}")
         cut = f"; cut to {count(maxlen, 'token')}" if p.words + 1 > maxlen else ""
         words = count(p.words, "word")
         console.print_text(f"  {words}, {p.oov_rate:.0%} out of vocabulary{cut}")
+
+
+def _align(tokens: Sequence[str], labels: Sequence[str]) -> str:
+    """Tokens with their labels below them, in lines that fit the terminal."""
+    lines, width = [], console.terminal_width()
+    above = below = ""
+    for token, label in zip(map(visible, tokens), labels, strict=True):
+        cells = max(cell_len(token), cell_len(label)) + 1
+        if above and cell_len(above) + cells > width:
+            lines += [above.rstrip(), below.rstrip(), ""]
+            above = below = ""
+        above += set_cell_size(token, cells)
+        below += set_cell_size(label, cells)
+    return "\n".join([*lines, above.rstrip(), below.rstrip()])

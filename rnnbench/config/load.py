@@ -13,13 +13,19 @@ from typing import Any
 import rnnbench
 from rnnbench.config import rules
 from rnnbench.config.diagnostics import Diagnostic, Source, closest, dotted, in_order, render
-from rnnbench.config.schema import SECTIONS, InputSettings, ModelConfig, RunConfig
+from rnnbench.config.schema import (
+    SECTIONS,
+    InputSettings,
+    ModelConfig,
+    ModelSettings,
+    RunConfig,
+)
 from rnnbench.config.sections import expand_names, validate
 from rnnbench.config.yaml import Document, read_document, read_value, write_yaml
 from rnnbench.data.base import Dataset
 from rnnbench.errors import ConfigError, FileError
 from rnnbench.keras_object import KeyPath
-from rnnbench.layers import Layer, OutputLayer, Shape, ShapeError, infer_shapes
+from rnnbench.layers import Layer, OutputLayer, Shape, ShapeError
 from rnnbench.tensorflow import expand_path
 
 # What a run knows of a dataset's files, beside its config.
@@ -210,11 +216,16 @@ def _resolve(config: ModelConfig) -> ModelConfig:
     model = config.model
     info = config.dataset.info() if isinstance(config, RunConfig) else None
     tokens = info.vocabulary_size if info is not None else None
-    layers = []
-    for i, layer in enumerate(model.layers):
-        ranks = (above.input_rank for above in model.layers[i + 1 :])
-        needs_sequence = next((rank == 2 for rank in ranks if rank is not None), False)
-        layers.append(layer.resolve(needs_sequence=needs_sequence, vocabulary_size=tokens))
+    by_step = info is not None and info.task.timesteps is not None
+    layers: list[Layer] = []
+    for path, stack in model.stacks.items():
+        is_decoder, is_encoder = "decoder" in path, "encoder" in path
+        size = info.task.num_classes if is_decoder and info is not None else tokens
+        for i, layer in enumerate(stack):
+            ranks = (above.input_rank for above in stack[i + 1 :])
+            top = (by_step or is_decoder) and not is_encoder
+            needs_sequence = next((rank == 2 for rank in ranks if rank is not None), top)
+            layers.append(layer.resolve(needs_sequence=needs_sequence, vocabulary_size=size))
     last = layers[-1]
     if info and isinstance(config, RunConfig) and isinstance(last, OutputLayer) and not last.units:
         layers[-1] = info.task.complete(last, config.training.loss)
@@ -223,20 +234,20 @@ def _resolve(config: ModelConfig) -> ModelConfig:
         # Tokens leave the length open, so that the model takes texts of any length, unless a layer
         # needs to know it.
         shape: Shape = info.input_shape
-        if tokens is not None and not _needs_length(layers):
+        if tokens is not None and not _needs_length(model.with_layers(layers)):
             shape = (None,)
         given = InputSettings(shape=shape, dtype=info.input_dtype)
     elif given is not None and given.dtype is None:
         dtype = "int32" if layers[0].takes_tokens else "float32"
         given = given.model_copy(update={"dtype": dtype})
-    model = model.model_copy(update={"input": given, "layers": tuple(layers)})
+    model = model.with_layers(layers).model_copy(update={"input": given})
     return config.model_copy(update={"model": model})
 
 
-def _needs_length(layers: Sequence[Layer]) -> bool:
-    """Whether a layer of a stack takes no token sequences of variable length."""
+def _needs_length(model: ModelSettings) -> bool:
+    """Whether a layer of a model takes no token sequences of variable length."""
     try:
-        list(infer_shapes(layers, (None,)))
+        list(model.infer_shapes((None,)))
     except ShapeError as error:
         return error.needs_length
     return False

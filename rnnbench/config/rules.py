@@ -6,11 +6,11 @@ What must hold is checked before TensorFlow is loaded. What is discouraged has a
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from rnnbench.config.diagnostics import Diagnostic, Source, Span, closest
+from rnnbench.config.diagnostics import Diagnostic, Source, Span, closest, dotted
 from rnnbench.config.schema import REASONS, ModelConfig, ModelSettings, RunConfig
 from rnnbench.config.yaml import write_value
 from rnnbench.data.base import DatasetInfo
@@ -25,9 +25,8 @@ from rnnbench.layers import (
     OutputLayer,
     ShapeError,
     SimpleRNN,
-    infer_shapes,
 )
-from rnnbench.tasks import LOSSES
+from rnnbench.tasks import LOSSES, NextToken, Output, TargetSequence, Task
 
 # Gradients of a plain recurrence rarely reach further back.
 _MANY_STEPS = 100
@@ -54,7 +53,7 @@ def check(config: ModelConfig) -> list[Diagnostic]:
 
 def _check(config: ModelConfig) -> Iterator[Diagnostic]:
     info = config.dataset.info() if isinstance(config, RunConfig) else None
-    wrong = list(_check_input(config.model, info))
+    wrong = list(_check_stacks(config.model, info)) or list(_check_input(config.model, info))
     yield from wrong
     layers: list[NamedLayer] = []
     if not wrong:  # else the shapes would only say the same again
@@ -66,13 +65,10 @@ def _check(config: ModelConfig) -> Iterator[Diagnostic]:
         if info.is_padded and layers and not layers[0].layer.makes_mask():
             message = f"received {layers[0].layer.type}, and samples have lengths of their own"
             suggestion = "{type: masking} as the first layer"
-            yield _report(_layer_path(0), message, suggestion, "padding_without_mask")
+            yield _report(layers[0].path, message, suggestion, "padding_without_mask")
         if isinstance(config.dataset, TextDataset):
-            yield from _check_padding(config.dataset, layers)
-
-
-def _layer_path(i: int, *keys: str) -> KeyPath:
-    return ("model", "layers", i, *keys)
+            read = [n for n in layers if "decoder" not in n.path]
+            yield from _check_padding(config.dataset, read)
 
 
 def _check_input(model: ModelSettings, info: DatasetInfo | None) -> Iterator[Diagnostic]:
@@ -102,27 +98,90 @@ def _check_input(model: ModelSettings, info: DatasetInfo | None) -> Iterator[Dia
             )
             yield _report((*path, "batch_size"), message)
     source = "the dataset" if info else f"model.input.dtype {given.dtype}"
-    if given.dtype == "int32" and not model.layers[0].takes_tokens:
+    for stack, layers in model.stacks.items():
+        dtype, size = given.dtype, info.vocabulary_size if info else None
+        if "decoder" in stack:
+            dtype, size = "int32", info.task.num_classes if info else None
+        yield from _check_tokens(stack, layers, dtype, size, source)
+
+
+def _check_tokens(
+    path: KeyPath, layers: Sequence[Layer], dtype: str | None, size: int | None, source: str
+) -> Iterator[Diagnostic]:
+    """The first layer of a stack takes its inputs, and no other layer takes tokens."""
+    if dtype == "int32" and not layers[0].takes_tokens:
         fitting = " or ".join(name for name, kind in members(Layer).items() if kind.takes_tokens)
-        message = f"received {model.layers[0].type}; {source} has tokens, so {fitting} comes first"
-        yield _report(_layer_path(0), message)
-    size = info.vocabulary_size if info else None
-    for i, layer in enumerate(model.layers):
+        message = f"received {layers[0].type}; {source} has tokens, so {fitting} comes first"
+        yield _report((*path, 0), message)
+    for i, layer in enumerate(layers):
         if layer.takes_tokens and i > 0:
             message = f"received {layer.type}; it takes tokens, so it can only be the first layer"
-            yield _report(_layer_path(i), message)
-        elif layer.takes_tokens and given.dtype == "float32":
+            yield _report((*path, i), message)
+        elif layer.takes_tokens and dtype == "float32":
             message = f"received {layer.type}; {source} has values, not tokens"
-            yield _report(_layer_path(i), message)
+            yield _report((*path, i), message)
         elif isinstance(layer, Embedding) and layer.input_dim is None:
             message = "input_dim is missing: without a dataset it must be the vocabulary's size"
-            yield _report(_layer_path(i), message)
+            yield _report((*path, i), message)
         elif isinstance(layer, Embedding) and size and (layer.input_dim or 0) < size:
             message = (
                 f"received {layer.input_dim}; the dataset's tokens go up to {size - 1}, so at "
                 f"least {size} are needed. Leave it out to use the dataset's"
             )
-            yield _report(_layer_path(i, "input_dim"), message)
+            yield _report((*path, i, "input_dim"), message)
+
+
+def _check_stacks(model: ModelSettings, info: DatasetInfo | None) -> Iterator[Diagnostic]:
+    """An encoder and a decoder fit the dataset, and the states of one those of the other."""
+    needed = info is not None and isinstance(info.task, TargetSequence)
+    if model.encoder is None or model.decoder is None:
+        if needed and info is not None:
+            message = f"missing: {info.task} needs model.encoder and model.decoder, each with "
+            yield _report(("model",), f"{message}layers, in the place of model.layers")
+        return
+    if not needed:
+        what = "without a dataset" if info is None else f"beside {info.task}"
+        message = f"received {what}; an encoder and a decoder need target sequences, such as those "
+        yield _report(("model", "encoder"), f"{message}of the dataset date_formats")
+        return
+    passed = {
+        key: [
+            (path, recurrent)
+            for path, layer in model.layers_by_path()
+            if key in path and (recurrent := layer.recurrent_layer()) is not None
+        ]
+        for key in ("encoder", "decoder")
+    }
+    for key, found in passed.items():
+        if not found:
+            message = "received no recurrent layer; a state goes from the encoder to the decoder"
+            yield _report(("model", key, "layers"), message)
+            return
+    if len(passed["encoder"]) != len(passed["decoder"]):
+        message = f"received {count(len(passed['decoder']), 'recurrent layer')}, and the encoder "
+        message += f"has {len(passed['encoder'])}; each takes the state of one of the encoder"
+        yield _report(("model", "decoder", "layers"), message)
+        return
+    for (path, to), (other, of) in zip(passed["decoder"], passed["encoder"], strict=True):
+        received, passes = (f"{r.type} with {count(r.units, 'unit')}" for r in (to, of))
+        if received != passes:
+            message = f"received {received}; it takes the state of {dotted(other)}, {passes}"
+            yield _report(path, message)
+    for path, layer in model.layers_by_path():
+        if "encoder" in path and layer.directions != 1:
+            message = f"received {layer.type}; an encoder gives the state of one direction"
+            yield _report(path, message)
+
+
+def _check_forward(layers: Iterable[tuple[KeyPath, Layer]], task: Task) -> Iterator[Diagnostic]:
+    """No layer sees later steps or hides steps, where the targets are the later steps."""
+    for path, layer in layers:
+        if not layer.works_by_step():
+            message = f"received {layer.type}, which reads later steps, and {task} has those as"
+            yield _report(path, f"{message} targets. Take layers that go forward")
+        elif layer.makes_mask():
+            message = f"received {layer.type} with a mask; {task} has no padding to hide"
+            yield _report(path, f"{message} there")
 
 
 def _check_shapes(
@@ -137,13 +196,14 @@ def _check_shapes(
     for shape in dict.fromkeys([model.input_shape, padded]):
         layers.clear()
         try:
-            for named in infer_shapes(model.layers, shape):
+            for named in model.infer_shapes(shape, info.task.timesteps if info else None):
                 layers.append(named)  # one by one, to know which layer failed
         except ShapeError as error:
-            message = f"{model.layers[len(layers)].type} {error}"
+            path, layer = list(model.layers_by_path())[len(layers)]
+            message = f"{layer.type} {error}"
             if shape != padded and error.needs_length:
                 message += f". model.input: {{shape: {list(padded)}}} fixes the length"
-            yield _report(_layer_path(len(layers)), message)
+            yield _report(path, message)
             return []
     return layers
 
@@ -155,28 +215,12 @@ def _check_task(
     task, training = info.task, config.training
     output = task.find_output(layers[-1].output_shape) if layers else None
     if layers:
-        last, shape, path = layers[-1].layer, layers[-1].output_shape, _layer_path(len(layers) - 1)
-        activation = last.activation if isinstance(last, OutputLayer) else None
-        if output is None:
-            units = task.outputs[0].units
-            message = f"received an output of shape {shape}; {task} needs ({units},), such as "
-            message += str(task.outputs[0])
-            if len(shape) == 2:
-                message += " after a recurrent layer without return_sequences"
-            yield _report((*path, "units") if activation and len(shape) == 1 else path, message)
-        elif activation is None:
-            fitting = f"{OutputLayer.model_fields['type'].default} layer with activation "
-            fitting += " or ".join(output.activations)
-            yield _report(path, f"received {last.type}; {task} ends in a {fitting}")
-        elif activation in output.discouraged:
-            message = f"received {activation} with units: {output.units}"
-            name = "sigmoid_for_classes" if output.units > 1 else "softmax_of_one_unit"
-            suggestion = f"activation: {output.activations[0]}"
-            yield _report((*path, "activation"), message, suggestion, name)
-        elif activation not in output.activations:
-            fitting = " or ".join(output.activations)
-            message = f"received {activation}; {task} with units: {output.units} needs {fitting}"
-            yield _report((*path, "activation"), message)
+        yield from _check_output(task, output, layers)
+    if isinstance(task, TargetSequence):
+        of_decoder = (item for item in config.model.layers_by_path() if "decoder" in item[0])
+        yield from _check_forward(of_decoder, task)
+    if isinstance(task, NextToken):
+        yield from _check_forward(config.model.layers_by_path(), task)
     fitted = f"{task} with this output layer" if output else str(task)
     losses, metrics = task.losses(output), task.metrics(output)
     if training.loss not in losses:
@@ -193,6 +237,9 @@ def _check_task(
             message = f"received {metric}; {fitted} has {', '.join(metrics)}"
             yield _report(("training", "metrics", i), message)
     path = ("training", "class_weight")
+    if training.class_weight and task.timesteps is not None:
+        yield _report(path, f"received weights; {task} weighs all steps alike")
+        return
     if training.class_weight and not task.num_classes:
         yield _report(path, f"{task} has no classes to weight")
         return
@@ -202,6 +249,40 @@ def _check_task(
             yield _report((*path, index), message)
         elif weight < 0:
             yield _report((*path, index), f"received {weight}; a weight is at least 0")
+
+
+def _check_output(
+    task: Task, output: Output | None, layers: Sequence[NamedLayer]
+) -> Iterator[Diagnostic]:
+    """The last layer gives an output that fits the task, with an activation that fits, too."""
+    last, shape, path = layers[-1].layer, layers[-1].output_shape, layers[-1].path
+    activation = last.activation if isinstance(last, OutputLayer) else None
+    if output is None:
+        units, steps = task.outputs[0].units, task.timesteps
+        needed = f"({units},)" if steps is None else f"({steps}, {units})"
+        message = f"received an output of shape {shape}; {task} needs {needed}, such as "
+        message += str(task.outputs[0])
+        last_state = next((n for n in reversed(layers) if n.layer.recurrent_layer()), None)
+        if steps is None and len(shape) == 2:
+            message += " after a recurrent layer without return_sequences"
+        elif steps is not None and last_state and len(last_state.output_shape) == 1:
+            i = layers.index(last_state)
+            message += f". return_sequences: true of {last_state.name} (model.layers.{i}) gives "
+            message += "an output for each step"
+        yield _report((*path, "units") if activation and len(shape) == 1 else path, message)
+    elif activation is None:
+        fitting = f"{OutputLayer.model_fields['type'].default} layer with activation "
+        fitting += " or ".join(output.activations)
+        yield _report(path, f"received {last.type}; {task} ends in a {fitting}")
+    elif activation in output.discouraged:
+        message = f"received {activation} with units: {output.units}"
+        name = "sigmoid_for_classes" if output.units > 1 else "softmax_of_one_unit"
+        suggestion = f"activation: {output.activations[0]}"
+        yield _report((*path, "activation"), message, suggestion, name)
+    elif activation not in output.activations:
+        fitting = " or ".join(output.activations)
+        message = f"received {activation}; {task} with units: {output.units} needs {fitting}"
+        yield _report((*path, "activation"), message)
 
 
 def _check_samples(config: RunConfig, info: DatasetInfo) -> Iterator[Diagnostic]:
@@ -250,12 +331,12 @@ def _check_padding(dataset: TextDataset, layers: Sequence[NamedLayer]) -> Iterat
         message = f"received {words} of {dataset.all_tokens} tokens"
         yield _report(("dataset", "num_words"), message, None, "vocabulary_cut")
     is_masked = bool(layers) and layers[0].layer.makes_mask()
-    for i, named in enumerate(layers[1:], 1):
+    for named in layers[1:]:
         layer, recurrent = named.layer, named.layer.recurrent_layer()
         if layer.mask == "use" and not is_masked:
             steps = count(dataset.maxlen, "step")
             message = f"received false, and {layer.type} reads {steps} of every text"
-            path = _layer_path(0, "mask_zero")
+            path = (*layers[0].path, "mask_zero")
             yield _report(path, message, "mask_zero: true", "padding_without_mask")
             return
         if (
@@ -270,7 +351,7 @@ def _check_padding(dataset: TextDataset, layers: Sequence[NamedLayer]) -> Iterat
             return
         if layer.mask == "drop" and is_masked:
             message = f"{layer.type} does not pass the mask on"
-            yield _report(_layer_path(i), message, None, "mask_dropped")
+            yield _report(named.path, message, None, "mask_dropped")
         if layer.mask == "drop" or len(named.output_shape) == 1:
             return  # a vector has no padding
 
@@ -281,7 +362,7 @@ def _check_recurrences(layers: Sequence[NamedLayer]) -> Iterator[Diagnostic]:
         recurrent = named.layer.recurrent_layer()
         if recurrent is None:
             continue
-        path = _layer_path(i, *(() if recurrent is named.layer else ("layer",)))
+        path = (*named.path, *(() if recurrent is named.layer else ("layer",)))
         for key, needed, what in recurrent.slow_arguments():
             received, value = write_value(getattr(recurrent, key)), write_value(needed)
             message = f"received {received}; {what} {value}"

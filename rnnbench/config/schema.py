@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -20,7 +21,7 @@ from rnnbench.config.optimizers import (
 )
 from rnnbench.data import AnyDataset
 from rnnbench.keras_object import KeyPath, Positive, Settings
-from rnnbench.layers import AnyLayer, Shape
+from rnnbench.layers import AnyLayer, Layer, NamedLayer, Shape, infer_shapes, layer_names
 from rnnbench.tasks import LOSSES, METRICS, canonical_name, known_names
 
 # A sweep of more trials takes weeks to train: it is a slip.
@@ -86,16 +87,92 @@ class InputSettings(Settings):
     dtype: Literal["int32", "float32"] | None = None
 
 
-class ModelSettings(Settings):
-    """Stack of layers.
+Layers = Annotated[tuple[AnyLayer, ...], Field(min_length=1, strict=False)]
+
+
+class StackSettings(Settings):
+    """Stack of layers of an encoder or a decoder.
 
     Args:
-        input: Input of the model; needed where there is no dataset.
         layers: The layers, from the input up.
     """
 
+    layers: Layers
+
+
+class ModelSettings(Settings):
+    """Stack of layers; or an encoder and a decoder, for target sequences of lengths of their own.
+
+    The recurrent layers of the decoder begin with the last states of those of the encoder
+    (Sutskever et al., "Sequence to Sequence Learning with Neural Networks", 2014). In training the
+    decoder reads the target before each of its steps, in prediction what it gave itself.
+
+    Args:
+        input: Input of the model; needed where there is no dataset.
+        layers: The layers, from the input up; needed without an encoder and a decoder.
+        encoder: Stack that reads the input.
+        decoder: Stack that gives the target sequence.
+    """
+
     input: InputSettings | None = None
-    layers: Annotated[tuple[AnyLayer, ...], Field(min_length=1, strict=False)]
+    layers: Layers | None = None
+    encoder: StackSettings | None = None
+    decoder: StackSettings | None = None
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        given = [key for key in ("encoder", "decoder") if getattr(self, key) is not None]
+        if self.layers and given:
+            yield ("layers",), f"received beside {given[0]}; give layers, or encoder and decoder"
+        elif not self.layers and len(given) < 2:
+            missing = "layers" if not given else "decoder" if given == ["encoder"] else "encoder"
+            yield (missing,), "missing: this key is needed"
+
+    @property
+    def stacks(self) -> dict[KeyPath, tuple[Layer, ...]]:
+        """The stacks by the keys that lead to them: one, or the encoder and the decoder."""
+        if self.encoder is None or self.decoder is None:
+            return {("model", "layers"): self.layers or ()}
+        return {
+            ("model", key, "layers"): stack.layers
+            for key, stack in (("encoder", self.encoder), ("decoder", self.decoder))
+        }
+
+    @property
+    def all_layers(self) -> tuple[Layer, ...]:
+        """The layers of all stacks."""
+        return tuple(layer for layers in self.stacks.values() for layer in layers)
+
+    def layers_by_path(self) -> Iterator[tuple[KeyPath, Layer]]:
+        """Each layer of all stacks with the keys that lead to it."""
+        for path, layers in self.stacks.items():
+            yield from (((*path, i), layer) for i, layer in enumerate(layers))
+
+    def with_layers(self, layers: Iterable[Layer]) -> Self:
+        """The model with other layers in its stacks, as many as `all_layers` has."""
+        left = iter(layers)
+        changed = {path: tuple(islice(left, len(own))) for path, own in self.stacks.items()}
+        if len(changed) == 1:
+            return self.model_copy(update={"layers": changed["model", "layers"]})
+        stacks = {
+            str(path[1]): StackSettings.model_construct(layers=of) for path, of in changed.items()
+        }
+        return self.model_copy(update=stacks)
+
+    def infer_shapes(
+        self, input_shape: Shape, target_steps: int | None = None
+    ) -> Iterator[NamedLayer]:
+        """Each layer with its name and shapes; those of an encoder first.
+
+        Args:
+            input_shape: Shape of one sample, without the batch axis.
+            target_steps: Length of the sequences that a decoder reads; None for any.
+
+        Raises:
+            ShapeError: When the iteration comes to a layer that does not accept its inputs.
+        """
+        shapes, names = (input_shape, (target_steps,)), layer_names(self.all_layers)
+        for (path, layers), shape in zip(self.stacks.items(), shapes, strict=False):
+            yield from infer_shapes(layers, shape, path, names)
 
     @property
     def input_shape(self) -> Shape:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rnnbench.data.base import Split
-from rnnbench.data.sequences import TokenSequences
+from rnnbench.data.sequences import StepTargets, TokenSequences, runs, to_offsets
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import tensorflow as tf
 
-    Batch = tuple[npt.NDArray[np.generic], ...]
+    Batch = tuple[Any, ...]
 
 # Batches whose samples are sorted by length together: enough for the samples of a batch to be of
 # nearly one length, few enough for the batches to differ from epoch to epoch.
@@ -62,6 +63,10 @@ class Batches:
         """The samples where they are bucketed; else None."""
         return self.split.x if self.bucket and isinstance(self.split.x, TokenSequences) else None
 
+    @property
+    def _is_bucketed(self) -> bool:
+        return self._sequences is not None
+
     def start_epoch(self, epoch: int, first: int = 0) -> None:
         """Draw the order of an epoch, from 0, and serve it from its batch `first` on."""
         self.epoch = epoch
@@ -85,34 +90,79 @@ class Batches:
         return math.ceil(len(self.split) / self.batch_size)
 
     def restore_order(self, outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The outputs [samples, …] for all batches of an epoch, in the order of the split."""
+        """The outputs for all targets of an epoch, in the order of the split: [targets, …].
+
+        Args:
+            outputs: As the batches are served, [targets, …].
+        """
+        counts, order = self.split.count_targets(), np.concatenate(self._chosen)
         restored = np.empty_like(outputs)
-        restored[np.concatenate(self._chosen)] = outputs
+        restored[runs(to_offsets(counts)[order], counts[order])] = outputs
         return restored
+
+    def join(self, outputs: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        """The outputs for all targets of an epoch, as the batches are served: [targets, outputs].
+
+        Args:
+            outputs: Those for each batch, [batch, outputs]; with a target for each step [batch,
+                timesteps, outputs], of which those for padding are left out.
+        """
+        if not isinstance(self.split.y, StepTargets):
+            return np.concatenate([values.reshape(-1, values.shape[-1]) for values in outputs])
+        kept = (
+            values[self.split.y.pad(chosen, values.shape[1])[1] > 0]
+            for chosen, values in zip(self._chosen, outputs, strict=True)
+        )
+        return np.concatenate(list(kept))
+
+    def cut(self, outputs: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        """The outputs for all samples of an epoch, as the batches are served, batch by batch."""
+        return np.split(outputs, np.cumsum([len(chosen) for chosen in self._chosen])[:-1])
 
     @property
     def dataset(self) -> tf.data.Dataset:
         """The batches that are served from now on, as Keras takes them.
 
+        With a decoder, the inputs are two: those of the encoder, and those of the decoder int32
+        [batch, target steps].
+
         Whenever it is iterated over, it serves the order that is then drawn. A batch is inputs,
-        int32 [batch, timesteps] or float32 [batch, timesteps, features], and targets [batch] or
-        [batch, outputs]; with class weights, their weights float32 [batch] too.
+        int32 [batch, timesteps] or float32 [batch, timesteps, features], and targets [batch],
+        [batch, outputs] or [batch, timesteps, outputs]; with class weights, their weights float32
+        [batch] too, and with a target for each token the weights of the steps, which are 0 for
+        padding, float32 [batch, timesteps].
         """
         import tensorflow as tf
 
         # No `PyDataset`: Keras fetches ahead from one in a thread, whose end was seen to hold up
         # the training for ten seconds between two epochs. A batch takes less than a millisecond.
         x, *rest = next(iter(self))
-        shape = (None, None) if self._sequences is not None else (None, *x.shape[1:])
-        signature = (
-            tf.TensorSpec(shape, x.dtype),
-            *(tf.TensorSpec((None, *values.shape[1:]), values.dtype) for values in rest),
-        )
+
+        def describe(values: npt.NDArray[np.generic], *, has_steps: bool) -> tf.TensorSpec:
+            # A bucketed batch is of the length of its longest sample.
+            is_open = self._is_bucketed and has_steps
+            return tf.TensorSpec(
+                (None, *((None, *values.shape[2:]) if is_open else values.shape[1:])), values.dtype
+            )
+
+        of_steps = isinstance(self.split.y, StepTargets)
+        inputs = tf.nest.map_structure(partial(describe, has_steps=True), x)
+        signature = (inputs, *(describe(values, has_steps=of_steps) for values in rest))
         options = tf.data.Options()
         options.autotune.enabled = False
         dataset = tf.data.Dataset.from_generator(self.__iter__, output_signature=signature)
         counted = dataset.apply(tf.data.experimental.assert_cardinality(len(self)))
         return counted.with_options(options)
+
+    def _pad_targets(
+        self, targets: StepTargets, x: npt.NDArray[np.generic], chosen: npt.NDArray[np.int64]
+    ) -> Batch:
+        """Inputs, targets and weights; with a decoder, what it reads is an input too."""
+        if targets.start is None:
+            return x, *targets.pad(chosen, x.shape[1])
+        most = targets.sequences.dataset.maxlen
+        y, weights = targets.bucketed(chosen) if self._is_bucketed else targets.pad(chosen, most)
+        return (x, targets.shift(y)), y, weights
 
     def __len__(self) -> int:
         return self.steps_per_epoch - self.first
@@ -122,6 +172,9 @@ class Batches:
         for index in range(self.first, self.steps_per_epoch):
             chosen = self._chosen[index]  # of the epoch that is now served
             x = self.split.x[chosen] if sequences is None else sequences.bucketed(chosen)
+            if isinstance(self.split.y, StepTargets):
+                yield self._pad_targets(self.split.y, x, chosen)
+                continue
             y = self.split.y[chosen]
             if self.class_weight is None:
                 yield x, y

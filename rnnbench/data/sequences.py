@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import numpy as np
 
@@ -19,9 +19,7 @@ from rnnbench.data.text import INDEX_FROM, OOV, PAD, START
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from rnnbench.data.arrays import Arrays as ArraysDataset
     from rnnbench.data.cache import Arrays
-    from rnnbench.data.text import TextDataset
 
     Array = npt.NDArray[Any]
     Indices = npt.NDArray[np.int64]
@@ -30,6 +28,37 @@ if TYPE_CHECKING:
 # The defaults of Keras' `load_data`.
 _SHUFFLE_SEED = 113
 _TEST_SPLIT = 0.2
+
+
+class Reading(Protocol):
+    """How token sequences are read: a dataset of texts, or `TargetReading`."""
+
+    @property
+    def maxlen(self) -> int: ...
+    @property
+    def vocabulary_size(self) -> int: ...
+    @property
+    def skip_top(self) -> int: ...
+    @property
+    def padding(self) -> Literal["pre", "post"]: ...
+    @property
+    def truncating(self) -> Literal["pre", "post"]: ...
+
+
+@dataclass(frozen=True)
+class TargetReading:
+    """How target sequences of lengths of their own are read: whole, and padded at their end.
+
+    Attributes:
+        maxlen: Length of the longest.
+        vocabulary_size: Tokens are below it.
+    """
+
+    maxlen: int
+    vocabulary_size: int
+    skip_top: int = 0
+    padding: Literal["pre", "post"] = "post"
+    truncating: Literal["pre", "post"] = "post"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +76,7 @@ class TokenSequences:
 
     tokens: Tokens
     offsets: Indices
-    dataset: TextDataset | ArraysDataset
+    dataset: Reading
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -79,15 +108,13 @@ class TokenSequences:
         """Samples padded to the longest of them, at least 1: int32 [indices, timesteps]."""
         return self._pad(chosen, max(1, int(self.cut_lengths[chosen].max(initial=0))))
 
-    def uncut(self) -> Tokens:
-        """All tokens, those of unknown words too: int32 [tokens of these samples]."""
-        return self.tokens[self.offsets[0] : self.offsets[-1]]
+    def locate(self, chosen: Indices, timesteps: int) -> tuple[npt.NDArray[np.bool_], Indices]:
+        """Where samples have their tokens when they are padded to so many steps.
 
-    def read(self) -> Tokens:
-        """All tokens, uncut, unknown words replaced: int32 [tokens of these samples]."""
-        return self._replace_unknown(self.uncut())
-
-    def _pad(self, chosen: Indices, timesteps: int) -> Tokens:
+        Returns:
+            Which steps are tokens, bool [indices, timesteps], and the place in `tokens` of each of
+            these, row by row, int64 [steps that are tokens].
+        """
         starts = self.offsets[chosen]
         lengths = self.offsets[chosen + 1] - starts
         kept = np.minimum(lengths, self.dataset.maxlen)
@@ -98,9 +125,18 @@ class TokenSequences:
             is_token = steps >= (timesteps - kept)[:, np.newaxis]
         else:
             is_token = steps < kept[:, np.newaxis]
-        # Row by row the tokens to copy are runs of `kept` consecutive ones.
-        before = np.cumsum(kept) - kept
-        positions = np.arange(int(kept.sum())) + np.repeat(starts - before, kept)
+        return is_token, runs(starts, kept)
+
+    def uncut(self) -> Tokens:
+        """All tokens, those of unknown words too: int32 [tokens of these samples]."""
+        return self.tokens[self.offsets[0] : self.offsets[-1]]
+
+    def read(self) -> Tokens:
+        """All tokens, uncut, unknown words replaced: int32 [tokens of these samples]."""
+        return self._replace_unknown(self.uncut())
+
+    def _pad(self, chosen: Indices, timesteps: int) -> Tokens:
+        is_token, positions = self.locate(chosen, timesteps)
         padded = np.full((len(chosen), timesteps), PAD, np.int32)
         padded[is_token] = self._replace_unknown(self.tokens[positions])
         return padded
@@ -108,6 +144,72 @@ class TokenSequences:
     def _replace_unknown(self, tokens: Tokens) -> Tokens:
         first, end = self.dataset.skip_top, self.dataset.vocabulary_size
         return np.where((tokens >= first) & (tokens < end), tokens, np.int32(OOV))
+
+
+@dataclass(frozen=True, eq=False)
+class StepTargets:
+    """Targets of the tokens of sequences, which are cut and padded as these are.
+
+    The sequences are those of the inputs, or with a decoder those of the targets themselves.
+
+    A slice is a view. Indices int64 [indices] give the targets of these samples padded with zeros,
+    [indices, maxlen, 1].
+
+    Attributes:
+        values: Index of the class of each token, int64 [tokens]; beside `tokens` of the sequences.
+        sequences: The sequences.
+        start: Token that a decoder reads before the first target; None where there is no decoder.
+    """
+
+    values: Indices
+    sequences: TokenSequences
+    start: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    @overload
+    def __getitem__(self, chosen: slice) -> StepTargets: ...
+    @overload
+    def __getitem__(self, chosen: Indices) -> Indices: ...
+
+    def __getitem__(self, chosen: slice | Indices) -> StepTargets | Indices:
+        if isinstance(chosen, slice):
+            return replace(self, sequences=self.sequences[chosen])
+        return self.pad(chosen, self.sequences.dataset.maxlen)[0]
+
+    def pad(self, chosen: Indices, timesteps: int) -> tuple[Indices, npt.NDArray[np.float32]]:
+        """Targets of samples padded to so many steps, and which of them count.
+
+        Returns:
+            Targets int64 [indices, timesteps, 1], and weights float32 [indices, timesteps]: 1 for a
+            token, 0 for padding.
+        """
+        is_token, positions = self.sequences.locate(chosen, timesteps)
+        padded = np.zeros((len(chosen), timesteps, 1), np.int64)
+        padded[is_token, 0] = self.values[positions]
+        return padded, is_token.astype(np.float32)
+
+    def bucketed(self, chosen: Indices) -> tuple[Indices, npt.NDArray[np.float32]]:
+        """Targets of samples padded to the longest of them, as `pad` gives them."""
+        return self.pad(chosen, max(1, int(self.sequences.cut_lengths[chosen].max(initial=0))))
+
+    def shift(self, targets: Indices) -> Tokens:
+        """What a decoder reads to give targets: each token before, int32 [indices, timesteps].
+
+        Args:
+            targets: As `pad` gives them.
+        """
+        first = np.full((len(targets), 1), self.start or 0, np.int32)
+        return np.hstack([first, targets[:, :-1, 0].astype(np.int32)])
+
+    def flat(self) -> Indices:
+        """Targets of the tokens that a model sees, sample by sample: int64 [tokens]."""
+        starts, kept = self.sequences.offsets[:-1], self.sequences.cut_lengths
+        if self.sequences.dataset.truncating == "pre":
+            starts = starts + self.sequences.lengths - kept
+        flat: Indices = self.values[runs(starts, kept)]
+        return flat
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,6 +322,18 @@ def encode_word_index(path: Path) -> Arrays:
         "words": np.frombuffer("\n".join(words).encode(), np.uint8),
         "tokens": np.array([ranks[word] + INDEX_FROM for word in words], np.int32),
     }
+
+
+def runs(starts: Indices, lengths: Indices) -> Indices:
+    """Runs of consecutive numbers, one behind the other: int64 [sum of the lengths].
+
+    Args:
+        starts: First number of each run, int64 [runs].
+        lengths: Numbers in each, int64 [runs].
+    """
+    before = np.cumsum(lengths) - lengths
+    found: Indices = np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)
+    return found
 
 
 def to_offsets(lengths: Indices) -> Indices:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +14,24 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnbench.config.schema import ModelConfig, RunConfig
-from rnnbench.data.base import Dataset, DatasetInfo, Split
+from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
 from rnnbench.data.batches import Batches
 from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.data.stats import Example, read_examples
 from rnnbench.data.text import OOV, TextDataset, decode_tokens, invert
 from rnnbench.errors import DataError, DivergenceError, RunError, count, shorten
-from rnnbench.layers import Shape, ShapeError, infer_shapes
-from rnnbench.model import buckets_by_length, build_fast_model, build_model, compile_model
+from rnnbench.generation import Decoder
+from rnnbench.layers import Shape, ShapeError
+from rnnbench.model import (
+    buckets_by_length,
+    build_encoder,
+    build_fast_model,
+    build_model,
+    build_stateful_model,
+    compile_model,
+)
 from rnnbench.run import RunDirectory, replacing
-from rnnbench.tasks import METRICS, Decoded, Regression
+from rnnbench.tasks import METRICS, Decoded, NextToken, Regression, TargetSequence
 from rnnbench.training.checkpoint import (
     DIVERGENCE_HINT,
     load_state,
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
 _SHOWN_ERROR = 200  # characters of a message of Keras
 _SHOWN_FEATURES = 6  # of a step of values
 _ROWS = 8192  # measured at one time
+_CHUNK = 512  # steps of a text that are evaluated at one time
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -49,7 +58,7 @@ def load_fast_model(run: RunDirectory) -> keras.Model:
     """
     stock, config = load_model(run), run.read_config()
     model = build_fast_model(config)
-    compile_model(model, config.training, config.dataset.info().task.scaling)
+    compile_model(model, config.training, config.dataset.info().task)
     write_variables(model.variables, read_variables(stock.variables))
     return model
 
@@ -66,7 +75,7 @@ def load_model(run: RunDirectory) -> keras.Model:
     run.require_trained()
     model = build_model(config)
     if run.uses_state():
-        compile_model(model, config.training, config.dataset.info().task.scaling)
+        compile_model(model, config.training, config.dataset.info().task)
         if (state := load_state(run)) is not None:
             restore_model(run, model, state)
         return model
@@ -85,7 +94,7 @@ def load_model(run: RunDirectory) -> keras.Model:
         raise RunError(
             f"{path}: damaged: this is not a model of {run.config_file}: {reason}"
         ) from error
-    compile_model(model, config.training, stock=True)
+    compile_model(model, config.training, config.dataset.info().task, stock=True)
     return model
 
 
@@ -95,7 +104,7 @@ def save_model(model: keras.Model, config: RunConfig, path: Path) -> None:
     `path` holds the old file or the new one at every moment, never a part.
     """
     stock = build_model(config)
-    compile_model(stock, config.training, stock=True)
+    compile_model(stock, config.training, config.dataset.info().task, stock=True)
     stock.optimizer.build(stock.trainable_variables)
     write_variables(stock.variables, read_variables(model.variables))
     write_variables(stock.optimizer.variables, read_variables(model.optimizer.variables))
@@ -110,7 +119,8 @@ class OutputRecorder:
     is evaluated after it share one traced graph.
 
     Attributes:
-        outputs: Outputs of each batch, float32 [batch, outputs]; None where none are kept.
+        outputs: Outputs of each batch, float32 [batch, outputs] or [batch, timesteps, outputs];
+            None where none are kept.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -159,31 +169,98 @@ class Evaluation:
 
     Attributes:
         metrics: Loss and metrics by name, the loss first.
-        outputs: Outputs of the model, float32 [samples, outputs].
+        outputs: Outputs of the model for all targets, float32 [targets, outputs].
     """
 
     metrics: dict[str, float]
     outputs: npt.NDArray[np.float32]
 
 
-def evaluate_split(model: keras.Model, split: Split, config: RunConfig) -> Evaluation:
+def evaluate_split(
+    model: keras.Model, split: Split, config: RunConfig, name: SplitName = "train"
+) -> Evaluation:
     """Loss, metrics and outputs of a compiled model on a split.
+
+    A language model keeps its state from window to window of the text that it was not trained on.
+
+    Args:
+        model: The model.
+        split: The samples.
+        config: Config of the model.
+        name: Name of the split.
 
     Raises:
         DivergenceError: The loss or a metric is not a finite number.
     """
     training = config.training
+    if isinstance(config.dataset.info().task, NextToken) and name != "train":
+        metrics = _require_finite(_evaluate_text(model, split, config))
+        return Evaluation(metrics, np.zeros((0, 0), np.float32))
     batches = Batches(split, training.batch_size, bucket=buckets_by_length(config))
     recorder = OutputRecorder.install(model)
     outputs: list[Any] = []
-    recorder.outputs = outputs
+    recorder.outputs = outputs if config.dataset.info().task.keeps_outputs else None
     results = model.evaluate(batches.dataset, verbose=0, return_dict=True)
     recorder.outputs = None
-    metrics = {name: float(results[name]) for name in training.metric_names(validation=False)}
+    metrics = _require_finite(
+        {name: float(results[name]) for name in training.metric_names(validation=False)}
+    )
+    if not config.dataset.info().task.keeps_outputs:
+        return Evaluation(metrics, np.zeros((0, 0), np.float32))
+    return Evaluation(
+        metrics, batches.restore_order(batches.join([np.asarray(of) for of in outputs]))
+    )
+
+
+def _require_finite(metrics: dict[str, float]) -> dict[str, float]:
     if not all(map(math.isfinite, metrics.values())):
         message = f"the model's metrics are not finite numbers: {metrics}"
         raise DivergenceError(f"{message}. {DIVERGENCE_HINT}")
-    return Evaluation(metrics, batches.restore_order(np.concatenate(outputs)))
+    return metrics
+
+
+def _evaluate_text(model: keras.Model, split: Split, config: RunConfig) -> dict[str, float]:
+    """Loss and metrics over one text, whose state is carried from window to window.
+
+    The last outputs before a window are what the first step of it has seen, so that the length of
+    the windows changes no metric.
+    """
+    x, y = np.asarray(split.x).reshape(1, -1), split.flat_targets().reshape(1, -1, 1)
+    stateful = StatefulModel(config, model)
+    loss, model_metrics = 0.0, model.metrics[1:]
+    model.reset_metrics()
+    for start in range(0, x.shape[1], _CHUNK):
+        part = np.s_[:, start : start + _CHUNK]
+        outputs = stateful(x[part])
+        loss += outputs.shape[1] * float(model.compute_loss(x[part], y[part], outputs))
+        for metric in model_metrics:
+            metric.update_state(y[part], outputs)
+    results = model.get_metrics_result() | {"loss": loss / x.shape[1]}
+    return {name: float(results[name]) for name in config.training.metric_names(validation=False)}
+
+
+class StatefulModel:
+    """A trained model that reads a sequence in parts, and keeps its state between them.
+
+    Args:
+        config: Config whose layers work step by step.
+        model: The model.
+        batch_size: Samples in a batch.
+    """
+
+    def __init__(self, config: RunConfig, model: keras.Model, batch_size: int = 1) -> None:
+        import tensorflow as tf
+
+        stateful = build_stateful_model(config, model, batch_size)
+        self._call = tf.function(lambda *inputs: stateful(inputs), reduce_retracing=True)
+        self._states: list[Any] = [tf.zeros(of.shape) for of in stateful.inputs[1:]]
+
+    def __call__(self, x: npt.NDArray[np.generic]) -> Any:
+        """The outputs for the next steps, float32 [batch, timesteps, outputs]."""
+        import tensorflow as tf
+
+        outputs, *self._states = self._call(tf.constant(x), *self._states)
+        return outputs
 
 
 @dataclass(frozen=True)
@@ -192,13 +269,15 @@ class Mistake:
 
     Attributes:
         index: Index of the sample in its split, from 0.
-        example: The sample, with its target.
+        example: The sample, with its target, or that of the step.
         prediction: Prediction of the model.
+        step: Step that the model is wrong about, from 0; None where a sample has one target.
     """
 
     index: int
     example: Example
     prediction: Decoded
+    step: int | None = None
 
     @property
     def probability(self) -> float | None:
@@ -223,7 +302,8 @@ class Mistake:
         else:
             values = {"prediction": p.label, "probability": self.probability}
         target, seen = self.example.target, list(self.example.seen)
-        return {"index": self.index, "target": target, **values, "seen": seen}
+        where = {"index": self.index} | ({} if self.step is None else {"step": self.step})
+        return {**where, "target": target, **values, "seen": seen}
 
 
 def find_mistakes(
@@ -234,23 +314,37 @@ def find_mistakes(
     Args:
         dataset: Dataset that has the split.
         split: The samples.
-        outputs: Outputs of the model for them, float32 [samples, outputs].
+        outputs: Outputs of the model for all targets, float32 [targets, outputs].
         top: Most mistakes to give.
     """
-    task = dataset.info().task
+    task, y = dataset.info().task, split.flat_targets()
     if task.class_names:
         p = task.probabilities(outputs)
-        size = np.where(p.argmax(axis=1) == split.y, 0.0, p.max(axis=1))
+        size = np.where(p.argmax(axis=1) == y, 0.0, p.max(axis=1))
     else:
-        errors = task.unscale(outputs) - task.unscale(split.y.reshape(outputs.shape))
+        errors = task.unscale(outputs) - task.unscale(y.reshape(outputs.shape))
         size = np.abs(errors).mean(axis=1)
     order = np.argsort(-size, kind="stable")[:top]
-    indices = order[size[order] > 0].tolist()
-    examples = read_examples(dataset, split, indices)
-    return [
-        Mistake(i, example, task.decode(outputs[i]))
-        for i, example in zip(indices, examples, strict=True)
-    ]
+    chosen = order[size[order] > 0]
+    ends = np.cumsum(split.count_targets())
+    samples = np.searchsorted(ends, chosen, side="right")
+    steps = chosen - np.concatenate([[0], ends])[samples]
+    mistakes = []
+    for i, step, of, example in zip(
+        samples.tolist(),
+        steps.tolist(),
+        outputs[chosen],
+        read_examples(dataset, split, samples.tolist()),
+        strict=True,
+    ):
+        if task.timesteps is None:
+            mistakes.append(Mistake(i, example, task.decode(of)))
+        else:
+            target: Any = example.target
+            mistakes.append(
+                Mistake(i, replace(example, target=target[step]), task.decode(of), step)
+            )
+    return mistakes
 
 
 def predict_inputs(
@@ -260,13 +354,13 @@ def predict_inputs(
     *,
     bucket: bool = False,
 ) -> npt.NDArray[np.float32]:
-    """Outputs of a model for samples, float32 [samples, outputs].
+    """Outputs of a model for samples, float32 [samples, outputs] or [samples, timesteps, outputs].
 
     Args:
         model: Takes the samples.
         inputs: float32 [samples, timesteps, features], token sequences, or windows.
         batch_size: Samples in a batch.
-        bucket: Whether to bucket by length.
+        bucket: Whether to bucket by length; not with outputs for each step.
     """
     batches = Batches(Split(inputs, np.zeros(len(inputs))), batch_size, bucket=bucket)
     return batches.restore_order(model.predict(batches.dataset, verbose=0))
@@ -304,23 +398,37 @@ def measure_targets(
 class Prediction(Decoded):
     """Prediction for one input.
 
+    With a target for each step, `prediction` is a list of those of the steps, and `label` the text
+    that they make, if they make one.
+
     Attributes:
         input: The text or the values.
+        steps: Prediction for each step; None where a sample has one target.
         tokens: Words of a text as the model saw them, with `<start>` and `<oov>`, unpadded.
         oov_rate: Fraction of these words that are out of vocabulary.
         words: Number of words in the text; some are not seen where it is cut to `maxlen`.
     """
 
     input: str | list[float]
+    steps: tuple[Decoded, ...] | None = None
     tokens: tuple[str, ...] = ()
     oov_rate: float = 0.0
     words: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The prediction as JSON values; without what there is for classes or texts only."""
-        names = ["input", "prediction", *(["label", "probabilities"] if self.label else [])]
-        names += ["tokens", "oov_rate"] if isinstance(self.input, str) else []
+        texts = ["tokens", "oov_rate"] if isinstance(self.input, str) else []
+        if self.steps is not None:
+            values = {name: getattr(self, name) for name in ("input", *texts)}
+            joined = {} if self.label is None else {"prediction": self.label}
+            return {**values, **joined, "predictions": self.predictions}
+        names = ["input", "prediction", *(["label", "probabilities"] if self.label else []), *texts]
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def predictions(self) -> list[Any]:
+        """Name of the class, or the value or values, of each step."""
+        return [s.prediction if s.label is None else s.label for s in self.steps or ()]
 
 
 def predict(
@@ -348,12 +456,20 @@ class Predictor:
     Args:
         run: Directory of the run.
         model: Model of the run. Defaults to what `load_fast_model` gives when it is first needed.
+
+    Raises:
+        DataError: The run is that of a language model.
     """
 
     def __init__(self, run: RunDirectory, model: keras.Model | None = None) -> None:
         self._run, self._model = run, model
         self._config = run.read_config()
         dataset = self._config.dataset
+        if isinstance(dataset.info().task, NextToken):
+            raise DataError(
+                f"{run.path}: was trained to predict the next token of a text. Continue one with: "
+                f"rnnbench generate {run.path} --prompt TEXT"
+            )
         self._text_dataset = dataset if isinstance(dataset, TextDataset) else None
 
     @property
@@ -395,8 +511,14 @@ class Predictor:
                 f"received the text {received!r}, which has no words; give at least one"
             )
 
-    def predict(self, inputs: Sequence[str] | Sequence[Sequence[float]]) -> list[Prediction]:
-        """A class or a value for each input.
+    def predict(
+        self, inputs: Sequence[str] | Sequence[Sequence[float]], beams: int = 1
+    ) -> list[Prediction]:
+        """A class or a value for each input, or those of its steps.
+
+        Args:
+            inputs: Texts, or the values of each sample.
+            beams: Sequences that a decoder continues at a time; with one, the likeliest token.
 
         Raises:
             DataError: As for `require`.
@@ -419,14 +541,58 @@ class Predictor:
             details = [{"input": list(values)} for values in inputs]
             samples = np.array([detail["input"] for detail in details], np.float32)
             samples = _scale(samples.reshape(-1, *info.input_shape), info)
-        outputs = predict_inputs(
+        if isinstance(info.task, TargetSequence):
+            return self._decode_targets(samples, details, beams)
+        by_step = info.task.timesteps is not None
+        outputs: Any = predict_inputs(
             self.model,
             samples,
             self._config.training.batch_size,
-            bucket=buckets_by_length(self._config),
+            bucket=buckets_by_length(self._config) and not by_step,
         )
-        decoded = map(info.task.decode, outputs)
-        return [Prediction(**vars(d), **detail) for d, detail in zip(decoded, details, strict=True)]
+        if not by_step:
+            found = map(info.task.decode, outputs)
+            return [Prediction(**vars(d), **of) for d, of in zip(found, details, strict=True)]
+        if self._text_dataset is not None and self._text_dataset.has_token_targets:
+            every = np.arange(len(samples))
+            is_token, _ = samples.locate(every, outputs.shape[1])
+            outputs = [of[counts] for of, counts in zip(outputs, is_token, strict=True)]
+        return [self._decode_steps(of, detail) for of, detail in zip(outputs, details, strict=True)]
+
+    def _decode_targets(
+        self, samples: Any, details: Sequence[Mapping[str, Any]], beams: int
+    ) -> list[Prediction]:
+        """The target sequence that a decoder gives for each sample."""
+        config, task = self._config, self._config.dataset.info().task
+        batches = [samples[np.arange(i, i + 1)] for i in range(len(samples))]
+        encoder, decoder = build_encoder(config, self.model), Decoder(config, self.model)
+        states = encoder.predict_on_batch(np.concatenate(batches))
+        predictions = []
+        for i, detail in enumerate(details):
+            tokens, outputs = decoder.decode([state[i] for state in states], beams)
+            steps = tuple(
+                replace(
+                    task.decode(of.astype(np.float32)),
+                    prediction=token,
+                    label=task.class_names[token],
+                )
+                for token, of in zip(tokens, outputs, strict=True)
+            )
+            joined = config.dataset.join_targets([task.class_names[token] for token in tokens])
+            predictions.append(
+                Prediction(prediction=list(tokens), label=joined, steps=steps, **detail)
+            )
+        return predictions
+
+    def _decode_steps(
+        self, outputs: npt.NDArray[np.float32], detail: Mapping[str, Any]
+    ) -> Prediction:
+        """The prediction of a sample with a target for each step, from [timesteps, outputs]."""
+        dataset = self._config.dataset
+        steps = tuple(map(dataset.info().task.decode, outputs))
+        joined = dataset.join_targets([s.label for s in steps if s.label is not None])
+        values: Any = [s.prediction for s in steps]
+        return Prediction(prediction=values, label=joined, steps=steps, **detail)
 
     def _describe(self, text: str, tokens: list[int], dataset: TextDataset) -> dict[str, Any]:
         """What a prediction says about its text."""
@@ -490,6 +656,26 @@ class Sample:
     labels: tuple[str, ...]
 
 
+def decode_target(
+    config: ModelConfig, model: keras.Model, inputs: npt.NDArray[np.generic]
+) -> Sample | None:
+    """What the decoder of a model reads to give its own target sequence; None without a decoder.
+
+    Args:
+        config: Resolved config.
+        model: Model of the config.
+        inputs: One sample, tokens [1, timesteps].
+    """
+    if not isinstance(config, RunConfig) or config.model.decoder is None:
+        return None
+    task = config.dataset.info().task
+    states = build_encoder(config, model).predict_on_batch(inputs)
+    decoder = Decoder(config, model)
+    tokens, _ = decoder.decode([state[0] for state in states], beams=1)
+    read = [decoder.start, *tokens]
+    return Sample(np.array([read], np.int32), tuple(task.class_names[token] for token in read))
+
+
 def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sample:
     """Tokens of a text; padded only if the model does not take its length.
 
@@ -501,7 +687,7 @@ def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sam
     Raises:
         DataError: The model does not take tokens, there is no vocabulary, or the text no words.
     """
-    if not config.model.layers[0].takes_tokens:
+    if not config.model.all_layers[0].takes_tokens:
         raise DataError(f"--text: {config.name} takes values; give --values or nothing")
     dataset = config.dataset if isinstance(config, RunConfig) else None
     if not isinstance(dataset, TextDataset):
@@ -523,7 +709,7 @@ def values_sample(config: ModelConfig, values: Sequence[float]) -> Sample:
     Raises:
         DataError: The model takes tokens, or another number of values.
     """
-    if config.model.layers[0].takes_tokens:
+    if config.model.all_layers[0].takes_tokens:
         raise DataError(f"--values: {config.name} takes tokens; give --text or nothing")
     shape = config.model.input_shape
     features = shape[-1] or 1
@@ -551,7 +737,7 @@ def random_sample(config: ModelConfig, timesteps: int) -> Sample:
     while _misfit(config, tuple(size or timesteps for size in config.model.input_shape)):
         timesteps += 1
     shape = tuple(size or timesteps for size in config.model.input_shape)
-    first = config.model.layers[0]
+    first = config.model.all_layers[0]
     if first.takes_tokens:
         (weights,) = first.weight_shapes(shape).values()  # a row for each token
         size = weights[0] or 1
@@ -565,7 +751,7 @@ def random_sample(config: ModelConfig, timesteps: int) -> Sample:
 def _misfit(config: ModelConfig, shape: Shape) -> str | None:
     """Why the layers cannot take a sample of a shape, such as a sequence too short to pool."""
     try:
-        list(infer_shapes(config.model.layers, shape))
+        list(config.model.infer_shapes(shape))
     except ShapeError as error:
         return str(error)
     return None

@@ -81,7 +81,32 @@ CONFIGS |= {
         loss="mean_squared_error",
     ),
 }
-SHORT = ("toy_gru", "imdb_lstm", "text", "arrays", "series")
+CONFIGS |= {
+    "every_step": TOY.replace("length: 600", "length: 600, targets: every_step"),
+    "language_model": OWN.format(
+        dataset="{type: language_model, file: own.txt, sequence_length: 16}",
+        first="{type: embedding, output_dim: 8}, ",
+        loss="sparse_categorical_crossentropy",
+    ),
+    "date_formats": """\
+dataset: {type: date_formats, samples: 320, test_samples: 16, validation_split: 0.2}
+model:
+  encoder:
+    layers: [{type: embedding, output_dim: 8, mask_zero: true}, {type: gru, units: 32}]
+  decoder:
+    layers: [{type: embedding, output_dim: 8}, {type: gru, units: 32, dropout: 0.1}, {type: dense}]
+training:
+  loss: sparse_categorical_crossentropy
+  metrics: [sequence_accuracy]
+  batch_size: 8
+  epochs: 5
+  checkpoint_every: {steps: 1}
+""",
+}
+SHORT = (
+    *("toy_gru", "imdb_lstm", "text", "arrays", "series"),
+    *("every_step", "language_model", "date_formats"),
+)
 RANDOM = random.Random(0)
 
 
@@ -90,6 +115,7 @@ def _write_own_data(folder):
     (folder / "own.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     x = np.sin(np.arange(300 * 9.0)).reshape(300, 9, 1)
     np.savez(folder / "own.npz", x_train=x, y_train=np.arange(300) % 2)
+    (folder / "own.txt").write_text("".join(f"line {i} of a text\n" for i in range(400)))
     values = [f"{np.sin(i / 5)},{i % 7}" for i in range(400)]
     (folder / "series.csv").write_text("\n".join(["a,b", *values]) + "\n")
 
