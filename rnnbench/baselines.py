@@ -163,7 +163,13 @@ def _cache_path(config: RunConfig, splits: Splits) -> Path:
     """File that the baselines of these samples, metrics and outputs are kept in."""
     training, dataset = config.training, config.dataset
     num_classes = dataset.info().task.num_classes
-    settings = [_VERSION, training.loss, training.metrics, num_classes, _num_outputs(config)]
+    settings: list[object] = [
+        _VERSION,
+        training.loss,
+        training.metrics,
+        num_classes,
+        _num_outputs(config),
+    ]
     if own := dataset.baselines():  # which may depend on any of its settings
         settings += [list(own), dataset.model_dump_json()]
     digest = hashlib.sha256(repr(settings).encode())

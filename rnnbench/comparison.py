@@ -759,7 +759,7 @@ def _primary_metric(
 def _common_metrics(groups: Sequence[Group]) -> list[str]:
     """The metrics that all groups have; InputError if none of the first split is among them."""
     common = [n for n in groups[0].metrics if all(n in group.metrics for group in groups)]
-    losses = list(dict.fromkeys(group.runs[0].config.training.loss for group in groups))
+    losses = list(dict.fromkeys(str(group.runs[0].config.training.loss) for group in groups))
     if len(losses) > 1:
         common = [name for name in common if not name.endswith(".loss")]
     splits = [f"{group.runs[0].split}." for group in groups]

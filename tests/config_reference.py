@@ -50,7 +50,7 @@ A config holds a dataset, a model and its training:
 name: my_lstm                 # name of the runs; defaults to the file's name
 seed: 0                       # of initial weights, order of samples and dropout
 dataset:
-  type: imdb                  # imdb | reuters | toy_sequence | text | arrays | series
+  type: imdb                  # or reuters, text, arrays, series, …: all below
   num_words: 10000
   maxlen: 500                 # every text is padded or cut to this length
   padding: post               # or pre
@@ -64,7 +64,7 @@ model:
     - {type: dense, units: 1, activation: sigmoid}
 training:
   optimizer: {type: adam, learning_rate: 1e-3, clipnorm: 1.0}
-  loss: binary_crossentropy
+  loss: binary_crossentropy   # by default the first one that fits the output layer
   metrics: [accuracy]
   batch_size: 128
   epochs: 10

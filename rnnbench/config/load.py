@@ -213,9 +213,15 @@ def _resolve(config: ModelConfig) -> ModelConfig:
         ranks = (above.input_rank for above in model.layers[i + 1 :])
         needs_sequence = next((rank == 2 for rank in ranks if rank is not None), False)
         layers.append(layer.resolve(needs_sequence=needs_sequence, vocabulary_size=tokens))
-    last = layers[-1]
-    if info and isinstance(config, RunConfig) and isinstance(last, OutputLayer) and not last.units:
-        layers[-1] = info.task.complete(last, config.training.loss)
+    if info is not None and isinstance(config, RunConfig):
+        last, training = layers[-1], config.training
+        if isinstance(last, OutputLayer) and not last.units:
+            layers[-1] = info.task.complete(last, training.loss)
+        if training.loss is None:
+            output = info.task.find_output(_output_shape(layers, info.input_shape))
+            loss = next(iter(info.task.losses(output)))
+            training = training.model_copy(update={"loss": loss})
+            config = config.model_copy(update={"training": training})
     given = model.input
     if given is None and info is not None:
         # Tokens leave the length open, so that the model takes texts of any length, unless a layer
@@ -229,6 +235,15 @@ def _resolve(config: ModelConfig) -> ModelConfig:
         given = given.model_copy(update={"dtype": dtype})
     model = model.model_copy(update={"input": given, "layers": tuple(layers)})
     return config.model_copy(update={"model": model})
+
+
+def _output_shape(layers: Sequence[Layer], shape: Shape) -> Shape:
+    """Shape of what a stack gives; empty where a layer does not take its input."""
+    try:
+        *_, top = infer_shapes(layers, shape)
+    except ShapeError:
+        return ()
+    return top.output_shape
 
 
 def _needs_length(layers: Sequence[Layer]) -> bool:
