@@ -70,7 +70,7 @@ def draw_history(
     title: str,
     path: Path,
     best_epoch: int | None = None,
-    baseline: Baseline | None = None,
+    baselines: Sequence[Baseline] = (),
 ) -> None:
     """Draw a metric against the epoch, for training and, where it was computed, validation.
 
@@ -80,7 +80,7 @@ def draw_history(
         title: Title of the plot.
         path: File to write.
         best_epoch: Epoch to mark, on the curve of validation where there is one.
-        baseline: Name and value of a baseline on the split of that curve, drawn as a line.
+        baselines: Names and values of baselines on the split of that curve, drawn as lines.
     """
     axes = _new_axes()
     words, column = in_words(metric), monitored(history, metric)
@@ -110,7 +110,7 @@ def draw_history(
             label=f"best epoch {best_epoch}: {format_number(best)}",
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    values = _draw_baseline(axes, baseline, [*history[metric], *history[column]])
+    values = _draw_baselines(axes, baselines, [*history[metric], *history[column]])
     ylabel = _choose_scale(axes.set_yscale, values, words)
     axes.legend()
     _save(axes, path, title, "epoch", ylabel)
@@ -246,7 +246,7 @@ def draw_curves(
     metric: str,
     title: str,
     path: Path,
-    baseline: Baseline | None = None,
+    baselines: Sequence[Baseline] = (),
 ) -> None:
     """Draw a metric of each group against the epoch, with a band where there are intervals.
 
@@ -256,7 +256,7 @@ def draw_curves(
         metric: What the means are of, in words.
         title: Title of the plot.
         path: File to write.
-        baseline: Name and value of a baseline in the same metric, drawn as a line.
+        baselines: Names and values of baselines in the same metric, drawn as lines.
     """
     labels = list(map(_wrap, labels))
     together = len(curves) <= _MOST_TOGETHER
@@ -272,8 +272,8 @@ def draw_curves(
     means = [e.mean for curve in curves for e in curve]
     values: Sequence[float] = means
     for panel in panels:
-        values = _draw_baseline(panel, baseline, means)
-    if together or baseline is not None:
+        values = _draw_baselines(panel, baselines, means)
+    if together or baselines:
         _add_legend(axes)
     metric = _choose_scale(axes.set_yscale, values, metric)
     drawn = [estimate([value]) for value in values[len(means) :]]
@@ -332,7 +332,7 @@ def draw_means(
     metric: str,
     title: str,
     path: Path,
-    baseline: Baseline | None = None,
+    baselines: Sequence[Baseline] = (),
 ) -> None:
     """Draw the mean of each group with its interval, and below it the values that it is of.
 
@@ -342,7 +342,7 @@ def draw_means(
         metric: What the means are of, in words.
         title: Title of the plot.
         path: File to write.
-        baseline: Name and value of a baseline in the same metric, drawn as a line.
+        baselines: Names and values of baselines in the same metric, drawn as lines.
     """
     axes = _new_axes(1.5 + 0.55 * len(labels))
     for row, (e, color, marker) in enumerate(zip(means, cycle(_COLORS), cycle(_MARKERS))):
@@ -353,8 +353,8 @@ def draw_means(
         at = ("axes fraction", "data")
         axes.annotate(note, (1.02, row), xycoords=at, va="center", fontsize="small")
     _name_rows(axes, list(map(_wrap, labels)), fontsize="small")
-    values = _draw_baseline(axes, baseline, [e.mean for e in means], is_vertical=True)
-    if baseline is not None:
+    values = _draw_baselines(axes, baselines, [e.mean for e in means], is_vertical=True)
+    if baselines:
         _add_legend(axes)
     _save(axes, path, title, _choose_scale(axes.set_xscale, values, metric))
 
@@ -367,7 +367,7 @@ def draw_against(
     metric: str,
     title: str,
     path: Path,
-    baseline: Baseline | None = None,
+    baselines: Sequence[Baseline] = (),
 ) -> None:
     """Draw a metric of each group against what it costs, with the intervals of both.
 
@@ -379,7 +379,7 @@ def draw_against(
         metric: What the means are of, in words.
         title: Title of the plot.
         path: File to write.
-        baseline: Name and value of a baseline in the same metric, drawn as a line.
+        baselines: Names and values of baselines in the same metric, drawn as lines.
     """
     axes = _new_axes()
     points = zip(labels, costs, means, cycle(_COLORS), cycle(_MARKERS))
@@ -387,7 +387,7 @@ def draw_against(
         _draw_point(axes, x, y, color=color, marker=marker, label=_wrap(label))
     axes.margins(0.08)
     xlabel = _choose_scale(axes.set_xscale, [x.mean for x in costs], cost)
-    values = _draw_baseline(axes, baseline, [y.mean for y in means])
+    values = _draw_baselines(axes, baselines, [y.mean for y in means])
     ylabel = _choose_scale(axes.set_yscale, values, metric)
     if axes.get_xscale() == "linear":
         axes.xaxis.set_major_formatter("{x:,.9g}")
@@ -522,25 +522,28 @@ def _choose_scale(set_scale: Callable[[str], object], values: Sequence[float], n
     return f"{name} (log scale)"
 
 
-def _draw_baseline(
-    axes: Axes, baseline: Baseline | None, values: Sequence[float], *, is_vertical: bool = False
+def _draw_baselines(
+    axes: Axes,
+    baselines: Sequence[Baseline],
+    values: Sequence[float],
+    *,
+    is_vertical: bool = False,
 ) -> Sequence[float]:
-    """Draw a line at a baseline, if there is one; returns the values that the scale has to show.
+    """Draw a line at each baseline; returns the values that the scale has to show.
 
     One that is so far off that nothing else could be told apart is in the legend alone.
     """
-    if baseline is None:
-        return values
-    name, value = baseline
-    style: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.2, "zorder": 1}
-    label = _literal(f"{name}: {value:.4g}")
-    low, high = min(values), max(values)
-    if low > 0 and not low / _LOG_RANGE <= value <= high * _LOG_RANGE:
-        axes.plot([], [], label=f"{label}, off the scale", **style)
-        return values
-    draw = axes.axvline if is_vertical else axes.axhline
-    draw(value, label=label, **style)
-    return [*values, value]
+    low, high, shown = min(values), max(values), list(values)
+    for (name, value), line in zip(baselines, _LINES[1:], strict=False):
+        style: dict[str, Any] = {"color": "black", "linestyle": line, "linewidth": 1.2, "zorder": 1}
+        label = _literal(f"{name}: {value:.4g}")
+        if low > 0 and not low / _LOG_RANGE <= value <= high * _LOG_RANGE:
+            axes.plot([], [], label=f"{label}, off the scale", **style)
+            continue
+        draw = axes.axvline if is_vertical else axes.axhline
+        draw(value, label=label, **style)
+        shown.append(value)
+    return shown
 
 
 def _add_legend(axes: Axes) -> None:

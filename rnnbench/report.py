@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import rnnbench
 from rnnbench import comparison as library
 from rnnbench import plots
-from rnnbench.baselines import baselines_table, best_beside, describe
+from rnnbench.baselines import baselines_table, describe, drawn_beside
 from rnnbench.comparison import Comparison
 from rnnbench.config.load import flatten, format_value
 from rnnbench.data.base import shown_split
@@ -200,7 +200,7 @@ def _curves(overview: RunOverview, history: History, baselines: Sequence[Baselin
                 name,
                 title,
                 best_epoch=best[0],
-                baseline=best_beside(baselines, history, name),
+                baselines=drawn_beside(baselines, history, name),
             )
             description = f"{in_words(name)} against the epoch"
             blocks.append(Block("svg", plots.to_svg(draw, name, description)))

@@ -113,6 +113,7 @@ class AddingProblem(MemoryTask):
             "mean_squared_error": 1 / 6,
             "mean_absolute_error": 1 / 3,
             "root_mean_squared_error": math.sqrt(1 / 6),
+            "r2": 0.0,
         }
 
     def draw(self, count: int, generator: np.random.Generator) -> Split:
