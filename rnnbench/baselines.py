@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Indices = npt.NDArray[np.integer[Any]]
     Values = npt.NDArray[np.floating[Any]]
     Splits = Mapping[SplitName, Split]
-    Outputs = dict[SplitName, Values]  # by split: [samples, classes], or [samples, values]
+    Outputs = dict[SplitName, Values]  # by split: [targets, classes], or [targets, values]
 
 _VERSION = 1  # of what is computed: to be raised with every change of it
 _NGRAMS = 3  # tokens in the longest n-gram
@@ -192,7 +192,7 @@ def _cache_path(config: RunConfig, splits: Splits) -> Path:
     for name, split in splits.items():
         digest.update(name.encode())
         x = split.x
-        for array in (*_parts_of(x), split.y):
+        for array in (*_parts_of(x), split.flat_targets()):
             digest.update(f"{array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
     return arrays_directory() / f"baselines-{digest.hexdigest()[:16]}.json"
@@ -241,15 +241,11 @@ def _compute(config: RunConfig, loaded: LoadedDataset) -> Iterator[Baseline]:
         for split, values in outputs.items():
             # Of two classes, the probability of the second one is often the only output.
             given = values[:, 1:] if num_classes and num_outputs == 1 else values
-            found = judge.evaluate(
-                given.astype(np.float32),
-                splits[split].y,
-                batch_size=_BATCH_SIZE,
-                verbose=0,
-                return_dict=True,
-            )
+            found = _judge(judge, given, splits[split].flat_targets())
             kept = _of_classes(config.training) if name == _SVM else names
-            metrics[split] = {m: float(found[m]) for m in kept if math.isfinite(found[m])}
+            metrics[split] = {
+                m: float(found[m]) for m in kept if m in found and math.isfinite(found[m])
+            }
         yield Baseline(name=name, metrics=metrics, seconds=round(seconds, 3))
 
 
@@ -261,17 +257,34 @@ def _build_judge(
 
     outputs = keras.Input((num_outputs,))
     judge = keras.Model(outputs, outputs)
-    metrics = [METRICS[name].build(name, scaling) for name in training.metrics]
+    # Targets of steps are judged one by one.
+    rows = {name: METRICS[name] for name in training.metrics}
+    metrics = [m.build(name, scaling) for name, m in rows.items() if not m.is_of_sequences]
     # Eager: to trace a graph takes longer than to compute a few batches.
     judge.compile(loss=training.loss, metrics=metrics, run_eagerly=True)
     return judge
+
+
+def _judge(
+    judge: keras.Model, outputs: Values, targets: npt.NDArray[np.generic]
+) -> Mapping[str, float]:
+    """Loss and metrics of outputs [targets, outputs], which may repeat one row in memory."""
+    found: Mapping[str, float] = {}
+    rows = min(_BATCH_SIZE, max(1, _MAX_VALUES // outputs.shape[1]))
+    judge.reset_metrics()
+    for start in range(0, len(targets), rows):
+        part = np.s_[start : start + rows]
+        found = judge.test_on_batch(
+            outputs[part].astype(np.float32), targets[part], return_dict=True
+        )
+    return found
 
 
 def _methods(
     config: RunConfig, splits: Splits, num_classes: int
 ) -> dict[str, Callable[[], Outputs]]:
     """What predicts all splits, by name of the baseline, the simplest first."""
-    y, is_text = splits["train"].y, isinstance(splits["train"].x, TokenSequences)
+    y, is_text = splits["train"].flat_targets(), isinstance(splits["train"].x, TokenSequences)
     num_values = math.prod(config.dataset.info().input_shape) * sum(map(len, splits.values()))
     methods: dict[str, Callable[[], Outputs]] = {}
     names = config.training.metric_names(validation=False)
@@ -282,6 +295,8 @@ def _methods(
         methods["mean of the targets"] = partial(_predict_mean, splits)
     for name, predict in config.dataset.baselines().items():
         methods[name] = partial(_predict_each, splits, predict)
+    if config.dataset.info().task.timesteps is not None:
+        return methods
     if num_classes and len(np.unique(y)) > 1:  # of one class there is nothing to tell apart
         if is_text:
             methods[_SVM] = partial(_predict_svm, splits, num_classes)
@@ -302,14 +317,21 @@ def _columns(values: npt.NDArray[np.generic]) -> Values:
 
 
 def _predict_mean(splits: Splits) -> Outputs:
-    mean = _columns(splits["train"].y).mean(axis=0)
-    return {name: np.tile(mean, (len(split), 1)) for name, split in splits.items()}
+    return _repeat(_columns(splits["train"].flat_targets()).mean(axis=0), splits)
 
 
 def _predict_shares(splits: Splits, num_classes: int) -> Outputs:
     """The shares of the classes among the training samples; the largest one is predicted."""
-    shares = np.bincount(splits["train"].y, minlength=num_classes) / len(splits["train"])
-    return {name: np.tile(shares, (len(split), 1)) for name, split in splits.items()}
+    counts = np.bincount(splits["train"].flat_targets(), minlength=num_classes)
+    return _repeat(counts / counts.sum(), splits)
+
+
+def _repeat(row: Values, splits: Splits) -> Outputs:
+    """The same outputs for all targets, in the memory of one."""
+    return {
+        name: np.broadcast_to(row, (int(split.count_targets().sum()), len(row)))
+        for name, split in splits.items()
+    }
 
 
 def _flatten(splits: Splits) -> dict[SplitName, Values]:
@@ -320,7 +342,7 @@ def _flatten(splits: Splits) -> dict[SplitName, Values]:
 
 
 def _predict_ridge(splits: Splits) -> Outputs:
-    x, y = _flatten(splits), _columns(splits["train"].y)
+    x, y = _flatten(splits), _columns(splits["train"].flat_targets())
     weights = fit_ridge(x["train"], y - y.mean(axis=0), _ALPHA)
     return {name: values @ weights + y.mean(axis=0) for name, values in x.items()}
 
@@ -345,7 +367,7 @@ def _predict_logistic(splits: Splits, num_classes: int) -> Outputs:
     from sklearn.linear_model import LogisticRegression
 
     x, model = _flatten(splits), LogisticRegression(max_iter=_MAX_ITERATIONS)
-    _fit(model, x["train"], splits["train"].y)
+    _fit(model, x["train"], splits["train"].flat_targets())
     found: Outputs = {name: np.zeros((len(values), num_classes)) for name, values in x.items()}
     for name, values in x.items():
         found[name][:, model.classes_] = model.predict_proba(values)
@@ -361,7 +383,7 @@ def _predict_svm(splits: Splits, num_classes: int) -> Outputs:
     x = weigh_ngrams({k: of for k, of in texts.items() if isinstance(of, TokenSequences)})
     # Class by class, as LinearSVC itself does, but a signal need not wait for all of them.
     model = OneVsRestClassifier(LinearSVC(max_iter=_MAX_ITERATIONS, random_state=0))
-    _fit(model, x["train"], splits["train"].y)
+    _fit(model, x["train"], splits["train"].flat_targets())
     return {name: np.eye(num_classes)[model.predict(values)] for name, values in x.items()}
 
 

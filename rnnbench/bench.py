@@ -33,7 +33,7 @@ from rnnbench.config import RunConfig
 from rnnbench.config.candidates import Candidate
 from rnnbench.data.base import Split, SplitName
 from rnnbench.data.cache import locate
-from rnnbench.data.text import PAD, TextDataset
+from rnnbench.data.text import PAD, KerasTextDataset
 from rnnbench.errors import ConfigError, RnnbenchError
 from rnnbench.model import estimate_memory, require_memory
 from rnnbench.statistics import Measurement
@@ -327,11 +327,11 @@ def prepare_keras(config: RunConfig) -> ReadySide:
     from rnnbench.model import build_model, compile_model
 
     began = time.perf_counter()
-    splits = _load_arrays(config)
+    splits, weights = _load_arrays(config)
     load_seconds = time.perf_counter() - began
     keras.utils.set_random_seed(config.seed)
     model = build_model(config)
-    compile_model(model, config.training, stock=True)
+    compile_model(model, config.training, config.dataset.info().task, stock=True)
     train, validation = splits["train"], splits.get("validation")
     test = splits.get("test", train)
     return ReadySide(
@@ -341,46 +341,62 @@ def prepare_keras(config: RunConfig) -> ReadySide:
         fit={
             "x": train.x,
             "y": train.y,
+            "sample_weight": weights["train"],
             "batch_size": config.training.batch_size,
-            "validation_data": None if validation is None else (validation.x, validation.y),
+            "validation_data": None
+            if validation is None
+            else (validation.x, validation.y, weights["validation"]),
             "class_weight": config.training.class_weight,
             "shuffle": True,
         },
         start_epoch=lambda _: None,
-        evaluate=lambda: model.evaluate(test.x, test.y, verbose=0),
+        evaluate=lambda: model.evaluate(
+            test.x, test.y, sample_weight=weights.get("test", weights["train"]), verbose=0
+        ),
     )
 
 
-def _load_arrays(config: RunConfig) -> dict[SplitName, Split]:
-    """The splits by Keras' own functions; as the dataset has them where Keras lacks it."""
+def _load_arrays(config: RunConfig) -> tuple[dict[SplitName, Split], dict[SplitName, Any]]:
+    """The splits by Keras' own functions; as the dataset has them where Keras lacks it.
+
+    Beside them stand the weights of their steps, None where there are none.
+    """
     import keras
 
     dataset = config.dataset
-    if not isinstance(dataset, TextDataset):
-        return {name: _to_arrays(split) for name, split in dataset.load().splits.items()}
+    if not isinstance(dataset, KerasTextDataset):
+        arrays = {name: _to_arrays(split) for name, split in dataset.load().splits.items()}
+        return {n: s for n, (s, _) in arrays.items()}, {n: w for n, (_, w) in arrays.items()}
     module = getattr(keras.datasets, dataset.type)
     train, test = module.load_data(num_words=dataset.num_words, skip_top=dataset.skip_top)
     cut = {"maxlen": dataset.maxlen, "padding": dataset.padding, "truncating": dataset.truncating}
     splits = dataset.split(Split(*train), Split(*test))
-    return {n: Split(keras.utils.pad_sequences(s.x, **cut), s.y) for n, s in splits.items()}
+    padded = {n: Split(keras.utils.pad_sequences(s.x, **cut), s.y) for n, s in splits.items()}
+    return padded, dict.fromkeys(padded)
 
 
-def _to_arrays(split: Split) -> Split:
-    """A split as a script has it: windows are copied out of their rows."""
+def _to_arrays(split: Split) -> tuple[Split, Any]:
+    """A split as a script has it, all samples padded or copied, and the weights of its steps."""
     import numpy as np
 
-    from rnnbench.data.sequences import Windows
+    from rnnbench.data.sequences import StepTargets, TokenSequences, Windows
 
-    if not isinstance(split.x, Windows):
-        return split
-    size, available = 4 * math.prod(split.x.shape), tensorflow.available_memory()
-    if size > available:
-        raise ConfigError(
-            f"its windows take {size / 1e9:,.1f} GB as an array, and {available / 1e9:,.1f} GB are "
-            "available: plain Keras cannot be measured. Give a larger dataset.sequence_stride or a "
-            "dataset.limit"
-        )
-    return Split(np.asarray(split.x), split.y)
+    x, y, weights = split.x, split.y, None
+    if isinstance(x, Windows):
+        size, available = 4 * math.prod(x.shape), tensorflow.available_memory()
+        if size > available:
+            raise ConfigError(
+                f"its windows take {size / 1e9:,.1f} GB as an array, and {available / 1e9:,.1f} GB "
+                "are available: plain Keras cannot be measured. Give a larger "
+                "dataset.sequence_stride or a dataset.limit"
+            )
+        x = np.asarray(x)
+    every = np.arange(len(split))
+    if isinstance(x, TokenSequences):
+        x = x[every]
+    if isinstance(y, StepTargets):
+        y, weights = y.pad(every, y.sequences.dataset.maxlen)
+    return Split(x, y), weights
 
 
 def _count_tokens(split: Split) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from rnnbench.config.schema import ModelConfig, ModelSettings, RunConfig, TrainingSettings
 from rnnbench.errors import ConfigError, count
 from rnnbench.layers import NamedLayer, infer_shapes
-from rnnbench.tasks import METRICS, Scaling
+from rnnbench.tasks import METRICS, Task, build_step_loss
 from rnnbench.tensorflow import available_memory
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _FEWEST_STEPS = 32
 # A matched parameter count may differ from the target by so much of it.
 _TOLERANCE = Fraction(1, 100)
 _HALF = Fraction(1, 2)
+_ONE_TARGET = Task()  # for each sample, and not scaled
 _FLOAT = 4
 # Times that a trace needs its weights, copies in float64 among them: 7.4 measured of 4,000 units.
 _TRACED = 7
@@ -249,10 +250,11 @@ def buckets_by_length(config: RunConfig) -> bool:
     """Whether batches hold samples of similar length, padded to their longest only.
 
     They do where the backend is not Keras' own, the model takes token sequences of any length, and
-    a mask hides the padding from every layer until the sequence becomes a vector.
+    a mask hides the padding from every layer until the sequence becomes a vector, or has its
+    targets.
     """
     first, *above = config.model.layers
-    shape = config.model.input_shape
+    shape, by_step = config.model.input_shape, config.dataset.info().task.timesteps is not None
     if config.training.backend == "keras" or shape != (None,) or not first.makes_mask():
         return False
     shape = first.output_shape(shape)
@@ -262,7 +264,7 @@ def buckets_by_length(config: RunConfig) -> bool:
             return layer.mask == "use"
         if not layer.hides_padding():
             return False
-    return False
+    return by_step
 
 
 def build_model(config: ModelConfig) -> keras.Model:
@@ -311,7 +313,7 @@ def _build(config: ModelConfig, build: Callable[[NamedLayer], keras.Layer]) -> k
 def compile_model(
     model: keras.Model,
     training: TrainingSettings,
-    scaling: Scaling | None = None,
+    task: Task = _ONE_TARGET,
     *,
     stock: bool = False,
 ) -> None:
@@ -320,21 +322,24 @@ def compile_model(
     Args:
         model: The model of a config.
         training: How the config trains it.
-        scaling: How its outputs are scaled, which metrics undo. Defaults to not at all.
+        task: What is predicted: metrics undo the scaling of targets, and where each step has a
+            target, loss and metrics are means over the steps that count. Defaults to one target a
+            sample, which is not scaled.
         stock: Whether optimizer and metrics must be Keras' own: a faster optimizer computes the
             same, other metrics are left out.
     """
     optimizer = training.optimizer
     is_fast = not stock and optimizer.has_fast_step and _may_be_fast(training)
-    metrics = [METRICS[name].build(name, scaling) for name in training.metrics]
+    by_step, scaling = task.timesteps is not None, None if stock else task.scaling
+    metrics = [METRICS[name].build(name, scaling, by_step=by_step) for name in training.metrics]
     if stock:  # classes of ours stay out of a model that is saved, or measured as plain Keras
         metrics = [
             m for m in metrics if isinstance(m, str) or type(m).__module__.startswith("keras.")
         ]
     model.compile(
         optimizer=optimizer.build_fast() if is_fast else optimizer.build(),
-        loss=training.loss,
-        metrics=metrics,
+        loss=build_step_loss(training.loss) if by_step else training.loss,
+        **{"weighted_metrics" if by_step else "metrics": metrics},
     )
 
 

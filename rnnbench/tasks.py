@@ -5,7 +5,8 @@ A kind of target is one class below `Task`, a metric one row of `METRICS`, a los
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -91,6 +92,8 @@ class Metric:
         targets: How its class takes targets and outputs, where it is not as models give them: each
             class a column of 0 and 1, or values as columns.
         by_naive_error: Whether errors are divided by those of the naive forecast.
+        needs_steps: Whether it is about a target for each step.
+        is_of_sequences: Whether the steps of a sample count together.
     """
 
     keras_class: str | None
@@ -102,19 +105,20 @@ class Metric:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     targets: Literal["as_given", "one_hot", "columns"] = "as_given"
     by_naive_error: bool = False
+    needs_steps: bool = False
+    is_of_sequences: bool = False
 
-    def build(self, name: str, scaling: Scaling | None = None) -> Any:
+    def build(self, name: str, scaling: Scaling | None = None, *, by_step: bool = False) -> Any:
         """The metric as `keras.Model.compile` takes it.
 
         Args:
             name: Its name.
             scaling: How targets and outputs are scaled. Defaults to not at all.
+            by_step: Whether each step has a target: targets are [samples, timesteps, columns].
         """
         if self.keras_class is None:
             return name
-        import keras
-
-        keras_class = getattr(keras.metrics, self.keras_class)
+        keras_class, arguments = self._find_class(), dict(self.arguments)
         # R² is the same in any units.
         if scaling is not None and self.targets == "as_given":
             if self.by_naive_error:
@@ -122,10 +126,78 @@ class Metric:
                 divisor = tuple(by / error for by, error in errors)
                 scaling = Scaling((0.0,) * len(divisor), divisor)
             # A value of several digits has few left for its error in float32.
-            return _unscale(keras_class, scaling)(name=name, dtype="float64", **self.arguments)
+            keras_class, arguments["dtype"] = _unscale(keras_class, scaling), "float64"
         if self.targets != "as_given":
             keras_class = _adapt(keras_class, one_hot=self.targets == "one_hot")
-        return keras_class(name=name, **self.arguments)
+        if by_step and not self.is_of_sequences:
+            keras_class = _flatten(keras_class, (-1, 1) if self.targets == "as_given" else (-1,))
+        return keras_class(name=name, **arguments)
+
+    def _find_class(self) -> Any:
+        if self.keras_class in _OWN_CLASSES:
+            return _OWN_CLASSES[self.keras_class]()
+        import keras
+
+        return getattr(keras.metrics, self.keras_class or "")
+
+
+def _perplexity(*, bits: bool) -> Any:
+    """A metric class: the crossentropy's mean over all steps, in bits, or e to its power."""
+    import keras
+    from keras import ops
+
+    class Crossentropy(keras.metrics.SparseCategoricalCrossentropy):  # type: ignore[misc]
+        def result(self) -> Any:
+            mean = super().result()
+            return mean / math.log(2) if bits else ops.exp(mean)
+
+    return Crossentropy
+
+
+def _sequence_accuracy() -> Any:
+    """A metric class: the share of the samples whose steps that count are all right."""
+    import keras
+    from keras import ops
+
+    class SequenceAccuracy(keras.metrics.Mean):  # type: ignore[misc]
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            if y_pred.shape[-1] == 1:
+                found = ops.cast(y_pred[..., 0] > 0.5, "int32")
+            else:
+                found = ops.argmax(y_pred, axis=-1)
+            is_right = ops.equal(ops.cast(y_true[..., 0], "int32"), ops.cast(found, "int32"))
+            if sample_weight is not None:
+                is_right = ops.logical_or(is_right, ops.equal(sample_weight, 0))
+            return super().update_state(ops.cast(ops.all(is_right, axis=-1), "float32"))
+
+    return SequenceAccuracy
+
+
+# Classes of metrics that Keras lacks; its own are imported where one is built.
+_OWN_CLASSES: dict[str | None, Callable[[], Any]] = {
+    "Perplexity": partial(_perplexity, bits=False),
+    "BitsPerCharacter": partial(_perplexity, bits=True),
+    "SequenceAccuracy": _sequence_accuracy,
+}
+
+
+def _flatten(keras_class: Any, weight_shape: tuple[int, ...]) -> Any:
+    """A metric class that takes the targets and outputs of steps [samples, timesteps, columns].
+
+    Args:
+        keras_class: Takes those of samples [samples, columns].
+        weight_shape: Shape of the weights that it takes.
+    """
+    from keras import ops
+
+    class Flattened(keras_class):  # type: ignore[misc]
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            y_true, y_pred = (ops.reshape(y, (-1, y.shape[-1])) for y in (y_true, y_pred))
+            if sample_weight is not None:
+                sample_weight = ops.reshape(sample_weight, weight_shape)
+            return super().update_state(y_true, y_pred, sample_weight)
+
+    return Flattened
 
 
 def _adapt(keras_class: Any, *, one_hot: bool) -> Any:
@@ -206,6 +278,28 @@ METRICS: dict[str, Metric] = {
         min_classes=3,
         needs_probabilities=True,
     ),
+    "sequence_accuracy": Metric(
+        keras_class="SequenceAccuracy",
+        maximize=True,
+        outputs=("probability", "probabilities"),
+        needs_steps=True,
+        is_of_sequences=True,
+    ),
+    # Jelinek et al., "Perplexity — a measure of the difficulty of speech recognition tasks", 1977.
+    "perplexity": Metric(
+        keras_class="Perplexity",
+        maximize=False,
+        outputs=("probabilities",),
+        needs_probabilities=True,
+        needs_steps=True,
+    ),
+    "bits_per_character": Metric(
+        keras_class="BitsPerCharacter",
+        maximize=False,
+        outputs=("probabilities",),
+        needs_probabilities=True,
+        needs_steps=True,
+    ),
     "mean_squared_error": Metric(
         keras_class="MeanSquaredError", maximize=False, outputs=_REGRESSION, aliases=("mse",)
     ),
@@ -231,6 +325,14 @@ METRICS: dict[str, Metric] = {
     ),
     "r2": Metric(keras_class="R2Score", maximize=True, outputs=_REGRESSION, targets="columns"),
 }
+
+
+def build_step_loss(name: str) -> Any:
+    """Keras' loss of a name as the mean over all steps of a batch that have a weight."""
+    import keras
+
+    loss = getattr(keras.losses, "".join(map(str.capitalize, name.split("_"))))
+    return loss(reduction="mean_with_sample_weight", name=name)
 
 
 def canonical_name(name: str) -> str:
@@ -300,7 +402,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Prediction for one sample.
+    """Prediction of one target: that of a sample, or of one of its steps.
 
     Attributes:
         prediction: Index of the class, the value, or the values of several outputs.
@@ -309,7 +411,7 @@ class Decoded:
             regression.
     """
 
-    prediction: int | float | list[float]
+    prediction: int | float | list[Any]
     label: str | None = None
     probabilities: dict[str, float] | None = None
 
@@ -321,12 +423,15 @@ class Task:
     Attributes:
         class_names: Name of each class in the order of the targets; empty for a regression.
         scaling: How targets are scaled, output by output; None where they are not.
+        timesteps: Steps of a sample that have a target each, the most where samples have lengths of
+            their own; None where a sample has one target.
     """
 
     name: ClassVar[str]
 
     class_names: tuple[str, ...] = ()
     scaling: Scaling | None = None
+    timesteps: int | None = None
 
     @property
     def num_classes(self) -> int:
@@ -340,7 +445,10 @@ class Task:
 
     def find_output(self, shape: Shape) -> Output | None:
         """The output layer that gives outputs of a shape; None if none does."""
-        return next((output for output in self.outputs if shape == (output.units,)), None)
+        *steps, units = shape
+        if len(steps) != (self.timesteps is not None) or (steps and steps[0] != self.timesteps):
+            return None
+        return next((output for output in self.outputs if units == output.units), None)
 
     def complete(self, layer: OutputLayer, loss: str | None) -> OutputLayer:
         """An output layer without units, with the units and the activation that fit a loss."""
@@ -365,6 +473,7 @@ class Task:
             if kinds & set(metric.outputs)
             and self.num_classes >= metric.min_classes
             and not (metric.by_naive_error and not (self.scaling and self.scaling.naive_error))
+            and (self.timesteps is not None or not metric.needs_steps)
         }
 
     def probabilities(self, outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -416,7 +525,7 @@ class Task:
         return values if self.scaling is None else self.scaling.undo(values)
 
     def decode(self, output: npt.NDArray[np.float32]) -> Decoded:
-        """The prediction that a model's output for one sample, float32 [outputs], stands for."""
+        """The prediction that a model's output for one target, float32 [outputs], stands for."""
         p = [float(value) for value in output]
         if len(p) == 1:  # the probability of the second class
             p = [1.0 - p[0], p[0]]
@@ -426,13 +535,17 @@ class Task:
 
     def __str__(self) -> str:
         """The task in words, such as `a multiclass task with 46 classes`."""
-        return f"a {self.name} task" + (
-            f" with {self.num_classes} classes" if self.num_classes > 2 else ""
-        )
+        classes = [f"{self.num_classes} classes"] if self.num_classes > 2 else []
+        return self._describe(*classes)
+
+    def _describe(self, *parts: str) -> str:
+        steps = [] if self.timesteps is None else [f"a target for each of {self.timesteps} steps"]
+        details = " and ".join([*parts, *steps])
+        return f"a {self.name} task" + (f" with {details}" if details else "")
 
 
 class BinaryClassification(Task):
-    """One target in {0, 1} for each sample: int64 [samples]."""
+    """Targets in {0, 1}: int64 [samples], or [samples, timesteps, 1]."""
 
     name: ClassVar = "binary"
 
@@ -445,7 +558,7 @@ class BinaryClassification(Task):
 
 
 class MulticlassClassification(Task):
-    """One target in [0, num_classes) for each sample: int64 [samples]."""
+    """Targets in [0, num_classes): int64 [samples], or [samples, timesteps, 1]."""
 
     name: ClassVar = "multiclass"
 
@@ -456,7 +569,9 @@ class MulticlassClassification(Task):
 
 @dataclass(frozen=True)
 class Regression(Task):
-    """Real numbers as the targets of each sample: float32 [samples], or [samples, outputs].
+    """Real numbers as targets, float32.
+
+    They are [samples], [samples, outputs], or for each step [samples, timesteps, outputs].
 
     Attributes:
         output_names: Name of each output; empty for one that has none.
@@ -480,18 +595,20 @@ class Regression(Task):
 
     def __str__(self) -> str:
         outputs = len(self.output_names)
-        return f"a {self.name} task" + (f" with {outputs} outputs" if outputs > 1 else "")
+        return self._describe(*([f"{outputs} outputs"] if outputs > 1 else []))
 
 
-def choose_task(class_names: tuple[str, ...], outputs: tuple[str, ...] = ()) -> Task:
+def choose_task(
+    class_names: tuple[str, ...], outputs: tuple[str, ...] = (), timesteps: int | None = None
+) -> Task:
     """The task of samples with these classes: a regression where there are none.
 
     Args:
         class_names: Name of each class.
         outputs: Name of each target of a regression, where there are several.
+        timesteps: Steps of a sample that have a target each; None where a sample has one target.
     """
     if not class_names:
-        return Regression(output_names=outputs, output_targets=outputs)
-    return (BinaryClassification if len(class_names) == 2 else MulticlassClassification)(
-        class_names
-    )
+        return Regression(output_names=outputs, output_targets=outputs, timesteps=timesteps)
+    kind = BinaryClassification if len(class_names) == 2 else MulticlassClassification
+    return kind(class_names, timesteps=timesteps)

@@ -33,12 +33,16 @@ def test_every_metric_is_better_in_the_direction_that_it_says(name):
         "probabilities": np.eye(7)[[6, 6, 6, 6]] - 0.1 * np.eye(7)[targets.astype(int)],
         "value": [[3.0], [1.0], [4.0], [1.5]],
     }[kind]
-    outputs = keras.Input((len(perfect[0]),))
+    by_step = metric.needs_steps
+    if by_step:  # each sample has a single step
+        targets, perfect, poor = (np.expand_dims(y, 1) for y in (targets, perfect, poor))
+        targets = targets[..., np.newaxis]
+    outputs = keras.Input(np.shape(perfect)[1:])
     model = keras.Model(outputs, outputs)
     loss = "binary_crossentropy" if kind == "probability" else "mse"
     if kind == "probabilities":
         loss = "sparse_categorical_crossentropy"
-    model.compile(loss=loss, metrics=[metric.build(name)])
+    model.compile(loss=loss, metrics=[metric.build(name, by_step=by_step)])
     values = [
         model.evaluate(np.array(p, np.float32), targets, verbose=0, return_dict=True)[name]
         for p in (perfect, poor)

@@ -101,9 +101,14 @@ def format_metrics(metrics: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {format_number(float(value))}" for name, value in metrics.items())
 
 
-def format_values(values: float | Sequence[float]) -> str:
-    """A number, or the numbers of several outputs."""
-    return ", ".join(f"{v:g}" for v in (values if isinstance(values, Sequence) else [values]))
+def format_values(values: object) -> str:
+    """A number or a label, or those of several outputs or steps."""
+    if isinstance(values, str):
+        return visible(values)
+    if not isinstance(values, Sequence):
+        return f"{values:g}" if isinstance(values, int | float) else str(values)
+    texts = ((value, format_values(value)) for value in values)
+    return ", ".join(f"[{text}]" if isinstance(value, list) else text for value, text in texts)
 
 
 def format_seconds(seconds: float) -> str:

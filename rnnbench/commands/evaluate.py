@@ -64,7 +64,7 @@ def evaluate(
         metrics, task = evaluation.metrics, config.dataset.info().task
         reports: dict[SplitName, Any] = {}
         if task.class_names:
-            reports[chosen] = task.report(samples.y, evaluation.outputs)
+            reports[chosen] = task.report(samples.flat_targets(), evaluation.outputs)
         thresholds.check({chosen: metrics})
     if json:
         console.print_json(
@@ -161,7 +161,8 @@ def errors(
         else:
             numbers = map(console.format_values, (target, p.prediction, m.error))
             described = "{}, predicted {} (error {})".format(*numbers)
-        console.print_text(f"\nsample {m.index}: {described}")
+        step = "" if m.step is None else f", step {m.step}"
+        console.print_text(f"\nsample {m.index}{step}: {described}")
         console.print_text(
             f"  {shorten(visible(m.example.describe()), console.terminal_width() - 2)}"
         )

@@ -11,12 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from rich.cells import cell_len, set_cell_size
 from typer import Option
 
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console
 from rnnbench.errors import DataError, FileError, InputError, count
-from rnnbench.tables import Table, format_number
+from rnnbench.tables import Table, format_number, visible
 
 if TYPE_CHECKING:
     from rnnbench.data import base
@@ -311,17 +312,24 @@ def _read_lines(file: Path) -> list[str]:
 
 def _to_csv(records: Sequence[_Record], class_names: Sequence[str]) -> str:
     """Records as CSV: the columns of the input, then those of the prediction."""
-    columns = ["prediction", *(f"probability_{name}" for name in class_names), "error"]
+    predictions = [record.prediction for record in records if record.prediction is not None]
+    names = [] if any(p.steps is not None for p in predictions) else class_names
+    columns = ["prediction", *(f"probability_{name}" for name in names), "error"]
     stream = io.StringIO()
     writer = DictWriter(stream, [*records[0].input.columns, *columns], lineterminator="\n")
     writer.writeheader()
     for record in records:
         row: dict[str, object] = {**record.input.columns, "error": record.error}
         if (p := record.prediction) is not None:
-            row["prediction"] = p.label or p.prediction
+            row["prediction"] = p.label or (p.prediction if p.steps is None else _join(p))
             row |= {f"probability_{name}": q for name, q in (p.probabilities or {}).items()}
         writer.writerow(row)
     return stream.getvalue()
+
+
+def _join(prediction: Prediction) -> str:
+    """The predictions of all steps, with spaces between them."""
+    return " ".join(map(console.format_values, prediction.predictions))
 
 
 def _print_record(record: _Record, maxlen: int) -> None:
@@ -334,6 +342,7 @@ def _print_record(record: _Record, maxlen: int) -> None:
         result = p.label
     elif isinstance(p.prediction, list):
         result = console.format_values(p.prediction)
+        result = f"[{result}]" if p.steps is not None else result
     else:
         result = format_number(p.prediction)
     if not isinstance(p.input, str):
@@ -341,8 +350,27 @@ def _print_record(record: _Record, maxlen: int) -> None:
     else:
         likeliest = list((p.probabilities or {}).items())[:_SHOWN_PROBABILITIES]
         shares = f"  ({', '.join(f'{name} {q:.3f}' for name, q in likeliest)})" if likeliest else ""
-        console.print_text(f"{line}{result}{shares}")
-        console.print_text(f"  saw: {' '.join(p.tokens)}")
+        if p.steps is not None and p.label is None:
+            if line:
+                console.print_text(line.rstrip())
+            console.print_text(_align(p.tokens, list(map(console.format_values, p.predictions))))
+        else:
+            console.print_text(f"{line}{result}{shares}")
+            console.print_text(f"  saw: {' '.join(p.tokens)}")
         cut = f"; cut to {count(maxlen, 'token')}" if p.words + 1 > maxlen else ""
         words = count(p.words, "word")
         console.print_text(f"  {words}, {p.oov_rate:.0%} out of vocabulary{cut}")
+
+
+def _align(tokens: Sequence[str], labels: Sequence[str]) -> str:
+    """Tokens with their labels below them, in lines that fit the terminal."""
+    lines, width = [], console.terminal_width()
+    above = below = ""
+    for token, label in zip(map(visible, tokens), labels, strict=True):
+        cells = max(cell_len(token), cell_len(label)) + 1
+        if above and cell_len(above) + cells > width:
+            lines += [above.rstrip(), below.rstrip(), ""]
+            above = below = ""
+        above += set_cell_size(token, cells)
+        below += set_cell_size(label, cells)
+    return "\n".join([*lines, above.rstrip(), below.rstrip()])

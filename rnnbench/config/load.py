@@ -208,10 +208,11 @@ def _resolve(config: ModelConfig) -> ModelConfig:
     model = config.model
     info = config.dataset.info() if isinstance(config, RunConfig) else None
     tokens = info.vocabulary_size if info is not None else None
+    by_step = info is not None and info.task.timesteps is not None
     layers = []
     for i, layer in enumerate(model.layers):
         ranks = (above.input_rank for above in model.layers[i + 1 :])
-        needs_sequence = next((rank == 2 for rank in ranks if rank is not None), False)
+        needs_sequence = next((rank == 2 for rank in ranks if rank is not None), by_step)
         layers.append(layer.resolve(needs_sequence=needs_sequence, vocabulary_size=tokens))
     if info is not None and isinstance(config, RunConfig):
         last, training = layers[-1], config.training

@@ -27,7 +27,7 @@ from rnnbench.layers import (
     SimpleRNN,
     infer_shapes,
 )
-from rnnbench.tasks import LOSSES
+from rnnbench.tasks import LOSSES, Output, Task
 
 # Gradients of a plain recurrence rarely reach further back.
 _MANY_STEPS = 100
@@ -155,28 +155,7 @@ def _check_task(
     task, training = info.task, config.training
     output = task.find_output(layers[-1].output_shape) if layers else None
     if layers:
-        last, shape, path = layers[-1].layer, layers[-1].output_shape, _layer_path(len(layers) - 1)
-        activation = last.activation if isinstance(last, OutputLayer) else None
-        if output is None:
-            units = task.outputs[0].units
-            message = f"received an output of shape {shape}; {task} needs ({units},), such as "
-            message += str(task.outputs[0])
-            if len(shape) == 2:
-                message += " after a recurrent layer without return_sequences"
-            yield _report((*path, "units") if activation and len(shape) == 1 else path, message)
-        elif activation is None:
-            fitting = f"{OutputLayer.model_fields['type'].default} layer with activation "
-            fitting += " or ".join(output.activations)
-            yield _report(path, f"received {last.type}; {task} ends in a {fitting}")
-        elif activation in output.discouraged:
-            message = f"received {activation} with units: {output.units}"
-            name = "sigmoid_for_classes" if output.units > 1 else "softmax_of_one_unit"
-            suggestion = f"activation: {output.activations[0]}"
-            yield _report((*path, "activation"), message, suggestion, name)
-        elif activation not in output.activations:
-            fitting = " or ".join(output.activations)
-            message = f"received {activation}; {task} with units: {output.units} needs {fitting}"
-            yield _report((*path, "activation"), message)
+        yield from _check_output(task, output, layers)
     fitted = f"{task} with this output layer" if output else str(task)
     losses, metrics = task.losses(output), task.metrics(output)
     if training.loss not in losses:
@@ -194,6 +173,9 @@ def _check_task(
             message = f"received {metric}; {fitted} has {', '.join(metrics)}"
             yield _report(("training", "metrics", i), message)
     path = ("training", "class_weight")
+    if training.class_weight and task.timesteps is not None:
+        yield _report(path, f"received weights; {task} weighs all steps alike")
+        return
     if training.class_weight and not task.num_classes:
         yield _report(path, f"{task} has no classes to weight")
         return
@@ -203,6 +185,40 @@ def _check_task(
             yield _report((*path, index), message)
         elif weight < 0:
             yield _report((*path, index), f"received {weight}; a weight is at least 0")
+
+
+def _check_output(
+    task: Task, output: Output | None, layers: Sequence[NamedLayer]
+) -> Iterator[Diagnostic]:
+    """The last layer gives an output that fits the task, with an activation that fits, too."""
+    last, shape, path = layers[-1].layer, layers[-1].output_shape, _layer_path(len(layers) - 1)
+    activation = last.activation if isinstance(last, OutputLayer) else None
+    if output is None:
+        units, steps = task.outputs[0].units, task.timesteps
+        needed = f"({units},)" if steps is None else f"({steps}, {units})"
+        message = f"received an output of shape {shape}; {task} needs {needed}, such as "
+        message += str(task.outputs[0])
+        last_state = next((n for n in reversed(layers) if n.layer.recurrent_layer()), None)
+        if steps is None and len(shape) == 2:
+            message += " after a recurrent layer without return_sequences"
+        elif steps is not None and last_state and len(last_state.output_shape) == 1:
+            i = layers.index(last_state)
+            message += f". return_sequences: true of {last_state.name} (model.layers.{i}) gives "
+            message += "an output for each step"
+        yield _report((*path, "units") if activation and len(shape) == 1 else path, message)
+    elif activation is None:
+        fitting = f"{OutputLayer.model_fields['type'].default} layer with activation "
+        fitting += " or ".join(output.activations)
+        yield _report(path, f"received {last.type}; {task} ends in a {fitting}")
+    elif activation in output.discouraged:
+        message = f"received {activation} with units: {output.units}"
+        name = "sigmoid_for_classes" if output.units > 1 else "softmax_of_one_unit"
+        suggestion = f"activation: {output.activations[0]}"
+        yield _report((*path, "activation"), message, suggestion, name)
+    elif activation not in output.activations:
+        fitting = " or ".join(output.activations)
+        message = f"received {activation}; {task} with units: {output.units} needs {fitting}"
+        yield _report((*path, "activation"), message)
 
 
 def _check_samples(config: RunConfig, info: DatasetInfo) -> Iterator[Diagnostic]:

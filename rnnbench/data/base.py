@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from rnnbench.data.sequences import TokenSequences, Windows
+    from rnnbench.data.sequences import StepTargets, TokenSequences, Windows
     from rnnbench.tasks import Scaling, Task
 
 SplitName = Literal["train", "validation", "test"]
@@ -67,17 +67,41 @@ class Split:
         x: Values float32 [samples, timesteps, features], the token sequences of texts, or the
             windows of series. Slices are views; an index array int64 [indices] gives these samples
             as an array.
-        y: Class indices int64 [samples], or values float32 [samples] or [samples, outputs].
+        y: Class indices int64 [samples], or values float32 [samples] or [samples, outputs]. With a
+            target for each step int64 [samples, timesteps, 1] or float32 [samples, timesteps,
+            outputs], or the targets of the tokens of texts.
     """
 
     x: npt.NDArray[np.generic] | TokenSequences | Windows
-    y: npt.NDArray[np.generic]
+    y: npt.NDArray[Any] | StepTargets
 
     def __len__(self) -> int:
         return len(self.x)
 
     def __getitem__(self, chosen: slice) -> Split:
         return Split(self.x[chosen], self.y[chosen])
+
+    def flat_targets(self) -> npt.NDArray[Any]:
+        """All targets, one for each sample or step: indices [targets], or values [targets, …]."""
+        from rnnbench.data.sequences import StepTargets
+
+        if isinstance(self.y, StepTargets):
+            return self.y.flat()
+        if self.y.ndim < 3:
+            return self.y
+        return (
+            self.y.reshape(-1) if self.y.dtype.kind == "i" else self.y.reshape(-1, self.y.shape[-1])
+        )
+
+    def count_targets(self) -> npt.NDArray[np.int64]:
+        """Number of the targets of each sample: int64 [samples]."""
+        import numpy as np
+
+        from rnnbench.data.sequences import StepTargets
+
+        if isinstance(self.y, StepTargets):
+            return self.y.sequences.cut_lengths
+        return np.full(len(self.y), self.y.shape[1] if self.y.ndim == 3 else 1)
 
 
 @dataclass(frozen=True)
@@ -179,6 +203,10 @@ class Dataset(Settings):
             DataError: The dataset is not read from a user's files, or the file does not fit it.
         """
         raise DataError(f"{path}: the dataset {self.type} is not read from files of your own")
+
+    def join_targets(self, names: Sequence[str]) -> str | None:
+        """The text that the classes of a sample's steps make; None where they make none."""
+        return None
 
     def baselines(self) -> dict[str, Callable[[Split], npt.NDArray[np.generic]]]:
         """Baselines of its own by name, such as the last value of each window.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rnnbench.data.base import Split
-from rnnbench.data.sequences import TokenSequences
+from rnnbench.data.sequences import StepTargets, TokenSequences, runs, to_offsets
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -85,29 +85,61 @@ class Batches:
         return math.ceil(len(self.split) / self.batch_size)
 
     def restore_order(self, outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The outputs [samples, …] for all batches of an epoch, in the order of the split."""
+        """The outputs for all targets of an epoch, in the order of the split: [targets, …].
+
+        Args:
+            outputs: As the batches are served, [targets, …].
+        """
+        counts, order = self.split.count_targets(), np.concatenate(self._chosen)
         restored = np.empty_like(outputs)
-        restored[np.concatenate(self._chosen)] = outputs
+        restored[runs(to_offsets(counts)[order], counts[order])] = outputs
         return restored
+
+    def join(self, outputs: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        """The outputs for all targets of an epoch, as the batches are served: [targets, outputs].
+
+        Args:
+            outputs: Those for each batch, [batch, outputs]; with a target for each step [batch,
+                timesteps, outputs], of which those for padding are left out.
+        """
+        if not isinstance(self.split.y, StepTargets):
+            return np.concatenate([values.reshape(-1, values.shape[-1]) for values in outputs])
+        kept = (
+            values[self.split.y.pad(chosen, values.shape[1])[1] > 0]
+            for chosen, values in zip(self._chosen, outputs, strict=True)
+        )
+        return np.concatenate(list(kept))
+
+    def cut(self, outputs: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        """The outputs for all samples of an epoch, as the batches are served, batch by batch."""
+        return np.split(outputs, np.cumsum([len(chosen) for chosen in self._chosen])[:-1])
 
     @property
     def dataset(self) -> tf.data.Dataset:
         """The batches that are served from now on, as Keras takes them.
 
         Whenever it is iterated over, it serves the order that is then drawn. A batch is inputs,
-        int32 [batch, timesteps] or float32 [batch, timesteps, features], and targets [batch] or
-        [batch, outputs]; with class weights, their weights float32 [batch] too.
+        int32 [batch, timesteps] or float32 [batch, timesteps, features], and targets [batch],
+        [batch, outputs] or [batch, timesteps, outputs]; with class weights, their weights float32
+        [batch] too, and with a target for each token the weights of the steps, which are 0 for
+        padding, float32 [batch, timesteps].
         """
         import tensorflow as tf
 
         # No `PyDataset`: Keras fetches ahead from one in a thread, whose end was seen to hold up
         # the training for ten seconds between two epochs. A batch takes less than a millisecond.
         x, *rest = next(iter(self))
-        shape = (None, None) if self._sequences is not None else (None, *x.shape[1:])
-        signature = (
-            tf.TensorSpec(shape, x.dtype),
-            *(tf.TensorSpec((None, *values.shape[1:]), values.dtype) for values in rest),
-        )
+        is_bucketed = self._sequences is not None
+
+        def describe(values: npt.NDArray[np.generic]) -> tf.TensorSpec:
+            # A batch is of the length of its longest sample; a target for each sample has none.
+            sizes = values.shape[1:]
+            is_of_steps = values is x or isinstance(self.split.y, StepTargets)
+            if is_bucketed and is_of_steps:
+                sizes = (None, *sizes[1:])
+            return tf.TensorSpec((None, *sizes), values.dtype)
+
+        signature = tuple(map(describe, (x, *rest)))
         options = tf.data.Options()
         options.autotune.enabled = False
         dataset = tf.data.Dataset.from_generator(self.__iter__, output_signature=signature)
@@ -122,6 +154,9 @@ class Batches:
         for index in range(self.first, self.steps_per_epoch):
             chosen = self._chosen[index]  # of the epoch that is now served
             x = self.split.x[chosen] if sequences is None else sequences.bucketed(chosen)
+            if isinstance(self.split.y, StepTargets):
+                yield x, *self.split.y.pad(chosen, x.shape[1])
+                continue
             y = self.split.y[chosen]
             if self.class_weight is None:
                 yield x, y

@@ -79,15 +79,13 @@ class TokenSequences:
         """Samples padded to the longest of them, at least 1: int32 [indices, timesteps]."""
         return self._pad(chosen, max(1, int(self.cut_lengths[chosen].max(initial=0))))
 
-    def uncut(self) -> Tokens:
-        """All tokens, those of unknown words too: int32 [tokens of these samples]."""
-        return self.tokens[self.offsets[0] : self.offsets[-1]]
+    def locate(self, chosen: Indices, timesteps: int) -> tuple[npt.NDArray[np.bool_], Indices]:
+        """Where samples have their tokens when they are padded to so many steps.
 
-    def read(self) -> Tokens:
-        """All tokens, uncut, unknown words replaced: int32 [tokens of these samples]."""
-        return self._replace_unknown(self.uncut())
-
-    def _pad(self, chosen: Indices, timesteps: int) -> Tokens:
+        Returns:
+            Which steps are tokens, bool [indices, timesteps], and the place in `tokens` of each of
+            these, row by row, int64 [steps that are tokens].
+        """
         starts = self.offsets[chosen]
         lengths = self.offsets[chosen + 1] - starts
         kept = np.minimum(lengths, self.dataset.maxlen)
@@ -98,9 +96,18 @@ class TokenSequences:
             is_token = steps >= (timesteps - kept)[:, np.newaxis]
         else:
             is_token = steps < kept[:, np.newaxis]
-        # Row by row the tokens to copy are runs of `kept` consecutive ones.
-        before = np.cumsum(kept) - kept
-        positions = np.arange(int(kept.sum())) + np.repeat(starts - before, kept)
+        return is_token, runs(starts, kept)
+
+    def uncut(self) -> Tokens:
+        """All tokens, those of unknown words too: int32 [tokens of these samples]."""
+        return self.tokens[self.offsets[0] : self.offsets[-1]]
+
+    def read(self) -> Tokens:
+        """All tokens, uncut, unknown words replaced: int32 [tokens of these samples]."""
+        return self._replace_unknown(self.uncut())
+
+    def _pad(self, chosen: Indices, timesteps: int) -> Tokens:
+        is_token, positions = self.locate(chosen, timesteps)
         padded = np.full((len(chosen), timesteps), PAD, np.int32)
         padded[is_token] = self._replace_unknown(self.tokens[positions])
         return padded
@@ -108,6 +115,55 @@ class TokenSequences:
     def _replace_unknown(self, tokens: Tokens) -> Tokens:
         first, end = self.dataset.skip_top, self.dataset.vocabulary_size
         return np.where((tokens >= first) & (tokens < end), tokens, np.int32(OOV))
+
+
+@dataclass(frozen=True, eq=False)
+class StepTargets:
+    """Targets of the tokens of sequences, which are cut and padded as these are.
+
+    A slice is a view. Indices int64 [indices] give the targets of these samples padded with zeros,
+    [indices, maxlen, 1].
+
+    Attributes:
+        values: Index of the class of each token, int64 [tokens]; beside `tokens` of the sequences.
+        sequences: The sequences.
+    """
+
+    values: Indices
+    sequences: TokenSequences
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    @overload
+    def __getitem__(self, chosen: slice) -> StepTargets: ...
+    @overload
+    def __getitem__(self, chosen: Indices) -> Indices: ...
+
+    def __getitem__(self, chosen: slice | Indices) -> StepTargets | Indices:
+        if isinstance(chosen, slice):
+            return replace(self, sequences=self.sequences[chosen])
+        return self.pad(chosen, self.sequences.dataset.maxlen)[0]
+
+    def pad(self, chosen: Indices, timesteps: int) -> tuple[Indices, npt.NDArray[np.float32]]:
+        """Targets of samples padded to so many steps, and which of them count.
+
+        Returns:
+            Targets int64 [indices, timesteps, 1], and weights float32 [indices, timesteps]: 1 for a
+            token, 0 for padding.
+        """
+        is_token, positions = self.sequences.locate(chosen, timesteps)
+        padded = np.zeros((len(chosen), timesteps, 1), np.int64)
+        padded[is_token, 0] = self.values[positions]
+        return padded, is_token.astype(np.float32)
+
+    def flat(self) -> Indices:
+        """Targets of the tokens that a model sees, sample by sample: int64 [tokens]."""
+        starts, kept = self.sequences.offsets[:-1], self.sequences.cut_lengths
+        if self.sequences.dataset.truncating == "pre":
+            starts = starts + self.sequences.lengths - kept
+        flat: Indices = self.values[runs(starts, kept)]
+        return flat
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,6 +276,18 @@ def encode_word_index(path: Path) -> Arrays:
         "words": np.frombuffer("\n".join(words).encode(), np.uint8),
         "tokens": np.array([ranks[word] + INDEX_FROM for word in words], np.int32),
     }
+
+
+def runs(starts: Indices, lengths: Indices) -> Indices:
+    """Runs of consecutive numbers, one behind the other: int64 [sum of the lengths].
+
+    Args:
+        starts: First number of each run, int64 [runs].
+        lengths: Numbers in each, int64 [runs].
+    """
+    before = np.cumsum(lengths) - lengths
+    found: Indices = np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)
+    return found
 
 
 def to_offsets(lengths: Indices) -> Indices:

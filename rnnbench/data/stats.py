@@ -61,11 +61,12 @@ class Example:
     """Sample as the model sees it.
 
     Attributes:
-        target: Name of the class, the value, or the values of several outputs.
+        target: Name of the class, the value, or the values of several outputs; with a target for
+            each step a list of these.
         seen: The words, or the values.
     """
 
-    target: str | float | list[float]
+    target: str | float | list[float] | list[str] | list[list[float]]
     seen: tuple[str, ...] | tuple[float, ...]
 
     def describe(self, words: int | None = None) -> str:
@@ -131,11 +132,12 @@ def _rows(split: Split) -> Iterator[npt.NDArray[np.generic]]:
 
 
 def _inspect_split(dataset: Dataset, split: Split) -> SplitInspection:
-    info, x, y = dataset.info(), split.x, split.y
+    info, x = dataset.info(), split.x
     maxlen, names = info.input_shape[0], info.task.class_names
     lengths = x.lengths if isinstance(x, TokenSequences) else np.full(len(x), maxlen)
     steps, seen = int(lengths.sum()), int(np.minimum(lengths, maxlen).sum())
     classes = targets = oov_rate = None
+    y = split.flat_targets()
     if names:
         counts = np.bincount(y, minlength=len(names)).tolist()
         classes = dict(zip(names, counts, strict=True))
@@ -178,8 +180,12 @@ def read_examples(dataset: Dataset, split: Split, indices: Sequence[int]) -> Ite
     vocabulary = dataset.read_vocabulary()
     words = None if vocabulary is None else invert(vocabulary)
     chosen = np.array(indices, np.int64)
-    for x, y in zip(split.x[chosen], split.y[chosen], strict=True):
-        target = names[int(y)] if names else info.task.unscale(y).tolist()
+    for i, x in zip(indices, split.x[chosen], strict=True):
+        found = split[i : i + 1].flat_targets()
+        if found.ndim > 1 and found.shape[1] == 1:
+            found = found[:, 0]
+        targets = [names[y] for y in found.tolist()] if names else info.task.unscale(found).tolist()
+        target = targets[0] if info.task.timesteps is None else targets
         if words is None:
             values = x if info.input_scaling is None else info.input_scaling.undo(x)
             yield Example(target, tuple(np.ravel(values).tolist()))

@@ -80,6 +80,9 @@ class TextDataset(Dataset):
     padding: Literal["pre", "post"] = "pre"
     truncating: Literal["pre", "post"] = "pre"
 
+    # Whether each token of a text has a target.
+    has_token_targets: ClassVar[bool] = False
+
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
         if self.num_words is not None:
             yield from self._check_skip_top("num_words", self.num_words)

@@ -21,12 +21,14 @@ class ToySequence(Dataset):
         start: First number.
         length: Numbers in the sequence.
         window: Numbers in a sample.
+        targets: Whether the last step of a window has a target, or every step.
     """
 
     type: Literal["toy_sequence"] = "toy_sequence"
     start: int = 0
     length: Annotated[int, Field(ge=2)] = 10
     window: Positive = 4
+    targets: Literal["last_step", "every_step"] = "last_step"
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
         if self.window >= self.length:
@@ -45,7 +47,7 @@ class ToySequence(Dataset):
     def info(self) -> DatasetInfo:
         num_examples = self.count_examples(self.length - self.window, None)
         return DatasetInfo(
-            task=Regression(),
+            task=Regression(timesteps=self.window if self.targets == "every_step" else None),
             input_shape=(self.window, 1),
             input_dtype="float32",
             vocabulary_size=None,
@@ -59,4 +61,6 @@ class ToySequence(Dataset):
         sequence = np.arange(self.start, self.start + self.length, dtype=np.float32)
         windows = np.lib.stride_tricks.sliding_window_view(sequence, self.window)[:-1]
         x = np.ascontiguousarray(windows)[..., np.newaxis]
+        if self.targets == "every_step":
+            return self.split(Split(x, x + 1.0), None)
         return self.split(Split(x, sequence[self.window :]), None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +49,7 @@ def load_fast_model(run: RunDirectory) -> keras.Model:
     """
     stock, config = load_model(run), run.read_config()
     model = build_fast_model(config)
-    compile_model(model, config.training, config.dataset.info().task.scaling)
+    compile_model(model, config.training, config.dataset.info().task)
     write_variables(model.variables, read_variables(stock.variables))
     return model
 
@@ -66,7 +66,7 @@ def load_model(run: RunDirectory) -> keras.Model:
     run.require_trained()
     model = build_model(config)
     if run.uses_state():
-        compile_model(model, config.training, config.dataset.info().task.scaling)
+        compile_model(model, config.training, config.dataset.info().task)
         if (state := load_state(run)) is not None:
             restore_model(run, model, state)
         return model
@@ -85,7 +85,7 @@ def load_model(run: RunDirectory) -> keras.Model:
         raise RunError(
             f"{path}: damaged: this is not a model of {run.config_file}: {reason}"
         ) from error
-    compile_model(model, config.training, stock=True)
+    compile_model(model, config.training, config.dataset.info().task, stock=True)
     return model
 
 
@@ -95,7 +95,7 @@ def save_model(model: keras.Model, config: RunConfig, path: Path) -> None:
     `path` holds the old file or the new one at every moment, never a part.
     """
     stock = build_model(config)
-    compile_model(stock, config.training, stock=True)
+    compile_model(stock, config.training, config.dataset.info().task, stock=True)
     stock.optimizer.build(stock.trainable_variables)
     write_variables(stock.variables, read_variables(model.variables))
     write_variables(stock.optimizer.variables, read_variables(model.optimizer.variables))
@@ -110,7 +110,8 @@ class OutputRecorder:
     is evaluated after it share one traced graph.
 
     Attributes:
-        outputs: Outputs of each batch, float32 [batch, outputs]; None where none are kept.
+        outputs: Outputs of each batch, float32 [batch, outputs] or [batch, timesteps, outputs];
+            None where none are kept.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -159,7 +160,7 @@ class Evaluation:
 
     Attributes:
         metrics: Loss and metrics by name, the loss first.
-        outputs: Outputs of the model, float32 [samples, outputs].
+        outputs: Outputs of the model for all targets, float32 [targets, outputs].
     """
 
     metrics: dict[str, float]
@@ -183,7 +184,9 @@ def evaluate_split(model: keras.Model, split: Split, config: RunConfig) -> Evalu
     if not all(map(math.isfinite, metrics.values())):
         message = f"the model's metrics are not finite numbers: {metrics}"
         raise DivergenceError(f"{message}. {DIVERGENCE_HINT}")
-    return Evaluation(metrics, batches.restore_order(np.concatenate(outputs)))
+    return Evaluation(
+        metrics, batches.restore_order(batches.join([np.asarray(of) for of in outputs]))
+    )
 
 
 @dataclass(frozen=True)
@@ -192,13 +195,15 @@ class Mistake:
 
     Attributes:
         index: Index of the sample in its split, from 0.
-        example: The sample, with its target.
+        example: The sample, with its target, or that of the step.
         prediction: Prediction of the model.
+        step: Step that the model is wrong about, from 0; None where a sample has one target.
     """
 
     index: int
     example: Example
     prediction: Decoded
+    step: int | None = None
 
     @property
     def probability(self) -> float | None:
@@ -223,7 +228,8 @@ class Mistake:
         else:
             values = {"prediction": p.label, "probability": self.probability}
         target, seen = self.example.target, list(self.example.seen)
-        return {"index": self.index, "target": target, **values, "seen": seen}
+        where = {"index": self.index} | ({} if self.step is None else {"step": self.step})
+        return {**where, "target": target, **values, "seen": seen}
 
 
 def find_mistakes(
@@ -234,23 +240,37 @@ def find_mistakes(
     Args:
         dataset: Dataset that has the split.
         split: The samples.
-        outputs: Outputs of the model for them, float32 [samples, outputs].
+        outputs: Outputs of the model for all targets, float32 [targets, outputs].
         top: Most mistakes to give.
     """
-    task = dataset.info().task
+    task, y = dataset.info().task, split.flat_targets()
     if task.class_names:
         p = task.probabilities(outputs)
-        size = np.where(p.argmax(axis=1) == split.y, 0.0, p.max(axis=1))
+        size = np.where(p.argmax(axis=1) == y, 0.0, p.max(axis=1))
     else:
-        errors = task.unscale(outputs) - task.unscale(split.y.reshape(outputs.shape))
+        errors = task.unscale(outputs) - task.unscale(y.reshape(outputs.shape))
         size = np.abs(errors).mean(axis=1)
     order = np.argsort(-size, kind="stable")[:top]
-    indices = order[size[order] > 0].tolist()
-    examples = read_examples(dataset, split, indices)
-    return [
-        Mistake(i, example, task.decode(outputs[i]))
-        for i, example in zip(indices, examples, strict=True)
-    ]
+    chosen = order[size[order] > 0]
+    ends = np.cumsum(split.count_targets())
+    samples = np.searchsorted(ends, chosen, side="right")
+    steps = chosen - np.concatenate([[0], ends])[samples]
+    mistakes = []
+    for i, step, of, example in zip(
+        samples.tolist(),
+        steps.tolist(),
+        outputs[chosen],
+        read_examples(dataset, split, samples.tolist()),
+        strict=True,
+    ):
+        if task.timesteps is None:
+            mistakes.append(Mistake(i, example, task.decode(of)))
+        else:
+            target: Any = example.target
+            mistakes.append(
+                Mistake(i, replace(example, target=target[step]), task.decode(of), step)
+            )
+    return mistakes
 
 
 def predict_inputs(
@@ -260,13 +280,13 @@ def predict_inputs(
     *,
     bucket: bool = False,
 ) -> npt.NDArray[np.float32]:
-    """Outputs of a model for samples, float32 [samples, outputs].
+    """Outputs of a model for samples, float32 [samples, outputs] or [samples, timesteps, outputs].
 
     Args:
         model: Takes the samples.
         inputs: float32 [samples, timesteps, features], token sequences, or windows.
         batch_size: Samples in a batch.
-        bucket: Whether to bucket by length.
+        bucket: Whether to bucket by length; not with outputs for each step.
     """
     batches = Batches(Split(inputs, np.zeros(len(inputs))), batch_size, bucket=bucket)
     return batches.restore_order(model.predict(batches.dataset, verbose=0))
@@ -304,23 +324,37 @@ def measure_targets(
 class Prediction(Decoded):
     """Prediction for one input.
 
+    With a target for each step, `prediction` is a list of those of the steps, and `label` the text
+    that they make, if they make one.
+
     Attributes:
         input: The text or the values.
+        steps: Prediction for each step; None where a sample has one target.
         tokens: Words of a text as the model saw them, with `<start>` and `<oov>`, unpadded.
         oov_rate: Fraction of these words that are out of vocabulary.
         words: Number of words in the text; some are not seen where it is cut to `maxlen`.
     """
 
     input: str | list[float]
+    steps: tuple[Decoded, ...] | None = None
     tokens: tuple[str, ...] = ()
     oov_rate: float = 0.0
     words: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The prediction as JSON values; without what there is for classes or texts only."""
-        names = ["input", "prediction", *(["label", "probabilities"] if self.label else [])]
-        names += ["tokens", "oov_rate"] if isinstance(self.input, str) else []
+        texts = ["tokens", "oov_rate"] if isinstance(self.input, str) else []
+        if self.steps is not None:
+            values = {name: getattr(self, name) for name in ("input", *texts)}
+            joined = {} if self.label is None else {"prediction": self.label}
+            return {**values, **joined, "predictions": self.predictions}
+        names = ["input", "prediction", *(["label", "probabilities"] if self.label else []), *texts]
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def predictions(self) -> list[Any]:
+        """Name of the class, or the value or values, of each step."""
+        return [s.prediction if s.label is None else s.label for s in self.steps or ()]
 
 
 def predict(
@@ -419,14 +453,31 @@ class Predictor:
             details = [{"input": list(values)} for values in inputs]
             samples = np.array([detail["input"] for detail in details], np.float32)
             samples = _scale(samples.reshape(-1, *info.input_shape), info)
-        outputs = predict_inputs(
+        by_step = info.task.timesteps is not None
+        outputs: Any = predict_inputs(
             self.model,
             samples,
             self._config.training.batch_size,
-            bucket=buckets_by_length(self._config),
+            bucket=buckets_by_length(self._config) and not by_step,
         )
-        decoded = map(info.task.decode, outputs)
-        return [Prediction(**vars(d), **detail) for d, detail in zip(decoded, details, strict=True)]
+        if not by_step:
+            found = map(info.task.decode, outputs)
+            return [Prediction(**vars(d), **of) for d, of in zip(found, details, strict=True)]
+        if self._text_dataset is not None and self._text_dataset.has_token_targets:
+            every = np.arange(len(samples))
+            is_token, _ = samples.locate(every, outputs.shape[1])
+            outputs = [of[counts] for of, counts in zip(outputs, is_token, strict=True)]
+        return [self._decode_steps(of, detail) for of, detail in zip(outputs, details, strict=True)]
+
+    def _decode_steps(
+        self, outputs: npt.NDArray[np.float32], detail: Mapping[str, Any]
+    ) -> Prediction:
+        """The prediction of a sample with a target for each step, from [timesteps, outputs]."""
+        dataset = self._config.dataset
+        steps = tuple(map(dataset.info().task.decode, outputs))
+        joined = dataset.join_targets([s.label for s in steps if s.label is not None])
+        values: Any = [s.prediction for s in steps]
+        return Prediction(prediction=values, label=joined, steps=steps, **detail)
 
     def _describe(self, text: str, tokens: list[int], dataset: TextDataset) -> dict[str, Any]:
         """What a prediction says about its text."""

@@ -83,7 +83,7 @@ def prepare_training(config: RunConfig, dataset: LoadedDataset) -> TrainingSetup
     keras.utils.set_random_seed(config.seed)
     model = build_fast_model(config)
     training, bucket = config.training, buckets_by_length(config)
-    compile_model(model, training, dataset.info.task.scaling)
+    compile_model(model, training, dataset.info.task)
     OutputRecorder.install(model)
     train = Batches(
         dataset.splits["train"],
@@ -432,7 +432,7 @@ def _evaluate(setup: TrainingSetup, run: RunDirectory, progress: Progress) -> Me
     if task.class_names:
         from rnnbench import plots
 
-        reports = {name: task.report(splits[name].y, outputs[name]) for name in splits}
+        reports = {name: task.report(splits[name].flat_targets(), outputs[name]) for name in splits}
         run.write_classification(reports)
         shown = shown_split(splits)
         title = f"{config.name}\nconfusion matrix, {shown} split"
@@ -443,7 +443,10 @@ def _evaluate(setup: TrainingSetup, run: RunDirectory, progress: Progress) -> Me
         if len(set(task.output_targets)) > 1:
             names = config.training.metrics
             run.write_targets(
-                {n: measure_targets(task, names, s.y, outputs[n]) for n, s in splits.items()}
+                {
+                    n: measure_targets(task, names, s.flat_targets(), outputs[n])
+                    for n, s in splits.items()
+                }
             )
         _draw_predictions(setup, run, task, outputs)
     return metrics
@@ -464,13 +467,13 @@ def _draw_predictions(
     with replacing(run.plot_file("predictions")) as path:
         if isinstance(windows, Windows):
             naive = {n: f(splits[last]) for n, f in setup.config.dataset.baselines().items()}
-            lines = {"truth": splits[last].y, "forecast": outputs[last], **naive}
+            lines = {"truth": splits[last].flat_targets(), "forecast": outputs[last], **naive}
             title = f"{title} of the {last} rows"
             plots.draw_forecasts(windows, lines, task, title, path)
             return
         points = {
             name: (
-                task.unscale(split.y).ravel().tolist(),
+                task.unscale(split.flat_targets()).ravel().tolist(),
                 task.unscale(outputs[name]).ravel().tolist(),
             )
             for name, split in splits.items()
