@@ -23,6 +23,7 @@ _DISTRACTORS = (2, 6)
 # Where the symbols that count stand, as parts of the length: first and end of each range. They are
 # those of the paper for its 100 steps.
 _PLACES = {2: ((0.1, 0.2), (0.5, 0.6)), 3: ((0.1, 0.2), (0.33, 0.43), (0.66, 0.76))}
+_COPIED, _COPIES = 8, 10  # of `copy_memory`: kinds of symbols, and symbols of a sequence
 _DIGITS, _PIXELS = 1797, 64  # images of `sequential_digits`, and pixels of each
 
 
@@ -62,7 +63,7 @@ class MemoryTask(Dataset):
     def info(self) -> DatasetInfo:
         num_examples = self.count_examples(self.samples, self.test_samples)
         # A target takes 8 bytes at most.
-        sample_bytes = 4 * math.prod(self.input_shape) + 8
+        sample_bytes = 4 * math.prod(self.input_shape) + 8 * (self.task.timesteps or 1)
         return DatasetInfo(
             task=self.task,
             input_shape=self.input_shape,
@@ -187,16 +188,19 @@ class Parity(MemoryTask):
 
     Args:
         length: Number of bits.
+        targets: Whether the last step has a target, or every step: the parity of the bits so far.
     """
 
     type: Literal["parity"] = "parity"
     length: Annotated[int, Field(ge=1, le=100_000)] = 10
+    targets: Literal["last_step", "every_step"] = "last_step"
 
     delay_key: ClassVar = "length"
 
     @property
     def task(self) -> Task:
-        return BinaryClassification(("even", "odd"))
+        steps = self.length if self.targets == "every_step" else None
+        return BinaryClassification(("even", "odd"), timesteps=steps)
 
     @property
     def input_shape(self) -> tuple[int, int]:
@@ -210,7 +214,57 @@ class Parity(MemoryTask):
         import numpy as np
 
         bits = generator.integers(2, size=(count, self.length, 1))
-        return Split(bits.astype(np.float32), bits.sum(axis=(1, 2)) % 2)
+        parities = np.cumsum(bits, axis=1) % 2
+        y = parities if self.targets == "every_step" else parities[:, -1, 0]
+        return Split(bits.astype(np.float32), y)
+
+
+class CopyMemory(MemoryTask):
+    """Ten symbols, a delay and a signal: which symbols were it, in their order?
+
+    After ten symbols out of eight come `delay` - 1 blanks, the signal and ten more blanks; the
+    target of each step is a blank, and of the last ten the symbols (Arjovsky, Shah and Bengio,
+    "Unitary evolution recurrent neural networks", 2016). Symbols, blank and signal are one-hot
+    vectors. A model without a memory knows where the symbols are due and guesses them: a
+    crossentropy of 10 ln 8 / (`delay` + 20).
+
+    Args:
+        delay: Steps from the last symbol to the signal.
+    """
+
+    type: Literal["copy_memory"] = "copy_memory"
+    delay: Annotated[int, Field(ge=1, le=100_000)] = 20
+
+    delay_key: ClassVar = "delay"
+
+    @property
+    def task(self) -> Task:
+        names = (*map(str, range(_COPIED)), "blank")
+        return MulticlassClassification(names, timesteps=self.input_shape[0])
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        return (self.delay + 2 * _COPIES, _COPIED + 2)
+
+    def chance(self) -> dict[str, float]:
+        guessed = _COPIES / self.input_shape[0]  # part of the steps
+        return {
+            "sparse_categorical_crossentropy": guessed * math.log(_COPIED),
+            "accuracy": 1 - guessed + guessed / _COPIED,
+            "sequence_accuracy": _COPIED**-_COPIES,
+        }
+
+    def draw(self, count: int, generator: np.random.Generator) -> Split:
+        import numpy as np
+
+        timesteps, features = self.input_shape
+        drawn = generator.integers(_COPIED, size=(count, _COPIES))
+        symbols = np.full((count, timesteps), _COPIED)
+        symbols[:, :_COPIES] = drawn
+        symbols[:, -_COPIES - 1] = _COPIED + 1
+        y = np.full((count, timesteps, 1), _COPIED)
+        y[:, -_COPIES:, 0] = drawn
+        return Split(np.eye(features, dtype=np.float32)[symbols], y)
 
 
 class SequentialDigits(Dataset):

@@ -11,7 +11,13 @@ from rnnbench.data.arrays import Arrays
 from rnnbench.data.base import Dataset
 from rnnbench.data.imdb import Imdb
 from rnnbench.data.labelled_text import Text
-from rnnbench.data.memory_tasks import AddingProblem, Parity, SequentialDigits, TemporalOrder
+from rnnbench.data.memory_tasks import (
+    AddingProblem,
+    CopyMemory,
+    Parity,
+    SequentialDigits,
+    TemporalOrder,
+)
 from rnnbench.data.reuters import Reuters
 from rnnbench.data.series import Series
 from rnnbench.data.toy_sequence import ToySequence
@@ -22,6 +28,7 @@ def test_every_module_of_a_dataset_is_found():
     assert {
         "adding_problem": AddingProblem,
         "arrays": Arrays,
+        "copy_memory": CopyMemory,
         "imdb": Imdb,
         "parity": Parity,
         "reuters": Reuters,
