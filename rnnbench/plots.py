@@ -404,6 +404,48 @@ def _draw_point(axes: Axes, x: Estimate, y: Estimate | float, **style: Any) -> N
     axes.errorbar(x.mean, y if isinstance(y, float) else y.mean, **style)
 
 
+def draw_delays(
+    losses: Mapping[str, Mapping[str, Mapping[int, Estimate]]], solved: float, path: Path
+) -> None:
+    """Draw the losses of recurrent cells in memory tasks against the delay, a task in each axes.
+
+    Args:
+        losses: Mean of the loss as a part of that at chance level, by task, cell and delay.
+        solved: Part below which a task is solved.
+        path: File to write.
+    """
+    columns = min(2, len(losses))
+    height = 1.2 + 2.4 * math.ceil(len(losses) / columns)
+    panels = _new_panels(len(losses), columns, height, share_x=False)
+    styles = dict(zip(dict.fromkeys(c for of in losses.values() for c in of), cycle(_COLORS)))
+    markers, lines = cycle(_MARKERS), cycle(_LINES)
+    looks: dict[str, dict[str, Any]] = {
+        cell: {"color": color, "marker": next(markers), "linestyle": next(lines)}
+        for cell, color in styles.items()
+    }
+    for axes, (task, by_cell) in zip(panels, losses.items(), strict=True):
+        for cell, by_delay in by_cell.items():
+            means = [e.mean for e in by_delay.values()]
+            axes.plot(list(by_delay), means, label=_literal(cell), **looks[cell])
+            whiskers = [e.half_width or 0.0 for e in by_delay.values()]
+            if any(whiskers):
+                color = looks[cell]["color"]
+                axes.errorbar(list(by_delay), means, whiskers, fmt="none", capsize=3, ecolor=color)
+        axes.axhline(1.0, color="black", linestyle=":", linewidth=1.2, label="chance level")
+        label = f"solved: at most {solved:g} of chance level"
+        axes.axhline(solved, color="black", linestyle="--", linewidth=1.2, label=label)
+        ticks = sorted({delay for by_delay in by_cell.values() for delay in by_delay})
+        axes.set(xscale="log", yscale="log", title=_literal(task))
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.tick_params(labelleft=True)
+    _add_legend(panels[0])
+    figure = _figure(panels[0])
+    figure.supxlabel("delay in steps (log scale)", fontsize="medium")
+    figure.supylabel("loss / loss at chance level (log scale)", fontsize="medium")
+    figure.savefig(path)
+
+
 def draw_times(
     labels: Sequence[str],
     times: Mapping[str, Sequence[Measurement]],
@@ -493,12 +535,14 @@ def _new_axes(height: float = 4.4) -> Axes:
     return _new_panels(1, 1, height)[0]
 
 
-def _new_panels(count: int, columns: int, height: float, *, share_y: bool = True) -> list[Axes]:
-    """Several pairs of axes with common scales in a new figure, row by row."""
+def _new_panels(
+    count: int, columns: int, height: float, *, share_x: bool = True, share_y: bool = True
+) -> list[Axes]:
+    """Several pairs of axes, by default with common scales, in a new figure, row by row."""
     figure = Figure(figsize=(7.0, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     rows = math.ceil(count / columns)
-    grid = figure.subplots(rows, columns, sharex=True, sharey=share_y, squeeze=False).flat
+    grid = figure.subplots(rows, columns, sharex=share_x, sharey=share_y, squeeze=False).flat
     for axes in grid:
         axes.grid(visible=True, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)

@@ -18,6 +18,7 @@ from rnnbench.baselines import baselines_table, describe, drawn_beside
 from rnnbench.comparison import Comparison
 from rnnbench.config.load import flatten, format_value
 from rnnbench.data.base import shown_split
+from rnnbench.delays import Delays, find_delays
 from rnnbench.errors import InputError, RunError, count
 from rnnbench.lookup import RunOverview, read_overview
 from rnnbench.run import CONFUSION_PLOT, Baseline, RunDirectory, SweepDirectory
@@ -291,6 +292,7 @@ def _describe_sweep(sweep: SweepDirectory) -> tuple[str, list[str], Sections]:
         sweep.path.absolute().name,
         [*_progress(trials), *sentences],
         {
+            "Delays": _delays(find_delays([run.run for run in runs])),
             "Groups": _groups(comparison) if comparison else [],
             "Plots": _plots(comparison) if comparison else [],
             "Runs": _runs(trials, comparison),
@@ -373,6 +375,15 @@ def _groups(comparison: Comparison) -> list[Block]:
         Block("list", comparison.baseline_sentences(), "Baselines of the same data"),
         Block("list", comparison.notes, "Notes"),
     ]
+
+
+def _delays(delays: Delays | None) -> list[Block]:
+    """Up to which delay each cell solves tasks of memory, where the sweep is of such."""
+    if delays is None:
+        return []
+    description = "loss as a part of that at chance level against the delay, by task and cell"
+    svgs = (plots.to_svg(draw, name, description) for name, draw in delays.plots().items())
+    return [Block("table", delays.table()), *(Block("svg", svg) for svg in svgs)]
 
 
 def _plots(comparison: Comparison) -> list[Block]:

@@ -208,7 +208,10 @@ class Parity(MemoryTask):
 
     def chance(self) -> dict[str, float]:
         # A model of two outputs may be trained with the loss of several classes.
-        return _chance_of(2) | {"sparse_categorical_crossentropy": math.log(2)}
+        chance = _chance_of(2) | {"sparse_categorical_crossentropy": math.log(2)}
+        if self.targets == "every_step":
+            chance["sequence_accuracy"] = 2.0**-self.length
+        return chance
 
     def draw(self, count: int, generator: np.random.Generator) -> Split:
         import numpy as np
