@@ -187,14 +187,13 @@ def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None
 
     statuses = result.statuses.values()
     runs = [status.run for status in statuses if status.run and status.status == "finished"]
-    comparison = None
-    if runs:
+    comparison, delays = None, find_delays(runs)
+    if runs and delays is None:  # of several delays the data differ
         try:
             comparison = compare(runs, is_search=True)
         except InputError as error:
             console.note(f"not compared: {error}")
     plots = draw_comparison(comparison, directory.path) if comparison else []
-    delays = find_delays(runs)
     if delays:
         plots += delays.draw(directory.path)
     if json:
