@@ -241,7 +241,7 @@ class Run:
         from functools import partial
 
         from rnnbench import plots
-        from rnnbench.baselines import best_beside
+        from rnnbench.baselines import drawn_beside
         from rnnbench.errors import InputError
         from rnnbench.tasks import best_epoch, in_words
 
@@ -250,9 +250,9 @@ class Run:
             raise InputError(f"{self.path}: received the metric {metric!r}; allowed: {names}")
         history, title = self._run.read_history(), f"{self.config.name}: {in_words(metric)}"
         epoch, _ = best_epoch(history, metric) or (None, None)
-        baseline = best_beside(self._run.read_baselines(), history, metric)
+        baselines = drawn_beside(self._run.read_baselines(), history, metric)
         draw = partial(
-            plots.draw_history, history, metric, title, best_epoch=epoch, baseline=baseline
+            plots.draw_history, history, metric, title, best_epoch=epoch, baselines=baselines
         )
         return Plot(plots.to_svg(draw, f"{self.path.name}-{metric}", title))
 

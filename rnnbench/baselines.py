@@ -47,6 +47,7 @@ _MAX_ITERATIONS = 1000
 _BATCH_SIZE = 4096
 _MAX_VALUES = 10_000_000  # in the samples of a ridge regression, which are all in memory
 _SVM = "linear SVM on TF-IDF"  # the one that gives classes, no probabilities
+_CHANCE = "chance level"  # the one that is computed from nothing
 
 
 def find_baselines(
@@ -89,12 +90,25 @@ def is_better(a: float, b: float, metric: str) -> bool:
     return a > b if is_maximized(metric) else a < b
 
 
-def best_beside(
+def choose_drawn(values: Mapping[str, float], metric: str) -> list[tuple[str, float]]:
+    """Names and values that a plot shows: of the best baseline, and of chance where it is known."""
+    shown = [find_best(values, metric), (_CHANCE, values[_CHANCE]) if _CHANCE in values else None]
+    return list(dict.fromkeys(each for each in shown if each is not None))
+
+
+def drawn_beside(
     baselines: Iterable[Baseline], history: History, metric: str
-) -> tuple[str, float] | None:
-    """The best baseline on the split of a history's last curve: validation where there is one."""
+) -> list[tuple[str, float]]:
+    """What is drawn on the split of a history's last curve: validation where there is one."""
     split = "train" if monitored(history, metric) == metric else "validation"
-    return find_best(values_of(baselines, split, metric), metric)
+    return choose_drawn(values_of(baselines, split, metric), metric)
+
+
+def chance_levels(config: RunConfig) -> dict[str, float]:
+    """Loss and metrics of a config at chance level, as far as theory gives them."""
+    training, known = config.training, config.dataset.chance()
+    names = {"loss": training.loss} | {name: name for name in training.metrics}
+    return {name: known[of] for name, of in names.items() if of in known}
 
 
 def describe(
@@ -154,7 +168,15 @@ def _cache_path(config: RunConfig, splits: Splits) -> Path:
     """File that the baselines of these samples, metrics and outputs are kept in."""
     training, dataset = config.training, config.dataset
     num_classes = dataset.info().task.num_classes
-    settings = [_VERSION, training.loss, training.metrics, num_classes, _num_outputs(config)]
+    settings: list[object] = [
+        _VERSION,
+        training.loss,
+        training.metrics,
+        num_classes,
+        _num_outputs(config),
+    ]
+    if known := chance_levels(config):
+        settings.append(known)
     if own := dataset.baselines():  # which may depend on any of its settings
         settings += [list(own), dataset.model_dump_json()]
     digest = hashlib.sha256(repr(settings).encode())
@@ -199,6 +221,9 @@ def _compute(config: RunConfig, loaded: LoadedDataset) -> Iterator[Baseline]:
     num_classes, num_outputs = loaded.info.task.num_classes, _num_outputs(config)
     judge = _build_judge(config.training, num_outputs, loaded.info.task.scaling)
     names = config.training.metric_names(validation=False)
+    known = chance_levels(config)
+    if known:
+        yield Baseline(name=_CHANCE, metrics=dict.fromkeys(splits, known), seconds=0.0)
     for name, predict in _methods(config, splits, num_classes).items():
         began = time.perf_counter()
         outputs = predict()
@@ -253,9 +278,11 @@ def _methods(
     y, is_text = splits["train"].flat_targets(), isinstance(splits["train"].x, TokenSequences)
     num_values = math.prod(config.dataset.info().input_shape) * sum(map(len, splits.values()))
     methods: dict[str, Callable[[], Outputs]] = {}
-    if num_classes:
+    names = config.training.metric_names(validation=False)
+    is_known = chance_levels(config).keys() == set(names)  # what a constant prediction gives
+    if num_classes and not is_known:
         methods["majority class"] = partial(_predict_shares, splits, num_classes)
-    else:
+    elif not is_known:
         methods["mean of the targets"] = partial(_predict_mean, splits)
     for name, predict in config.dataset.baselines().items():
         methods[name] = partial(_predict_each, splits, predict)

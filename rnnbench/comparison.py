@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench import statistics as stats
 from rnnbench import tables
-from rnnbench.baselines import find_best, is_better, values_of
+from rnnbench.baselines import choose_drawn, is_better, values_of
 from rnnbench.config import RunConfig
 from rnnbench.config.load import flatten, format_value
 from rnnbench.data.base import SplitName
@@ -760,7 +760,7 @@ def _primary_metric(
 def _common_metrics(groups: Sequence[Group]) -> list[str]:
     """The metrics that all groups have; InputError if none of the first split is among them."""
     common = [n for n in groups[0].metrics if all(n in group.metrics for group in groups)]
-    losses = list(dict.fromkeys(group.runs[0].config.training.loss for group in groups))
+    losses = list(dict.fromkeys(str(group.runs[0].config.training.loss) for group in groups))
     if len(losses) > 1:
         common = [name for name in common if not name.endswith(".loss")]
     splits = [f"{group.runs[0].split}." for group in groups]
@@ -814,7 +814,7 @@ def plots_of(comparison: Comparison) -> dict[str, Callable[[Path], None]]:
 
     groups = comparison.groups
     labels = [f"{group.label} (n = {len(group.runs)})" for group in groups]
-    baseline = _best_baseline(comparison, comparison.metric)
+    baselines = _drawn_baselines(comparison, comparison.metric)
     means = [e[comparison.metric] for e in comparison.estimates]
     metric = in_words(comparison.metric)
     bars, over = "", ", one seed each"
@@ -829,7 +829,7 @@ def plots_of(comparison: Comparison) -> dict[str, Callable[[Path], None]]:
             means,
             metric,
             metric + over,
-            baseline=baseline,
+            baselines=baselines,
         ),
     }
     costs = {}
@@ -842,13 +842,13 @@ def plots_of(comparison: Comparison) -> dict[str, Callable[[Path], None]]:
     for name, (words, values) in costs.items():
         title = f"{metric} against {words}{bars}"
         found[name] = partial(
-            plots.draw_against, labels, values, means, words, metric, title, baseline=baseline
+            plots.draw_against, labels, values, means, words, metric, title, baselines=baselines
         )
     return found
 
 
-def _best_baseline(comparison: Comparison, metric: str) -> tuple[str, float] | None:
-    return find_best(comparison.baselines_of(metric), metric)
+def _drawn_baselines(comparison: Comparison, metric: str) -> list[tuple[str, float]]:
+    return choose_drawn(comparison.baselines_of(metric), metric)
 
 
 def _curves_plot(comparison: Comparison, labels: Sequence[str]) -> Callable[[Path], None]:
@@ -873,8 +873,8 @@ def _curves_plot(comparison: Comparison, labels: Sequence[str]) -> Callable[[Pat
         title += ", one seed each"
     # Of the same split: a curve of the training data is not to be held against test data.
     same = "validation" if has_validation else "train"
-    baseline = _best_baseline(comparison, f"{same}.{name}")
-    return partial(plots.draw_curves, labels, curves, metric, title, baseline=baseline)
+    baselines = _drawn_baselines(comparison, f"{same}.{name}")
+    return partial(plots.draw_curves, labels, curves, metric, title, baselines=baselines)
 
 
 def draw_comparison(comparison: Comparison, directory: Path) -> list[Path]:

@@ -411,7 +411,7 @@ def compile_model(
         ]
     model.compile(
         optimizer=optimizer.build_fast() if is_fast else optimizer.build(),
-        loss=build_step_loss(training.loss) if by_step else training.loss,
+        loss=build_step_loss(str(training.loss)) if by_step else training.loss,
         **{"weighted_metrics" if by_step else "metrics": metrics},
     )
 

@@ -70,7 +70,7 @@ def draw_history(
     title: str,
     path: Path,
     best_epoch: int | None = None,
-    baseline: Baseline | None = None,
+    baselines: Sequence[Baseline] = (),
 ) -> None:
     """Draw a metric against the epoch, for training and, where it was computed, validation.
 
@@ -80,7 +80,7 @@ def draw_history(
         title: Title of the plot.
         path: File to write.
         best_epoch: Epoch to mark, on the curve of validation where there is one.
-        baseline: Name and value of a baseline on the split of that curve, drawn as a line.
+        baselines: Names and values of baselines on the split of that curve, drawn as lines.
     """
     axes = _new_axes()
     words, column = in_words(metric), monitored(history, metric)
@@ -110,7 +110,7 @@ def draw_history(
             label=f"best epoch {best_epoch}: {format_number(best)}",
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    values = _draw_baseline(axes, baseline, [*history[metric], *history[column]])
+    values = _draw_baselines(axes, baselines, [*history[metric], *history[column]])
     ylabel = _choose_scale(axes.set_yscale, values, words)
     axes.legend()
     _save(axes, path, title, "epoch", ylabel)
@@ -246,7 +246,7 @@ def draw_curves(
     metric: str,
     title: str,
     path: Path,
-    baseline: Baseline | None = None,
+    baselines: Sequence[Baseline] = (),
 ) -> None:
     """Draw a metric of each group against the epoch, with a band where there are intervals.
 
@@ -256,7 +256,7 @@ def draw_curves(
         metric: What the means are of, in words.
         title: Title of the plot.
         path: File to write.
-        baseline: Name and value of a baseline in the same metric, drawn as a line.
+        baselines: Names and values of baselines in the same metric, drawn as lines.
     """
     labels = list(map(_wrap, labels))
     together = len(curves) <= _MOST_TOGETHER
@@ -272,8 +272,8 @@ def draw_curves(
     means = [e.mean for curve in curves for e in curve]
     values: Sequence[float] = means
     for panel in panels:
-        values = _draw_baseline(panel, baseline, means)
-    if together or baseline is not None:
+        values = _draw_baselines(panel, baselines, means)
+    if together or baselines:
         _add_legend(axes)
     metric = _choose_scale(axes.set_yscale, values, metric)
     drawn = [estimate([value]) for value in values[len(means) :]]
@@ -332,7 +332,7 @@ def draw_means(
     metric: str,
     title: str,
     path: Path,
-    baseline: Baseline | None = None,
+    baselines: Sequence[Baseline] = (),
 ) -> None:
     """Draw the mean of each group with its interval, and below it the values that it is of.
 
@@ -342,7 +342,7 @@ def draw_means(
         metric: What the means are of, in words.
         title: Title of the plot.
         path: File to write.
-        baseline: Name and value of a baseline in the same metric, drawn as a line.
+        baselines: Names and values of baselines in the same metric, drawn as lines.
     """
     axes = _new_axes(1.5 + 0.55 * len(labels))
     for row, (e, color, marker) in enumerate(zip(means, cycle(_COLORS), cycle(_MARKERS))):
@@ -353,8 +353,8 @@ def draw_means(
         at = ("axes fraction", "data")
         axes.annotate(note, (1.02, row), xycoords=at, va="center", fontsize="small")
     _name_rows(axes, list(map(_wrap, labels)), fontsize="small")
-    values = _draw_baseline(axes, baseline, [e.mean for e in means], is_vertical=True)
-    if baseline is not None:
+    values = _draw_baselines(axes, baselines, [e.mean for e in means], is_vertical=True)
+    if baselines:
         _add_legend(axes)
     _save(axes, path, title, _choose_scale(axes.set_xscale, values, metric))
 
@@ -367,7 +367,7 @@ def draw_against(
     metric: str,
     title: str,
     path: Path,
-    baseline: Baseline | None = None,
+    baselines: Sequence[Baseline] = (),
 ) -> None:
     """Draw a metric of each group against what it costs, with the intervals of both.
 
@@ -379,7 +379,7 @@ def draw_against(
         metric: What the means are of, in words.
         title: Title of the plot.
         path: File to write.
-        baseline: Name and value of a baseline in the same metric, drawn as a line.
+        baselines: Names and values of baselines in the same metric, drawn as lines.
     """
     axes = _new_axes()
     points = zip(labels, costs, means, cycle(_COLORS), cycle(_MARKERS))
@@ -387,7 +387,7 @@ def draw_against(
         _draw_point(axes, x, y, color=color, marker=marker, label=_wrap(label))
     axes.margins(0.08)
     xlabel = _choose_scale(axes.set_xscale, [x.mean for x in costs], cost)
-    values = _draw_baseline(axes, baseline, [y.mean for y in means])
+    values = _draw_baselines(axes, baselines, [y.mean for y in means])
     ylabel = _choose_scale(axes.set_yscale, values, metric)
     if axes.get_xscale() == "linear":
         axes.xaxis.set_major_formatter("{x:,.9g}")
@@ -402,6 +402,48 @@ def _draw_point(axes: Axes, x: Estimate, y: Estimate | float, **style: Any) -> N
             style[name] = [[e.mean - e.low], [e.high - e.mean]]
     style |= {"linestyle": "none", "markersize": 8, "markeredgecolor": "black", "capsize": 4}
     axes.errorbar(x.mean, y if isinstance(y, float) else y.mean, **style)
+
+
+def draw_delays(
+    losses: Mapping[str, Mapping[str, Mapping[int, Estimate]]], solved: float, path: Path
+) -> None:
+    """Draw the losses of recurrent cells in memory tasks against the delay, a task in each axes.
+
+    Args:
+        losses: Mean of the loss as a part of that at chance level, by task, cell and delay.
+        solved: Part below which a task is solved.
+        path: File to write.
+    """
+    columns = min(2, len(losses))
+    height = 1.2 + 2.4 * math.ceil(len(losses) / columns)
+    panels = _new_panels(len(losses), columns, height, share_x=False)
+    styles = dict(zip(dict.fromkeys(c for of in losses.values() for c in of), cycle(_COLORS)))
+    markers, lines = cycle(_MARKERS), cycle(_LINES)
+    looks: dict[str, dict[str, Any]] = {
+        cell: {"color": color, "marker": next(markers), "linestyle": next(lines)}
+        for cell, color in styles.items()
+    }
+    for axes, (task, by_cell) in zip(panels, losses.items(), strict=True):
+        for cell, by_delay in by_cell.items():
+            means = [e.mean for e in by_delay.values()]
+            axes.plot(list(by_delay), means, label=_literal(cell), **looks[cell])
+            whiskers = [e.half_width or 0.0 for e in by_delay.values()]
+            if any(whiskers):
+                color = looks[cell]["color"]
+                axes.errorbar(list(by_delay), means, whiskers, fmt="none", capsize=3, ecolor=color)
+        axes.axhline(1.0, color="black", linestyle=":", linewidth=1.2, label="chance level")
+        label = f"solved: at most {solved:g} of chance level"
+        axes.axhline(solved, color="black", linestyle="--", linewidth=1.2, label=label)
+        ticks = sorted({delay for by_delay in by_cell.values() for delay in by_delay})
+        axes.set(xscale="log", yscale="log", title=_literal(task))
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.tick_params(labelleft=True)
+    _add_legend(panels[0])
+    figure = _figure(panels[0])
+    figure.supxlabel("delay in steps (log scale)", fontsize="medium")
+    figure.supylabel("loss / loss at chance level (log scale)", fontsize="medium")
+    figure.savefig(path)
 
 
 def draw_times(
@@ -493,12 +535,14 @@ def _new_axes(height: float = 4.4) -> Axes:
     return _new_panels(1, 1, height)[0]
 
 
-def _new_panels(count: int, columns: int, height: float, *, share_y: bool = True) -> list[Axes]:
-    """Several pairs of axes with common scales in a new figure, row by row."""
+def _new_panels(
+    count: int, columns: int, height: float, *, share_x: bool = True, share_y: bool = True
+) -> list[Axes]:
+    """Several pairs of axes, by default with common scales, in a new figure, row by row."""
     figure = Figure(figsize=(7.0, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     rows = math.ceil(count / columns)
-    grid = figure.subplots(rows, columns, sharex=True, sharey=share_y, squeeze=False).flat
+    grid = figure.subplots(rows, columns, sharex=share_x, sharey=share_y, squeeze=False).flat
     for axes in grid:
         axes.grid(visible=True, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -522,25 +566,28 @@ def _choose_scale(set_scale: Callable[[str], object], values: Sequence[float], n
     return f"{name} (log scale)"
 
 
-def _draw_baseline(
-    axes: Axes, baseline: Baseline | None, values: Sequence[float], *, is_vertical: bool = False
+def _draw_baselines(
+    axes: Axes,
+    baselines: Sequence[Baseline],
+    values: Sequence[float],
+    *,
+    is_vertical: bool = False,
 ) -> Sequence[float]:
-    """Draw a line at a baseline, if there is one; returns the values that the scale has to show.
+    """Draw a line at each baseline; returns the values that the scale has to show.
 
     One that is so far off that nothing else could be told apart is in the legend alone.
     """
-    if baseline is None:
-        return values
-    name, value = baseline
-    style: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.2, "zorder": 1}
-    label = _literal(f"{name}: {value:.4g}")
-    low, high = min(values), max(values)
-    if low > 0 and not low / _LOG_RANGE <= value <= high * _LOG_RANGE:
-        axes.plot([], [], label=f"{label}, off the scale", **style)
-        return values
-    draw = axes.axvline if is_vertical else axes.axhline
-    draw(value, label=label, **style)
-    return [*values, value]
+    low, high, shown = min(values), max(values), list(values)
+    for (name, value), line in zip(baselines, _LINES[1:], strict=False):
+        style: dict[str, Any] = {"color": "black", "linestyle": line, "linewidth": 1.2, "zorder": 1}
+        label = _literal(f"{name}: {value:.4g}")
+        if low > 0 and not low / _LOG_RANGE <= value <= high * _LOG_RANGE:
+            axes.plot([], [], label=f"{label}, off the scale", **style)
+            continue
+        draw = axes.axvline if is_vertical else axes.axhline
+        draw(value, label=label, **style)
+        shown.append(value)
+    return shown
 
 
 def _add_legend(axes: Axes) -> None:

@@ -15,10 +15,11 @@ from typing import Any, Literal, NamedTuple
 import rnnbench
 from rnnbench import comparison as library
 from rnnbench import plots
-from rnnbench.baselines import baselines_table, best_beside, describe
+from rnnbench.baselines import baselines_table, describe, drawn_beside
 from rnnbench.comparison import Comparison
 from rnnbench.config.load import flatten, format_value
 from rnnbench.data.base import SplitName, shown_split
+from rnnbench.delays import Delays, find_delays
 from rnnbench.errors import InputError, RunError, count
 from rnnbench.lookup import RunOverview, read_overview
 from rnnbench.run import CONFUSION_PLOT, Baseline, RunDirectory, SweepDirectory
@@ -203,7 +204,7 @@ def _curves(overview: RunOverview, history: History, baselines: Sequence[Baselin
                 name,
                 title,
                 best_epoch=best[0],
-                baseline=best_beside(baselines, history, name),
+                baselines=drawn_beside(baselines, history, name),
             )
             description = f"{in_words(name)} against the epoch"
             blocks.append(Block("svg", plots.to_svg(draw, name, description)))
@@ -294,6 +295,7 @@ def _describe_sweep(sweep: SweepDirectory) -> tuple[str, list[str], Sections]:
         sweep.path.absolute().name,
         [*_progress(trials), *sentences],
         {
+            "Delays": _delays(find_delays([run.run for run in runs])),
             "Groups": _groups(comparison) if comparison else [],
             "Plots": _plots(comparison) if comparison else [],
             "Runs": _runs(trials, comparison),
@@ -376,6 +378,15 @@ def _groups(comparison: Comparison) -> list[Block]:
         Block("list", comparison.baseline_sentences(), "Baselines of the same data"),
         Block("list", comparison.notes, "Notes"),
     ]
+
+
+def _delays(delays: Delays | None) -> list[Block]:
+    """Up to which delay each cell solves tasks of memory, where the sweep is of such."""
+    if delays is None:
+        return []
+    description = "loss as a part of that at chance level against the delay, by task and cell"
+    svgs = (plots.to_svg(draw, name, description) for name, draw in delays.plots().items())
+    return [Block("table", delays.table()), *(Block("svg", svg) for svg in svgs)]
 
 
 def _plots(comparison: Comparison) -> list[Block]:

@@ -454,11 +454,11 @@ class Task:
             return None
         return next((output for output in self.outputs if units == output.units), None)
 
-    def complete(self, layer: OutputLayer, loss: str) -> OutputLayer:
+    def complete(self, layer: OutputLayer, loss: str | None) -> OutputLayer:
         """An output layer without units, with the units and the activation that fit a loss."""
         given = layer.activation if "activation" in layer.model_fields_set else None
         fitting = [o for o in self.outputs if given is None or given in o.activations]
-        by_loss = [o for o in fitting if o.kind in LOSSES[loss].outputs]
+        by_loss = [o for o in fitting if loss and o.kind in LOSSES[loss].outputs]
         output = next(iter(by_loss or fitting or self.outputs))
         changes = {"units": output.units, "activation": given or output.activations[0]}
         return layer.model_copy(update=changes)

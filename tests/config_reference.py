@@ -50,7 +50,7 @@ A config holds a dataset, a model and its training:
 name: my_lstm                 # name of the runs; defaults to the file's name
 seed: 0                       # of initial weights, order of samples and dropout
 dataset:
-  type: imdb                  # imdb | reuters | toy_sequence | text | arrays | series
+  type: imdb                  # or reuters, text, arrays, series, …: all below
   num_words: 10000
   maxlen: 500                 # every text is padded or cut to this length
   padding: post               # or pre
@@ -64,7 +64,7 @@ model:
     - {type: dense, units: 1, activation: sigmoid}
 training:
   optimizer: {type: adam, learning_rate: 1e-3, clipnorm: 1.0}
-  loss: binary_crossentropy
+  loss: binary_crossentropy   # by default the first one that fits the output layer
   metrics: [accuracy]
   batch_size: 128
   epochs: 10
@@ -155,6 +155,36 @@ Celsius off Peru and Ecuador (Niño 1+2, 0 to 10° S, 90 to 80° W), 1950 to 201
 dataset of the US National Oceanic and Atmospheric Administration, Climate Prediction Center
 (http://www.cpc.ncep.noaa.gov/data/indices/), as statsmodels 0.15 has them in `elnino`: work of the
 US government in the public domain.
+
+## Memory tasks
+
+`adding_problem`, `temporal_order`, `parity` and `copy_memory` are drawn from the dataset's `seed`;
+their `length` or `delay` says over how many steps something must be remembered.
+`sequential_digits` are real images, with no download. All inputs are values, symbols one-hot, so
+that one model fits all of them; what follows from the task is left out:
+
+```yaml
+dataset: {type: adding_problem, length: 100, validation_split: 0.1}
+model:
+  layers:
+    - {type: lstm, units: 64}
+    - {type: dense}           # units and activation follow from the task
+training: {optimizer: adam, epochs: 20}   # and so does the loss
+```
+
+Each knows its chance level, the loss and metrics of the best prediction that does not look at the
+sample:
+
+| dataset | loss at chance level | accuracy |
+|---|---|---|
+| `adding_problem` | mean squared error 1/6, the variance of the sum | |
+| `temporal_order` | crossentropy ln 4, of three relevant symbols ln 8 | 1/4, 1/8 |
+| `parity` | crossentropy ln 2 | 1/2 |
+| `copy_memory` | crossentropy 10 ln 8 / (`delay` + 20) | (`delay` + 10 + 10/8) / (`delay` + 20) |
+| `sequential_digits` | crossentropy ln 10 | 1/10 |
+
+`rnnbench sweep memory_suite` compares cells by them, see
+[runs/README.md](../runs/README.md#delays).
 
 ## Speed
 

@@ -399,20 +399,32 @@ def test_a_run_of_damaged_baselines_is_compared_all_the_same(tmp_path):
     assert len(compare([run, other]).groups[0].runs) == 2
 
 
+def test_the_plots_have_the_chance_level_beside_the_best_one(tmp_path):
+    values = {"chance level": 0.5, "svm": 0.85, "logistic regression": 0.8}
+    both = [("svm", 0.85), ("chance level", 0.5)]
+    assert library.choose_drawn(values, "accuracy") == both
+    assert library.choose_drawn({"chance level": 0.5}, "accuracy") == both[1:]
+    history = {"epoch": [1, 2], "accuracy": [0.6, 0.7]}
+    draw_history(history, "accuracy", "", tmp_path / "a.svg", baselines=both)
+    text = (tmp_path / "a.svg").read_text()
+    assert "<!-- svm: 0.85 -->" in text
+    assert "<!-- chance level: 0.5 -->" in text
+
+
 def test_the_plots_of_a_comparison_have_the_best_one(tmp_path, monkeypatch):
     runs = make_seeds(tmp_path, [0.80, 0.82], "imdb_lstm")
     _beside(runs, majority=0.5, svm=0.85)
     drawn = {}
     for name in ("draw_curves", "draw_means"):
 
-        def record(*given, name=name, baseline):
-            drawn[name] = baseline
+        def record(*given, name=name, baselines):
+            drawn[name] = baselines
             given[-1].touch()
 
         monkeypatch.setattr(f"rnnbench.plots.{name}", record)
     draw_comparison(compare(runs), tmp_path)
     # None has been computed on the validation split, which the curves are of.
-    assert drawn == {"draw_curves": None, "draw_means": ("svm", 0.85)}
+    assert drawn == {"draw_curves": [], "draw_means": [("svm", 0.85)]}
 
 
 @pytest.mark.parametrize(
@@ -424,7 +436,7 @@ def test_a_baseline_is_a_dashed_line_where_the_curves_leave_room(
     saved = []
     monkeypatch.setattr("rnnbench.plots._save", lambda axes, *_: saved.append(axes))
     history = {"epoch": [1, 2], "loss": [0.9, 0.5]}
-    draw_history(history, "loss", "", tmp_path / "a.png", baseline=("svm", value))
+    draw_history(history, "loss", "", tmp_path / "a.png", baselines=[("svm", value)])
     (line,) = [line for line in saved[0].get_lines() if line.get_label() == label]
     assert line.get_linestyle() == "--"
     assert list(line.get_ydata()) == ([value, value] if value == 0.2 else [])

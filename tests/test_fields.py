@@ -36,6 +36,9 @@ def test_every_other_field_is_read_while_a_config_is_checked_and_trained(
     for path in (EVERYTHING, toy, *own):
         result = rnnbench("train", path, "-q")
         assert result.code == 0, result.err
+    for name in ("adding_problem", "copy_memory", "parity", "sequential_digits", "temporal_order"):
+        drawn = _write_config(in_tmp / f"{name}.yaml", f"{{type: {name}}}", "", "null")
+        assert rnnbench("data", "inspect", drawn).code == 0
     swept = rnnbench("sweep", EVERYTHING, "--dry-run")
     assert swept.code == 0, swept.err
 

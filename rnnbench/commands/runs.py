@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rnnbench.comparison import Comparison
+    from rnnbench.delays import Delays
     from rnnbench.lookup import RunOverview
     from rnnbench.run import RunDirectory, SweepDirectory
 
@@ -304,11 +305,13 @@ def compare(
     """Compare runs that differ only in their seed with others: means, intervals, differences."""
     from rnnbench import comparison as library
     from rnnbench import lookup
+    from rnnbench.delays import find_delays
     from rnnbench.run import make_empty_directory
     from rnnbench.thresholds import Thresholds
 
     if json + csv + markdown + latex > 1:
         raise InputError("--json, --csv, --markdown and --latex: received several; allowed: one")
+    form = "csv" if csv else "markdown" if markdown else "latex" if latex else None
     thresholds = Thresholds(expect, junit, force=force)
     with thresholds.reporting("compare", " ".join(runs or ())):
         if not runs:
@@ -329,6 +332,10 @@ def compare(
         )
         for run in found.values():
             arguments.note_lost_epochs(run)
+        delays = find_delays(list(found.values()))
+        if delays and not (metric or different_data or expect):
+            _show_delays(delays, plots, force=force, json=json, form=form)
+            return
         comparison = library.compare(
             list(found.values()),
             metric=metric,
@@ -356,12 +363,35 @@ def compare(
         console.note(f"left out: {reason}")
     if json:
         console.print_json(comparison.to_json() | thresholds.to_json())
-    elif csv or markdown or latex:
-        form = "csv" if csv else "markdown" if markdown else "latex"
+    elif form is not None:
         console.print_text(getattr(comparison, f"to_{form}")())
     else:
         print_comparison(comparison)
     thresholds.require_passed()
+
+
+def _show_delays(
+    delays: Delays, plots: Path | None, *, force: bool, json: bool, form: str | None
+) -> None:
+    """Print up to which delay each cell solves each task: their losses are of other data."""
+    from rnnbench.run import make_empty_directory
+
+    if plots is not None:
+        make_empty_directory("--plots", plots, force=force)
+        for path in delays.draw(plots):
+            console.note(str(path))
+    if json:
+        console.print_json({"delays": delays.to_json()})
+    elif form is not None:
+        console.print_text(getattr(delays.table(), f"to_{form}")())
+    else:
+        print_delays(delays)
+
+
+def print_delays(delays: Delays) -> None:
+    """Print up to which delay each cell solves each task, and what solved means."""
+    console.print_table(delays.table())
+    console.print_text(delays.caption)
 
 
 def print_comparison(comparison: Comparison) -> None:

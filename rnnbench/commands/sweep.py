@@ -12,7 +12,7 @@ from typer import Option
 
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console
-from rnnbench.commands.runs import print_comparison
+from rnnbench.commands.runs import print_comparison, print_delays
 from rnnbench.errors import InputError, RnnbenchError, count
 from rnnbench.tables import Table, count_cell
 
@@ -193,18 +193,21 @@ def _to_json(trial: Trial) -> dict[str, Any]:
 def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None:
     """Print how the trials ended, and the comparison of those that finished."""
     from rnnbench.comparison import compare, draw_comparison
+    from rnnbench.delays import find_delays
 
     statuses = result.statuses.values()
     runs = [status.run for status in statuses if status.run and status.status == "finished"]
     for run in runs:
         arguments.note_lost_epochs(run)
-    comparison = None
-    if runs:
+    comparison, delays = None, find_delays(runs)
+    if runs and delays is None:  # of several delays the data differ
         try:
             comparison = compare(runs, is_search=True)
         except InputError as error:
             console.note(f"not compared: {error}")
     plots = draw_comparison(comparison, directory.path) if comparison else []
+    if delays:
+        plots += delays.draw(directory.path)
     if json:
         trials = [
             {
@@ -220,12 +223,15 @@ def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None
                 "sweep_dir": str(directory.path),
                 "trials": trials,
                 "comparison": comparison.to_json() if comparison else None,
+                "delays": delays.to_json() if delays else None,
                 "plots": [str(plot) for plot in plots],
             }
         )
         return
     if comparison:
         print_comparison(comparison)
+    if delays:
+        print_delays(delays)
     for plot in plots:
         console.print_text(f"plot        {plot}")
     console.print_text(f"sweep       {directory.path}")

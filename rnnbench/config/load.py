@@ -22,7 +22,7 @@ from rnnbench.config.schema import (
 )
 from rnnbench.config.sections import expand_names, validate
 from rnnbench.config.yaml import Document, read_document, read_value, write_yaml
-from rnnbench.data.base import Dataset
+from rnnbench.data.base import Dataset, DatasetInfo
 from rnnbench.errors import ConfigError, FileError
 from rnnbench.keras_object import KeyPath
 from rnnbench.layers import Layer, OutputLayer, Shape, ShapeError
@@ -226,9 +226,15 @@ def _resolve(config: ModelConfig) -> ModelConfig:
             top = (by_step or is_decoder) and not is_encoder
             needs_sequence = next((rank == 2 for rank in ranks if rank is not None), top)
             layers.append(layer.resolve(needs_sequence=needs_sequence, vocabulary_size=size))
-    last = layers[-1]
-    if info and isinstance(config, RunConfig) and isinstance(last, OutputLayer) and not last.units:
-        layers[-1] = info.task.complete(last, config.training.loss)
+    if info is not None and isinstance(config, RunConfig):
+        last, training = layers[-1], config.training
+        if isinstance(last, OutputLayer) and not last.units:
+            layers[-1] = info.task.complete(last, training.loss)
+        if training.loss is None:
+            output = info.task.find_output(_output_shape(model.with_layers(layers), info))
+            loss = next(iter(info.task.losses(output)))
+            training = training.model_copy(update={"loss": loss})
+            config = config.model_copy(update={"training": training})
     given = model.input
     if given is None and info is not None:
         # Tokens leave the length open, so that the model takes texts of any length, unless a layer
@@ -242,6 +248,15 @@ def _resolve(config: ModelConfig) -> ModelConfig:
         given = given.model_copy(update={"dtype": dtype})
     model = model.with_layers(layers).model_copy(update={"input": given})
     return config.model_copy(update={"model": model})
+
+
+def _output_shape(model: ModelSettings, info: DatasetInfo) -> Shape:
+    """Shape of what a model gives; empty where a layer does not take its input."""
+    try:
+        *_, top = model.infer_shapes(info.input_shape, info.task.timesteps)
+    except ShapeError:
+        return ()
+    return top.output_shape
 
 
 def _needs_length(model: ModelSettings) -> bool:

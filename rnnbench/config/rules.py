@@ -225,7 +225,8 @@ def _check_task(
     losses, metrics = task.losses(output), task.metrics(output)
     if training.loss not in losses:
         kinds = {o.kind for o in ([output] if output else task.outputs)}
-        if kinds & set(LOSSES[training.loss].discouraged):
+        discouraged = {name for name, loss in LOSSES.items() if kinds & set(loss.discouraged)}
+        if training.loss in discouraged:
             message = f"received {training.loss} for {task.num_classes} classes"
             suggestion = f"loss: {next(iter(losses))}"
             yield _report(("training", "loss"), message, suggestion, "regression_loss_for_classes")

@@ -191,7 +191,8 @@ class TrainingSettings(Settings):
 
     Args:
         optimizer: Optimizer that turns gradients into steps.
-        loss: Loss that training minimizes.
+        loss: Loss that training minimizes. Defaults to the first one that fits the task and the
+            output layer.
         metrics: Metrics that are reported beside the loss; the first one is the primary metric.
         batch_size: Samples in a step.
         epochs: Passes over the training samples.
@@ -205,7 +206,7 @@ class TrainingSettings(Settings):
     """
 
     optimizer: AnyOptimizer = RMSprop()
-    loss: LossName
+    loss: LossName | None = None
     metrics: Annotated[tuple[MetricName, ...], Field(strict=False)] = ()
     batch_size: Positive = 32
     epochs: Positive

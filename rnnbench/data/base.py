@@ -153,6 +153,8 @@ class Dataset(Settings):
 
     # Keys that name a file or a directory.
     paths: ClassVar[tuple[str, ...]] = ()
+    # Key that says over how many steps something must be remembered, of a task made for that.
+    delay_key: ClassVar[str | None] = None
 
     @abstractmethod
     def info(self) -> DatasetInfo:
@@ -210,6 +212,13 @@ class Dataset(Settings):
         """Baselines of its own by name, such as the last value of each window.
 
         Each takes samples and gives what a model would: outputs [samples, outputs].
+        """
+        return {}
+
+    def chance(self) -> dict[str, float]:
+        """Losses and metrics at chance level by name, where theory gives them.
+
+        They are those of the best prediction that does not look at the sample.
         """
         return {}
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from rnnbench.baselines import best_beside, find_baselines
+from rnnbench.baselines import drawn_beside, find_baselines
 from rnnbench.config.schema import RunConfig
 from rnnbench.data.base import LoadedDataset, SplitName, shown_split
 from rnnbench.data.batches import Batches
@@ -524,5 +524,5 @@ def _draw_history(run: RunDirectory, config: RunConfig, baselines: Sequence[Base
         title = f"{config.name}: {in_words(metric)}"
         epoch, _ = best_epoch(history, metric) or (None, None)
         with replacing(run.plot_file(metric)) as path:
-            baseline = best_beside(baselines, history, metric)
-            plots.draw_history(history, metric, title, path, epoch, baseline)
+            drawn = drawn_beside(baselines, history, metric)
+            plots.draw_history(history, metric, title, path, epoch, drawn)

@@ -88,6 +88,35 @@ def test_what_follows_is_filled_in(load):
 
 
 @pytest.mark.parametrize(
+    ("last", "dataset", "loss"),
+    [
+        ("{type: dense}", "toy_sequence", "mean_squared_error"),
+        ("{type: dense}", "parity", "binary_crossentropy"),
+        ("{type: dense, activation: softmax}", "parity", "sparse_categorical_crossentropy"),
+        (
+            "{type: dense, units: 2, activation: softmax}",
+            "parity",
+            "sparse_categorical_crossentropy",
+        ),
+        ("{type: dense}", "temporal_order", "sparse_categorical_crossentropy"),
+    ],
+)
+def test_the_loss_follows_from_the_task_and_the_output_layer(load, last, dataset, loss):
+    model = f"model: {{layers: [{{type: gru, units: 2}}, {last}]}}\n"
+    config = load(f"dataset: {dataset}\n{model}training: {{epochs: 1}}\n")
+    assert config.training.loss == loss
+    assert f"loss: {loss}\n" in dump_config(config)
+
+
+def test_without_a_loss_an_output_layer_that_does_not_fit_is_the_only_error(load):
+    text = "model: {layers: [{type: gru, units: 2}, {type: dense, units: 3}]}\n"
+    with pytest.raises(ConfigError) as refused:
+        load(f"dataset: parity\n{text}training: {{epochs: 1}}\n")
+    (error,) = _headlines(refused)
+    assert "received an output of shape (3,); a binary task needs (1,)" in error
+
+
+@pytest.mark.parametrize(
     ("above", "expected"),
     [
         (["{type: dense, units: 1}"], False),
@@ -245,8 +274,7 @@ def test_a_run_has_a_dataset_and_a_training_and_a_model_alone_has_neither(load):
 def test_an_option_makes_a_section_or_not(load):
     empty = TOY.replace(TRAINING, "training:\n")
     epochs = Override("training.epochs", 3, "--epochs 3")
-    with pytest.raises(ConfigError, match=r"--epochs 3: training.loss: missing"):
-        load(empty, epochs)
+    assert load(empty, epochs).training.epochs == 3
     with pytest.raises(ConfigError, match="training: received null"):
         load(empty, *SMOKE)
     config = load(TOY, epochs, *SMOKE)

@@ -53,7 +53,7 @@ def test_it_accepts_a_plain_name_where_all_else_has_defaults():
     [
         *("unknown_key", "unknown_key_of_a_layer", "unknown_key_of_the_optimizer"),
         *("unknown_layer", "unknown_dataset", "unknown_loss", "unknown_metric", "unknown_warning"),
-        *("layer_without_a_type", "units_missing", "model_missing", "loss_missing"),
+        *("layer_without_a_type", "units_missing", "model_missing"),
         *("text_for_an_integer", "too_small", "too_large", "not_above_zero", "seed_too_large"),
         *("word_for_a_list", "no_layers", "shape_of_three_axes", "name_with_a_path"),
         *("weight_that_is_a_word", "word_for_a_layer", "nothing_for_a_layer"),

@@ -11,6 +11,13 @@ from rnnbench.data.arrays import Arrays
 from rnnbench.data.base import Dataset
 from rnnbench.data.imdb import Imdb
 from rnnbench.data.labelled_text import Text
+from rnnbench.data.memory_tasks import (
+    AddingProblem,
+    CopyMemory,
+    Parity,
+    SequentialDigits,
+    TemporalOrder,
+)
 from rnnbench.data.reuters import Reuters
 from rnnbench.data.series import Series
 from rnnbench.data.toy_sequence import ToySequence
@@ -19,10 +26,15 @@ from rnnbench.tasks import BinaryClassification, MulticlassClassification, Regre
 
 def test_every_module_of_a_dataset_is_found():
     assert {
+        "adding_problem": AddingProblem,
         "arrays": Arrays,
+        "copy_memory": CopyMemory,
         "imdb": Imdb,
+        "parity": Parity,
         "reuters": Reuters,
+        "sequential_digits": SequentialDigits,
         "series": Series,
+        "temporal_order": TemporalOrder,
         "text": Text,
         "toy_sequence": ToySequence,
     } == DATASETS
@@ -61,9 +73,7 @@ def test_a_dataset_is_one_more_module(tmp_path):
         [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
-    assert sorted(done.stdout.split()) == [
-        *("False", "arrays", "imdb", "ramp", "reuters", "series", "text", "toy_sequence")
-    ]
+    assert sorted(done.stdout.split()) == sorted(["False", "ramp", *DATASETS])
 
 
 @pytest.mark.parametrize(
