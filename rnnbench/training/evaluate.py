@@ -18,7 +18,7 @@ from rnnbench.data.base import Dataset, DatasetInfo, Split
 from rnnbench.data.batches import Batches
 from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.data.stats import Example, read_examples
-from rnnbench.data.text import OOV, TextDataset, decode_tokens, invert
+from rnnbench.data.text import OOV, TokenDataset, decode_tokens, invert
 from rnnbench.errors import DataError, DivergenceError, RunError, count, shorten
 from rnnbench.layers import Shape, ShapeError, infer_shapes
 from rnnbench.model import buckets_by_length, build_fast_model, build_model, compile_model
@@ -388,7 +388,7 @@ class Predictor:
         self._run, self._model = run, model
         self._config = run.read_config()
         dataset = self._config.dataset
-        self._text_dataset = dataset if isinstance(dataset, TextDataset) else None
+        self._text_dataset = dataset if isinstance(dataset, TokenDataset) else None
 
     @property
     def takes_text(self) -> bool:
@@ -479,12 +479,12 @@ class Predictor:
         values: Any = [s.prediction for s in steps]
         return Prediction(prediction=values, label=joined, steps=steps, **detail)
 
-    def _describe(self, text: str, tokens: list[int], dataset: TextDataset) -> dict[str, Any]:
+    def _describe(self, text: str, tokens: list[int], dataset: TokenDataset) -> dict[str, Any]:
         """What a prediction says about its text."""
         count = len(dataset.find_words(text, self._vocabulary))
         # A text that is cut at its end loses words, one that is cut at its start that first.
-        has_start = dataset.truncating == "post" or count < dataset.maxlen
-        seen = tokens[1:] if has_start else tokens
+        is_first = dataset.truncating == "post" or count < dataset.maxlen
+        seen = tokens[1:] if dataset.has_start and is_first else tokens
         rate = seen.count(OOV) / len(seen) if seen else 0.0
         words = tuple(decode_tokens(tokens, self._words))
         return {"input": text, "tokens": words, "oov_rate": rate, "words": count}
@@ -555,7 +555,7 @@ def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sam
     if not config.model.layers[0].takes_tokens:
         raise DataError(f"--text: {config.name} takes values; give --values or nothing")
     dataset = config.dataset if isinstance(config, RunConfig) else None
-    if not isinstance(dataset, TextDataset):
+    if not isinstance(dataset, TokenDataset):
         raise DataError(f"--text: {config.name} has no text dataset, so no vocabulary to read it")
     vocabulary = run.read_vocabulary() if run else dataset.read_vocabulary()
     if not dataset.find_words(text, vocabulary):
