@@ -202,6 +202,15 @@ class Dataset(Settings):
         """
         raise DataError(f"{path}: the dataset {self.type} is not read from files of your own")
 
+    def report(self, split: Split, outputs: npt.NDArray[np.float32]) -> dict[str, Any]:
+        """What `Task.report` gives for a split, and what else there is to say of its classes.
+
+        Args:
+            split: The samples.
+            outputs: Outputs of a model for all targets, float32 [targets, outputs].
+        """
+        return self.info().task.report(split.flat_targets(), outputs)
+
     def join_targets(self, names: Sequence[str]) -> str | None:
         """The text that the classes of a sample's steps make; None where they make none."""
         return None

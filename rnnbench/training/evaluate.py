@@ -396,9 +396,10 @@ class Predictor:
         return self._text_dataset is not None
 
     @property
-    def maxlen(self) -> int:
-        """Steps of an input that the model sees."""
-        return self._config.dataset.info().input_shape[0]
+    def max_words(self) -> int:
+        """Words of the longest text that is not cut; 0 where the run was trained on values."""
+        dataset = self._text_dataset
+        return 0 if dataset is None else dataset.maxlen - dataset.has_start
 
     @cached_property
     def model(self) -> keras.Model:
