@@ -404,8 +404,11 @@ def compile_model(
     optimizer = training.optimizer
     is_fast = not stock and optimizer.has_fast_step and _may_be_fast(training)
     by_step, scaling = task.timesteps is not None, None if stock else task.scaling
-    metrics = [METRICS[name].build(name, scaling, by_step=by_step) for name in training.metrics]
+    rows = {name: METRICS[name] for name in training.metrics}
+    metrics = [row.build(name, scaling, by_step=by_step) for name, row in rows.items()]
     if stock:  # classes of ours stay out of a model that is saved, or measured as plain Keras
+        named = zip(rows.items(), metrics, strict=True)
+        metrics = [name if row.keras_class is None else metric for (name, row), metric in named]
         metrics = [
             m for m in metrics if isinstance(m, str) or type(m).__module__.startswith("keras.")
         ]

@@ -352,11 +352,16 @@ class _ClassScores(_Scores):
     support: int
 
 
+class _SpanScores(_ClassScores):
+    types: dict[str, _ClassScores]
+
+
 class _Classification(_File):
     confusion_matrix: list[list[int]]
     classes: dict[str, _ClassScores]
     macro: _Scores
     weighted: _Scores
+    spans: _SpanScores | None = None
 
     @model_validator(mode="after")
     def _check_shape(self) -> _Classification:
@@ -474,13 +479,13 @@ class RunDirectory:
         write_json(self.metrics_file, metrics)
 
     def read_classification(self) -> dict[SplitName, dict[str, Any]]:
-        """What `Task.report` gives, by split; empty where there is none."""
+        """What `Dataset.report` gives, by split; empty where there is none."""
         path = self.classification_file
         found = _read_checked(path, _Classifications) if path.exists() else {}
         return cast("dict[SplitName, dict[str, Any]]", found)
 
     def write_classification(self, reports: Mapping[SplitName, Mapping[str, Any]]) -> None:
-        """Write what `Task.report` gives, by split."""
+        """Write what `Dataset.report` gives, by split."""
         write_json(self.classification_file, reports)
 
     def remove_results(self) -> None:

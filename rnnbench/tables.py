@@ -367,10 +367,10 @@ def metrics_table(metrics: Mapping[SplitName, Mapping[str, float]], caption: str
 def classification_tables(
     report: Mapping[str, Any], split: str, *, worst: int | None = None
 ) -> list[Table]:
-    """Confusion matrix of up to `MOST_CELLS` classes, and the scores of each class.
+    """Confusion matrix of up to `MOST_CELLS` classes, the scores of each class and of spans.
 
     Args:
-        report: What `Task.report` gives.
+        report: What `Dataset.report` gives.
         split: Name of the split that it is of.
         worst: Of more classes, show so many with the lowest F1 only. Defaults to all.
     """
@@ -388,14 +388,22 @@ def classification_tables(
         there = [name for name in names if classes[name]["support"]]
         shown = sorted(there, key=lambda n: (classes[n]["f1"], -classes[n]["support"]))[:worst]
         caption = f"{len(shown)} of {len(names)} classes, with the lowest F1, {split} split"
+    lines = {name: classes[name] for name in shown}
+    lines |= {f"{mean} mean": report[mean] for mean in ("macro", "weighted")}
+    tables.append(_scores_table("class", lines, caption))
+    if spans := report.get("spans"):
+        caption = f"Precision, recall and F1 of whole spans, {split} split"
+        tables.append(_scores_table("span", spans["types"] | {"all": spans}, caption))
+    return tables
+
+
+def _scores_table(heading: str, lines: Mapping[str, Mapping[str, Any]], caption: str) -> Table:
     scores = ("precision", "recall", "f1")
-    lines = [(name, classes[name], classes[name]["support"]) for name in shown]
-    lines += [(f"{mean} mean", report[mean], None) for mean in ("macro", "weighted")]
     rows = [
-        [Cell(name), *(metric_cell(of[score]) for score in scores), count_cell(support)]
-        for name, of, support in lines
+        [Cell(name), *(metric_cell(of[score]) for score in scores), count_cell(of.get("support"))]
+        for name, of in lines.items()
     ]
-    return [*tables, Table.from_rows(["class", *scores, "support"], rows, caption)]
+    return Table.from_rows([heading, *scores, "support"], rows, caption)
 
 
 def count_cell(value: int | None) -> Cell:

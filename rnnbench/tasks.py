@@ -83,6 +83,7 @@ class Metric:
 
     Attributes:
         keras_class: Its class in `keras.metrics`; None where Keras chooses one by the name.
+        step_class: Its class where each step has a target, if Keras chooses one by the name.
         maximize: Whether larger values are better.
         outputs: Kinds of output that it fits.
         aliases: Other names for it.
@@ -97,6 +98,7 @@ class Metric:
     """
 
     keras_class: str | None
+    step_class: str | None = None
     maximize: bool
     outputs: tuple[OutputKind, ...]
     aliases: tuple[str, ...] = ()
@@ -116,9 +118,10 @@ class Metric:
             scaling: How targets and outputs are scaled. Defaults to not at all.
             by_step: Whether each step has a target: targets are [samples, timesteps, columns].
         """
-        if self.keras_class is None:
+        found = self.keras_class or (self.step_class if by_step else None)
+        if found is None:
             return name
-        keras_class, arguments = self._find_class(), dict(self.arguments)
+        keras_class, arguments = _find_class(found), dict(self.arguments)
         # R² is the same in any units.
         if scaling is not None and self.targets == "as_given":
             if self.by_naive_error:
@@ -133,12 +136,13 @@ class Metric:
             keras_class = _flatten(keras_class, (-1, 1) if self.targets == "as_given" else (-1,))
         return keras_class(name=name, **arguments)
 
-    def _find_class(self) -> Any:
-        if self.keras_class in _OWN_CLASSES:
-            return _OWN_CLASSES[self.keras_class]()
-        import keras
 
-        return getattr(keras.metrics, self.keras_class or "")
+def _find_class(name: str) -> Any:
+    if name in _OWN_CLASSES:
+        return _OWN_CLASSES[name]()
+    import keras
+
+    return getattr(keras.metrics, name)
 
 
 def _perplexity(*, bits: bool) -> Any:
@@ -154,6 +158,31 @@ def _perplexity(*, bits: bool) -> Any:
     return Crossentropy
 
 
+def _are_right(y_true: Any, y_pred: Any) -> Any:
+    """Whether each predicted class is right: bool [...], of [..., 1] and [..., outputs]."""
+    from keras import ops
+
+    found = y_pred[..., 0] > 0.5 if y_pred.shape[-1] == 1 else ops.argmax(y_pred, axis=-1)
+    return ops.equal(ops.cast(y_true[..., 0], "int32"), ops.cast(found, "int32"))
+
+
+def _step_accuracy() -> Any:
+    """A metric class: the share of the steps that are right.
+
+    Keras' own takes the mean over the steps of a batch first, so that those of a batch of short
+    samples would count more than others.
+    """
+    import keras
+    from keras import ops
+
+    class StepAccuracy(keras.metrics.Mean):  # type: ignore[misc]
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            is_right = ops.cast(_are_right(y_true, y_pred), "float32")
+            return super().update_state(is_right, sample_weight)
+
+    return StepAccuracy
+
+
 def _sequence_accuracy() -> Any:
     """A metric class: the share of the samples whose steps that count are all right."""
     import keras
@@ -161,11 +190,7 @@ def _sequence_accuracy() -> Any:
 
     class SequenceAccuracy(keras.metrics.Mean):  # type: ignore[misc]
         def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-            if y_pred.shape[-1] == 1:
-                found = ops.cast(y_pred[..., 0] > 0.5, "int32")
-            else:
-                found = ops.argmax(y_pred, axis=-1)
-            is_right = ops.equal(ops.cast(y_true[..., 0], "int32"), ops.cast(found, "int32"))
+            is_right = _are_right(y_true, y_pred)
             if sample_weight is not None:
                 is_right = ops.logical_or(is_right, ops.equal(sample_weight, 0))
             return super().update_state(ops.cast(ops.all(is_right, axis=-1), "float32"))
@@ -174,9 +199,10 @@ def _sequence_accuracy() -> Any:
 
 
 # Classes of metrics that Keras lacks; its own are imported where one is built.
-_OWN_CLASSES: dict[str | None, Callable[[], Any]] = {
+_OWN_CLASSES: dict[str, Callable[[], Any]] = {
     "Perplexity": partial(_perplexity, bits=False),
     "BitsPerCharacter": partial(_perplexity, bits=True),
+    "StepAccuracy": _step_accuracy,
     "SequenceAccuracy": _sequence_accuracy,
 }
 
@@ -250,6 +276,7 @@ LOSSES: dict[str, Loss] = {
 METRICS: dict[str, Metric] = {
     "accuracy": Metric(
         keras_class=None,
+        step_class="StepAccuracy",
         maximize=True,
         outputs=("probability", "probabilities"),
         aliases=(
@@ -273,6 +300,7 @@ METRICS: dict[str, Metric] = {
     ),
     "sparse_top_k_categorical_accuracy": Metric(
         keras_class=None,
+        step_class="SparseTopKCategoricalAccuracy",
         maximize=True,
         outputs=("probabilities",),
         min_classes=3,

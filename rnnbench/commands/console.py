@@ -84,7 +84,7 @@ def terminal_width() -> int:
 
 
 def print_classification(reports: Mapping[SplitName, Mapping[str, Any]]) -> None:
-    """Print what `Task.report` gives, of the split that says most; of many classes, the worst."""
+    """Print what `Dataset.report` gives of the split that says most; the worst of many classes."""
     from rnnbench.data.base import shown_split
 
     if reports:

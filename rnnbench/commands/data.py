@@ -197,6 +197,7 @@ def _rows(splits: list[SplitInspection]) -> Iterator[tuple[str, list[str]]]:
         yield name, [f"{t[name]['min']:g} to {t[name]['max']:g}" for t in of_each]
     classes = splits[0].classes or {}
     for label in sorted(classes, key=lambda name: -classes[name])[:_SHOWN_CLASSES]:
-        numbers = [(s.classes or {})[label] for s in splits]
-        shares = zip(numbers, splits, strict=True)
-        yield f"class {label}", [f"{number:,} ({number / s.samples:.1%})" for number, s in shares]
+        counts = [s.classes or {} for s in splits]
+        shares = [of[label] / sum(of.values()) for of in counts]
+        texts = [f"{of[label]:,} ({share:.1%})" for of, share in zip(counts, shares, strict=True)]
+        yield f"class {label}", texts

@@ -61,7 +61,7 @@ def evaluate(
         metrics, task = evaluation.metrics, config.dataset.info().task
         reports: dict[SplitName, Any] = {}
         if task.class_names and task.keeps_outputs:
-            reports[chosen] = task.report(samples.flat_targets(), evaluation.outputs)
+            reports[chosen] = config.dataset.report(samples, evaluation.outputs)
         thresholds.check({chosen: metrics})
     if json:
         console.print_json(

@@ -102,7 +102,7 @@ def predict(
             console.print_json([record.to_json() for record in records])
         elif inputs and csv is None:
             for record in records:
-                _print_record(record, predictor.maxlen)
+                _print_record(record, predictor.max_words)
         if records and all(record.error is not None for record in records):
             raise DataError(
                 f"--file: {file}: nothing can be predicted for any line of it; of the first: "
@@ -271,7 +271,7 @@ def _ask(predictor: Predictor, beams: int, *, show: bool) -> list[_Record]:
             continue
         records.append(record)
         if show:
-            _print_record(record, predictor.maxlen)
+            _print_record(record, predictor.max_words)
             sys.stdout.flush()
 
 
@@ -323,7 +323,7 @@ def _join(prediction: Prediction) -> str:
     return " ".join(map(console.format_values, prediction.predictions))
 
 
-def _print_record(record: _Record, maxlen: int) -> None:
+def _print_record(record: _Record, max_words: int) -> None:
     line = "" if record.input.line is None else f"line {record.input.line}: "
     p = record.prediction
     if p is None:
@@ -346,7 +346,7 @@ def _print_record(record: _Record, maxlen: int) -> None:
         else:
             console.print_text(f"{line}{result}{shares}")
             console.print_text(f"  saw: {' '.join(p.tokens)}")
-        cut = f"; cut to {count(maxlen, 'token')}" if p.words + 1 > maxlen else ""
+        cut = f"; cut to {count(len(p.tokens), 'token')}" if p.words > max_words else ""
         words = count(p.words, "word")
         console.print_text(f"  {words}, {p.oov_rate:.0%} out of vocabulary{cut}")
 

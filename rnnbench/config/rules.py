@@ -63,8 +63,11 @@ def _check(config: ModelConfig) -> Iterator[Diagnostic]:
         yield from _check_task(config, info, layers)
         yield from _check_samples(config, info)
         if info.is_padded and layers and not layers[0].layer.makes_mask():
-            message = f"received {layers[0].layer.type}, and samples have lengths of their own"
+            first = layers[0].layer
+            message = f"received {first.type}, and samples have lengths of their own"
             suggestion = "{type: masking} as the first layer"
+            if first.takes_tokens:
+                message, suggestion = f"{message}: they are padded", "mask_zero: true"
             yield _report(layers[0].path, message, suggestion, "padding_without_mask")
         if isinstance(config.dataset, TextDataset):
             read = [n for n in layers if "decoder" not in n.path]

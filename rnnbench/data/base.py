@@ -42,7 +42,7 @@ class DatasetInfo:
         num_examples: Samples of each split, after `validation_split` and `limit`.
         data_bytes: Memory of the loaded samples and targets, in bytes.
         reading_bytes: Memory that reading the files takes for a while, in bytes.
-        is_padded: Whether values, not tokens, have padding that a mask must hide.
+        is_padded: Whether samples have padding that a mask of the first layer must hide.
         duplicates: Samples of a split that the training samples have too, by split.
         input_scaling: How the features of a step are scaled; None where they are not.
     """
@@ -203,6 +203,15 @@ class Dataset(Settings):
             DataError: The dataset is not read from a user's files, or the file does not fit it.
         """
         raise DataError(f"{path}: the dataset {self.type} is not read from files of your own")
+
+    def report(self, split: Split, outputs: npt.NDArray[np.float32]) -> dict[str, Any]:
+        """What `Task.report` gives for a split, and what else there is to say of its classes.
+
+        Args:
+            split: The samples.
+            outputs: Outputs of a model for all targets, float32 [targets, outputs].
+        """
+        return self.info().task.report(split.flat_targets(), outputs)
 
     def join_targets(self, names: Sequence[str]) -> str | None:
         """The text that the classes of a sample's steps make; None where they make none."""

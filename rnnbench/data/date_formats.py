@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from rnnbench.data.base import DatasetInfo, Split, SplitName
-from rnnbench.data.text import INDEX_FROM, TextDataset, text_bytes
+from rnnbench.data.text import INDEX_FROM, TokenDataset, text_bytes
 from rnnbench.keras_object import Positive
 from rnnbench.tasks import TargetSequence
 
@@ -58,7 +58,7 @@ _TARGETS = ("<pad>", "<start>", "<end>", *"-0123456789")
 _STEPS = len("2000-01-01") + 1  # and the end
 
 
-class DateFormats(TextDataset):
+class DateFormats(TokenDataset):
     """Dates in fifteen ways of writing, such as "may 3rd, 2021", to be written as 2021-05-03.
 
     A date of the test split is in no training sample, in whatever way it is written.
@@ -78,8 +78,11 @@ class DateFormats(TextDataset):
     maxlen: Positive = 32
     padding: Literal["pre", "post"] = "post"
 
+    truncating: ClassVar = "post"
+    skip_top: ClassVar = 0
+
     @property
-    def all_tokens(self) -> int:
+    def vocabulary_size(self) -> int:
         return INDEX_FROM + 1 + len(_CHARACTERS)
 
     def info(self) -> DatasetInfo:
@@ -96,6 +99,7 @@ class DateFormats(TextDataset):
             input_dtype="int32",
             vocabulary_size=self.vocabulary_size,
             num_examples=num_examples,
+            is_padded=True,
             data_bytes=text_bytes(self.maxlen * samples, samples) + 8 * _STEPS * samples,
         )
 

@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from rnnbench.data.base import SPLITS, DatasetInfo, Split, SplitName
-from rnnbench.data.files import (
-    TABLES,
-    Description,
-    FileDataset,
-    FilePath,
-    parse_numbers,
-    read_records,
-    read_text,
-    shown,
-)
-from rnnbench.data.text import (
-    INDEX_FROM,
-    START,
-    TextDataset,
-    text_bytes,
-    to_ascii_forms,
-)
+from rnnbench.data.base import SPLITS, Split, SplitName
+from rnnbench.data.files import TABLES, parse_numbers, read_records, read_text, shown
+from rnnbench.data.text import FileTextDataset, TextDescription, find_classes, to_ascii_forms
 from rnnbench.errors import FileError, count
-from rnnbench.keras_object import Fraction, KeyPath
-from rnnbench.tasks import choose_task
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from rnnbench.data.cache import Arrays
-
-_SHOWN_CLASSES = 10
-
-
-class TextDescription(Description):
-    """What is known of labelled texts without the texts.
-
-    Attributes:
-        class_names: Classes in the order of their indices; empty for a regression.
-        num_tokens: Tokens of all texts, each with its start.
-        words: Number of words in the vocabulary.
-        duplicates: Texts of a split that are training texts too, by split.
-    """
-
-    class_names: tuple[str, ...] = Field(strict=False)
-    num_tokens: int
-    words: int
-    duplicates: dict[SplitName, int]
 
 
 @dataclass
@@ -76,14 +38,12 @@ class _Texts:
         )
 
 
-class Text(FileDataset, TextDataset):
+class Text(FileTextDataset):
     """Labelled texts of your own: a table, or a directory with a directory for each class.
 
     Args:
         train: Texts to train on: a .csv, .tsv, .jsonl or .parquet file, or a directory that holds
             a directory of text files for each class.
-        validation: Texts to validate with, likewise. Defaults to `validation_split`.
-        test: Texts to test with, likewise. Defaults to `test_split`.
         text_column: Column of the texts.
         label_column: Column of the labels: words or numbers.
         task: Whether labels are classes or numbers to predict.
@@ -96,9 +56,6 @@ class Text(FileDataset, TextDataset):
     """
 
     type: Literal["text"] = "text"
-    train: FilePath
-    validation: FilePath | None = None
-    test: FilePath | None = None
     text_column: str = "text"
     label_column: str = "label"
     task: Literal["classification", "regression"] = "classification"
@@ -106,57 +63,8 @@ class Text(FileDataset, TextDataset):
         "lower_and_strip_punctuation"
     )
     tokenize: Literal["words", "characters"] = "words"
-    test_split: Fraction = 0.0
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     stratify: bool = True
-
-    description_class: ClassVar = TextDescription
-    paths: ClassVar = ("train", "validation", "test")
-    lazy: ClassVar = frozenset(
-        {"limit", "num_words", "skip_top", "maxlen", "padding", "truncating"}
-    )
-
-    def problems(self) -> Iterator[tuple[KeyPath, str]]:
-        yield from super().problems()
-        for split in ("validation", "test"):
-            if getattr(self, split) is not None and getattr(self, f"{split}_split"):
-                message = f"received beside {split}; give one of them"
-                yield (f"{split}_split",), message
-        if self.validation_split + self.test_split >= 1:
-            message = f"received {self.test_split}, beside validation_split {self.validation_split}"
-            yield ("test_split",), f"{message}; nothing is left to train on"
-
-    @property
-    def all_tokens(self) -> int:
-        words: int = self.description.words
-        return INDEX_FROM + 1 + words
-
-    @property
-    def vocabulary_size(self) -> int:
-        return min(super().vocabulary_size, self.all_tokens)
-
-    def info(self) -> DatasetInfo:
-        found: TextDescription = self.description
-        return DatasetInfo(
-            task=choose_task(found.class_names),
-            input_shape=(self.maxlen,),
-            input_dtype="int32",
-            vocabulary_size=self.vocabulary_size,
-            num_examples=self.limited_examples(),
-            data_bytes=text_bytes(found.num_tokens, sum(found.num_examples.values())),
-            duplicates=found.duplicates,
-        )
-
-    def read_splits(self) -> dict[SplitName, Split]:
-        from rnnbench.data.sequences import TokenSequences
-
-        arrays = self.read_arrays()
-        tokens = TokenSequences(arrays["tokens"], arrays["offsets"], self)
-        samples, splits, end = Split(tokens, arrays["targets"]), dict[SplitName, Split](), 0
-        for name, size in self.description.num_examples.items():
-            splits[name] = samples[end : end + size][: self.limit]
-            end += size
-        return splits
 
     def read_table(self, path: Path) -> list[tuple[str, dict[str, str]]] | None:
         if path.suffix.lower() not in TABLES:
@@ -171,12 +79,6 @@ class Text(FileDataset, TextDataset):
         targets = self._read_part_targets(part, "train", known.class_names)
         return Split(self.sequences([self.encode(t, vocabulary) for t in part.texts]), targets)
 
-    def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
-        import numpy as np
-
-        words: list[str] = json.loads(self.read_arrays()["words"].tobytes())
-        return words, INDEX_FROM + 1 + np.arange(len(words), dtype=np.int32)
-
     def split_text(self, text: str) -> list[str]:
         if self.standardize != "none":
             text = to_ascii_forms(text)
@@ -188,59 +90,16 @@ class Text(FileDataset, TextDataset):
         return words if self.tokenize == "words" else list(" ".join(words))
 
     def read_files(self, files: dict[str, str]) -> tuple[TextDescription, Arrays]:
-        import numpy as np
-
-        from rnnbench.data.sequences import to_offsets
-
         splits = self._read_texts()
         targets, class_names = self._read_targets(splits)
         splits, targets = self._draw_splits(splits, targets, class_names)
-        # Words get indices by first appearance, in the training texts first: one that is new after
-        # them is out of the vocabulary.
-        found: defaultdict[str, int] = defaultdict()
-        found.default_factory = found.__len__
-        ids, lengths = [], []
+        words = {name: list(map(self.split_text, part.texts)) for name, part in splits.items()}
         for name, part in splits.items():
-            words = [self.split_text(text) for text in part.texts]
-            for i, text_words in enumerate(words):
-                if not text_words:
-                    message = f"{part.places[i]}: received a text without words"
-                    raise FileError(f"{message}: {part.texts[i][:40]!r}", self._key(name))
-            lengths.append(np.fromiter(map(len, words), np.int64, len(words)))
-            flat = map(found.__getitem__, chain.from_iterable(words))
-            ids.append(np.fromiter(flat, np.int64, int(lengths[-1].sum())))
-            if name == "train":
-                size = len(found)
-        order = np.argsort(-np.bincount(ids[0], minlength=size), kind="stable")
-        # A word beyond the vocabulary has a token beyond it, which is replaced when it is read.
-        tokens = np.full(len(found), INDEX_FROM + 1 + size, np.int32)
-        tokens[order] = INDEX_FROM + 1 + np.arange(size, dtype=np.int32)
-        names = list(found)
-        all_lengths = np.concatenate(lengths)
-        starts = to_offsets(all_lengths)[:-1]
-        train = set(splits["train"].texts)
-        description = TextDescription(
-            files=files,
-            num_examples={name: len(part.texts) for name, part in splits.items()},
-            class_names=class_names,
-            num_tokens=int(all_lengths.sum()) + len(all_lengths),
-            words=size,
-            duplicates={
-                name: sum(text in train for text in part.texts)
-                for name, part in splits.items()
-                if name != "train"
-            },
-        )
-        return description, {
-            "tokens": np.insert(tokens[np.concatenate(ids)], starts, START),
-            "offsets": to_offsets(all_lengths + 1),
-            "targets": np.concatenate([targets[name] for name in splits]),
-            "words": np.frombuffer(json.dumps([names[i] for i in order]).encode(), np.uint8),
-        }
-
-    def _key(self, split: SplitName) -> str:
-        """Key of the file that a split is from."""
-        return split if getattr(self, split) is not None else "train"
+            for text, place, found in zip(part.texts, part.places, words[name], strict=True):
+                if not found:
+                    message = f"{place}: received a text without words: {text[:40]!r}"
+                    raise FileError(message, self._key(name))
+        return self._describe(files, class_names, words, (targets[name] for name in splits))
 
     def _read_texts(self) -> dict[SplitName, _Texts]:
         files = {name: getattr(self, name) for name in SPLITS}
@@ -279,15 +138,7 @@ class Text(FileDataset, TextDataset):
         if self.task == "regression":
             numbers = parse_numbers(part.labels, part.places, "label_column")
             return np.array(list(numbers), np.float32)
-        indices = {name: i for i, name in enumerate(class_names)}
-        for label, place in zip(part.labels, part.places, strict=True):
-            if label not in indices:
-                known = ", ".join(class_names[:_SHOWN_CLASSES])
-                more = len(class_names) - _SHOWN_CLASSES
-                message = f"{place}: received the label {label!r}, which no training text has"
-                hidden = f" and {more} more" if more > 0 else ""
-                raise FileError(f"{message}; these have {known}{hidden}", key)
-        return np.array([indices[label] for label in part.labels], np.int64)
+        return find_classes(part.labels, part.places, class_names, key)
 
     def _draw_splits(
         self,

@@ -6,7 +6,8 @@ Keras' files of texts as flat arrays.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -288,7 +289,7 @@ def encode_archive(path: Path, parts: Sequence[str]) -> Arrays:
 
     Args:
         path: Archive whose hash has been checked: it is unpickled.
-        parts: As `TextDataset.parts`: texts to train on and to test with, or all of them in one.
+        parts: As `KerasTextDataset.parts`: texts to train on and to test with, or all in one.
 
     Returns:
         `tokens` int32 [tokens], `offsets` int64 [texts + 1], `labels` int64 [texts], and `samples`
@@ -322,6 +323,34 @@ def encode_word_index(path: Path) -> Arrays:
         "words": np.frombuffer("\n".join(words).encode(), np.uint8),
         "tokens": np.array([ranks[word] + INDEX_FROM for word in words], np.int32),
     }
+
+
+def number_words(
+    splits: Iterable[Sequence[Sequence[str]]],
+) -> tuple[list[str], Tokens, Indices]:
+    """A vocabulary by falling frequency, words of one frequency by their first appearance.
+
+    Args:
+        splits: The words of the texts of each split, those to train on first.
+
+    Returns:
+        The words of the first split, the tokens of all texts back to back, int32 [tokens], and the
+        number of words of each text, int64 [texts]. A word that the first split lacks has a token
+        beyond the vocabulary, which is replaced when it is read.
+    """
+    found: defaultdict[str, int] = defaultdict()
+    found.default_factory = found.__len__
+    ids, lengths, sizes = [], [], []
+    for texts in splits:
+        lengths.append(np.fromiter(map(len, texts), np.int64, len(texts)))
+        words = map(found.__getitem__, chain.from_iterable(texts))
+        ids.append(np.fromiter(words, np.int64, int(lengths[-1].sum())))
+        sizes.append(len(found))
+    order = np.argsort(-np.bincount(ids[0], minlength=sizes[0]), kind="stable")
+    tokens = np.full(len(found), INDEX_FROM + 1 + len(order), np.int32)
+    tokens[order] = INDEX_FROM + 1 + np.arange(len(order), dtype=np.int32)
+    names = list(found)
+    return [names[i] for i in order], tokens[np.concatenate(ids)], np.concatenate(lengths)
 
 
 def runs(starts: Indices, lengths: Indices) -> Indices:

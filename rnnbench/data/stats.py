@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rnnbench.data.base import Dataset, Split, SplitName
 from rnnbench.data.sequences import TokenSequences, Windows
-from rnnbench.data.text import OOV, PAD, START, TextDataset, decode_tokens, invert
+from rnnbench.data.text import OOV, PAD, START, TokenDataset, decode_tokens, invert
 from rnnbench.tasks import Regression, Task
 
 _PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
@@ -143,7 +143,7 @@ def _inspect_split(dataset: Dataset, split: Split) -> SplitInspection:
         classes = dict(zip(names, counts, strict=True))
     else:
         targets = _describe_targets(info.task, y)
-    if isinstance(x, TokenSequences) and isinstance(dataset, TextDataset):
+    if isinstance(x, TokenSequences) and isinstance(dataset, TokenDataset):
         tokens = x.read()
         words = int(np.count_nonzero(tokens != START))
         oov_rate = int(np.count_nonzero(tokens == OOV)) / max(1, words)

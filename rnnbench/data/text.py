@@ -11,10 +11,11 @@ is read by its ASCII forms.
 
 from __future__ import annotations
 
+import json
 import string
 import unicodedata
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -22,17 +23,22 @@ from pydantic import Field
 
 from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
 from rnnbench.data.cache import CachedFile, load_arrays
-from rnnbench.keras_object import MAX_INT, KeyPath, NonNegative, Positive
+from rnnbench.data.files import Description, FileDataset, FilePath
+from rnnbench.errors import FileError
+from rnnbench.keras_object import MAX_INT, Fraction, KeyPath, NonNegative, Positive
+from rnnbench.tasks import choose_task
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from rnnbench.data.cache import Arrays
     from rnnbench.data.sequences import TokenSequences
     from rnnbench.tasks import Task
 
 PAD, START, OOV, INDEX_FROM = 0, 1, 2, 3
 _SPECIAL_TOKENS = {"<pad>": PAD, "<start>": START, "<oov>": OOV}
+_SHOWN_CLASSES = 10
 
 _NORMALIZED = str.maketrans(
     string.ascii_uppercase + string.punctuation.replace("'", "") + "\t\r\n",
@@ -63,44 +69,36 @@ class _Seen(dict[int, str]):
 _SEEN = _Seen()
 
 
-class TextDataset(Dataset):
-    """Base class of text datasets, with Keras' argument names and defaults.
+class TokenDataset(Dataset):
+    """Base class of datasets whose samples are texts: each word or character is a token."""
 
-    Args:
-        num_words: Tokens from this one on become out-of-vocabulary. Defaults to all.
-        skip_top: Tokens below this one become out-of-vocabulary.
-        maxlen: Length that every text is padded or cut to.
-        padding: Side that is padded.
-        truncating: Side that a long text is cut on.
-    """
-
-    num_words: Annotated[int | None, Field(ge=4, le=MAX_INT)] = None
-    skip_top: NonNegative = 0
-    maxlen: Positive
-    padding: Literal["pre", "post"] = "pre"
-    truncating: Literal["pre", "post"] = "pre"
-
+    # Whether the start token begins each text.
+    has_start: ClassVar[bool] = True
     # Whether each token of a text has a target.
     has_token_targets: ClassVar[bool] = False
 
-    def problems(self) -> Iterator[tuple[KeyPath, str]]:
-        if self.num_words is not None:
-            yield from self._check_skip_top("num_words", self.num_words)
+    if TYPE_CHECKING:  # keys of a config, or what follows from others
 
-    def _check_skip_top(self, limit: str, size: int) -> Iterator[tuple[KeyPath, str]]:
-        if self.skip_top >= size:
-            message = f"received {self.skip_top}, which leaves no word below {limit} {size}"
-            yield ("skip_top",), f"{message}; skip_top must be smaller"
+        @property
+        def maxlen(self) -> int:
+            """Length that every text is padded or cut to."""
+
+        @property
+        def padding(self) -> Literal["pre", "post"]:
+            """Side that is padded."""
+
+        @property
+        def truncating(self) -> Literal["pre", "post"]:
+            """Side that a long text is cut on."""
+
+        @property
+        def skip_top(self) -> int:
+            """Tokens below this one are out of the vocabulary."""
 
     @property
     @abstractmethod
-    def all_tokens(self) -> int:
-        """Tokens of all words are below it."""
-
-    @property
     def vocabulary_size(self) -> int:
         """Tokens from this one on are out of the vocabulary."""
-        return self.num_words or self.all_tokens
 
     @abstractmethod
     def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
@@ -134,10 +132,13 @@ class TextDataset(Dataset):
             text: Any text.
             vocabulary: Token of each word, as `read_vocabulary` gives it.
         """
+        return self.encode_words(self.find_words(text, vocabulary), vocabulary)
+
+    def encode_words(self, words: Iterable[str], vocabulary: Mapping[str, int]) -> list[int]:
+        """The tokens of a text that has been split, as `encode` gives them."""
         # Keras applies skip_top to the start token too.
-        start = START if self.skip_top <= START else OOV
-        words = self.find_words(text, vocabulary)
-        tokens = [start, *(vocabulary.get(word, OOV) for word in words)]
+        start = [START if self.skip_top <= START else OOV] if self.has_start else []
+        tokens = [*start, *(vocabulary.get(word, OOV) for word in words)]
         return tokens[-self.maxlen :] if self.truncating == "pre" else tokens[: self.maxlen]
 
     def sequences(self, texts: Sequence[Sequence[int]]) -> TokenSequences:
@@ -148,6 +149,42 @@ class TextDataset(Dataset):
 
         tokens = np.array([token for text in texts for token in text], np.int32)
         return TokenSequences(tokens, to_offsets(np.array([len(t) for t in texts], np.int64)), self)
+
+
+class TextDataset(TokenDataset):
+    """Base class of text datasets, with Keras' argument names and defaults.
+
+    Args:
+        num_words: Tokens from this one on become out-of-vocabulary. Defaults to all.
+        skip_top: Tokens below this one become out-of-vocabulary.
+        maxlen: Length that every text is padded or cut to.
+        padding: Side that is padded.
+        truncating: Side that a long text is cut on.
+    """
+
+    num_words: Annotated[int | None, Field(ge=4, le=MAX_INT)] = None
+    skip_top: NonNegative = 0
+    maxlen: Positive
+    padding: Literal["pre", "post"] = "pre"
+    truncating: Literal["pre", "post"] = "pre"
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        if self.num_words is not None:
+            yield from self._check_skip_top("num_words", self.num_words)
+
+    def _check_skip_top(self, limit: str, size: int) -> Iterator[tuple[KeyPath, str]]:
+        if self.skip_top >= size:
+            message = f"received {self.skip_top}, which leaves no word below {limit} {size}"
+            yield ("skip_top",), f"{message}; skip_top must be smaller"
+
+    @property
+    @abstractmethod
+    def all_tokens(self) -> int:
+        """Tokens of all words are below it."""
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self.num_words or self.all_tokens
 
 
 class KerasTextDataset(TextDataset):
@@ -219,6 +256,177 @@ class KerasTextDataset(TextDataset):
                 w if w in vocabulary or w.lower() not in vocabulary else w.lower() for w in found
             ]
         return words
+
+
+class TextDescription(Description):
+    """What is known of a user's texts without the texts.
+
+    Attributes:
+        class_names: Classes in the order of their indices; empty for a regression.
+        num_tokens: Tokens of all texts, each with its start where texts have one.
+        words: Number of words in the vocabulary.
+        duplicates: Texts of a split that are training texts too, by split.
+    """
+
+    class_names: tuple[str, ...] = Field(strict=False)
+    num_tokens: int
+    words: int
+    duplicates: dict[SplitName, int]
+
+
+class FileTextDataset(FileDataset, TextDataset):
+    """Base class of datasets of a user's texts.
+
+    The vocabulary is that of the training texts, by falling frequency.
+
+    Args:
+        validation: Texts to validate with, likewise. Defaults to `validation_split`.
+        test: Texts to test with, likewise. Defaults to `test_split`.
+    """
+
+    train: FilePath
+    validation: FilePath | None = None
+    test: FilePath | None = None
+    test_split: Fraction = 0.0
+
+    description_class: ClassVar = TextDescription
+    paths: ClassVar = ("train", "validation", "test")
+    lazy: ClassVar = frozenset(
+        {"limit", "num_words", "skip_top", "maxlen", "padding", "truncating"}
+    )
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        yield from super().problems()
+        for split in ("validation", "test"):
+            if getattr(self, split) is not None and getattr(self, f"{split}_split"):
+                message = f"received beside {split}; give one of them"
+                yield (f"{split}_split",), message
+        if self.validation_split + self.test_split >= 1:
+            message = f"received {self.test_split}, beside validation_split {self.validation_split}"
+            yield ("test_split",), f"{message}; nothing is left to train on"
+
+    @property
+    def all_tokens(self) -> int:
+        words: int = self.description.words
+        return INDEX_FROM + 1 + words
+
+    @property
+    def vocabulary_size(self) -> int:
+        return min(super().vocabulary_size, self.all_tokens)
+
+    def info(self) -> DatasetInfo:
+        found: TextDescription = self.description
+        size = text_bytes(found.num_tokens, sum(found.num_examples.values()))
+        steps = self.maxlen if self.has_token_targets else None
+        return DatasetInfo(
+            task=choose_task(found.class_names, timesteps=steps),
+            input_shape=(self.maxlen,),
+            input_dtype="int32",
+            vocabulary_size=self.vocabulary_size,
+            num_examples=self.limited_examples(),
+            data_bytes=size + (0 if steps is None else 8 * found.num_tokens),
+            duplicates=found.duplicates,
+        )
+
+    def read_splits(self) -> dict[SplitName, Split]:
+        from rnnbench.data.sequences import StepTargets, TokenSequences
+
+        arrays = self.read_arrays()
+        tokens, targets = (
+            TokenSequences(arrays["tokens"], arrays["offsets"], self),
+            arrays["targets"],
+        )
+        samples = Split(tokens, StepTargets(targets, tokens) if self.has_token_targets else targets)
+        splits, end = dict[SplitName, Split](), 0
+        for name, size in self.description.num_examples.items():
+            splits[name] = samples[end : end + size][: self.limit]
+            end += size
+        return splits
+
+    def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
+        import numpy as np
+
+        words: list[str] = json.loads(self.read_arrays()["words"].tobytes())
+        return words, INDEX_FROM + 1 + np.arange(len(words), dtype=np.int32)
+
+    def _key(self, split: SplitName) -> str:
+        """Key of the file that a split is from."""
+        return split if getattr(self, split) is not None else "train"
+
+    def _describe(
+        self,
+        files: dict[str, str],
+        class_names: tuple[str, ...],
+        splits: Mapping[SplitName, Sequence[Sequence[str]]],
+        targets: Iterable[npt.NDArray[np.generic]],
+    ) -> tuple[TextDescription, Arrays]:
+        """What `read_files` gives.
+
+        Args:
+            files: sha256 of each file by path.
+            class_names: Classes in the order of their indices.
+            splits: The words of each text, split by split.
+            targets: Those of each split, in the same order.
+        """
+        import numpy as np
+
+        from rnnbench.data.sequences import number_words, to_offsets
+
+        words, tokens, lengths = number_words(splits.values())
+        if self.has_start:
+            tokens = np.insert(tokens, to_offsets(lengths)[:-1], START)
+            lengths = lengths + 1
+        train = set(map(tuple, splits["train"]))
+        description = TextDescription(
+            files=files,
+            num_examples={name: len(part) for name, part in splits.items()},
+            class_names=class_names,
+            num_tokens=len(tokens),
+            words=len(words),
+            duplicates={
+                name: sum(tuple(text) in train for text in part)
+                for name, part in splits.items()
+                if name != "train"
+            },
+        )
+        return description, {
+            "tokens": tokens,
+            "offsets": to_offsets(lengths),
+            "targets": np.concatenate(list(targets)),
+            "words": np.frombuffer(json.dumps(words).encode(), np.uint8),
+        }
+
+
+def find_classes(
+    labels: Sequence[str],
+    places: Iterable[str],
+    class_names: Sequence[str],
+    key: str,
+    noun: str = "label",
+) -> npt.NDArray[np.int64]:
+    """Index of the class of each label.
+
+    Args:
+        labels: The labels.
+        places: Where each one stands.
+        class_names: Classes in the order of their indices.
+        key: Key of the dataset that names their file, for errors.
+        noun: What a label is, for errors.
+
+    Raises:
+        FileError: A label is no class.
+    """
+    import numpy as np
+
+    indices = {name: i for i, name in enumerate(class_names)}
+    for label, place in zip(labels, places, strict=True):
+        if label not in indices:
+            known = ", ".join(class_names[:_SHOWN_CLASSES])
+            more = len(class_names) - _SHOWN_CLASSES
+            message = f"{place}: received the {noun} {label!r}, which no training text has"
+            hidden = f" and {more} more" if more > 0 else ""
+            raise FileError(f"{message}; these have {known}{hidden}", key)
+    return np.array([indices[label] for label in labels], np.int64)
 
 
 def text_bytes(tokens: int, texts: int) -> int:

@@ -18,7 +18,7 @@ from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
 from rnnbench.data.batches import Batches
 from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.data.stats import Example, read_examples
-from rnnbench.data.text import OOV, TextDataset, decode_tokens, invert
+from rnnbench.data.text import OOV, TokenDataset, decode_tokens, invert
 from rnnbench.errors import DataError, DivergenceError, RunError, count, shorten
 from rnnbench.generation import Decoder
 from rnnbench.layers import Shape, ShapeError
@@ -470,7 +470,7 @@ class Predictor:
                 f"{run.path}: was trained to predict the next token of a text. Continue one with: "
                 f"rnnbench generate {run.path} --prompt TEXT"
             )
-        self._text_dataset = dataset if isinstance(dataset, TextDataset) else None
+        self._text_dataset = dataset if isinstance(dataset, TokenDataset) else None
 
     @property
     def takes_text(self) -> bool:
@@ -478,9 +478,10 @@ class Predictor:
         return self._text_dataset is not None
 
     @property
-    def maxlen(self) -> int:
-        """Steps of an input that the model sees."""
-        return self._config.dataset.info().input_shape[0]
+    def max_words(self) -> int:
+        """Words of the longest text that is not cut; 0 where the run was trained on values."""
+        dataset = self._text_dataset
+        return 0 if dataset is None else dataset.maxlen - dataset.has_start
 
     @cached_property
     def model(self) -> keras.Model:
@@ -594,12 +595,12 @@ class Predictor:
         values: Any = [s.prediction for s in steps]
         return Prediction(prediction=values, label=joined, steps=steps, **detail)
 
-    def _describe(self, text: str, tokens: list[int], dataset: TextDataset) -> dict[str, Any]:
+    def _describe(self, text: str, tokens: list[int], dataset: TokenDataset) -> dict[str, Any]:
         """What a prediction says about its text."""
         count = len(dataset.find_words(text, self._vocabulary))
         # A text that is cut at its end loses words, one that is cut at its start that first.
-        has_start = dataset.truncating == "post" or count < dataset.maxlen
-        seen = tokens[1:] if has_start else tokens
+        is_first = dataset.truncating == "post" or count < dataset.maxlen
+        seen = tokens[1:] if dataset.has_start and is_first else tokens
         rate = seen.count(OOV) / len(seen) if seen else 0.0
         words = tuple(decode_tokens(tokens, self._words))
         return {"input": text, "tokens": words, "oov_rate": rate, "words": count}
@@ -690,7 +691,7 @@ def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sam
     if not config.model.all_layers[0].takes_tokens:
         raise DataError(f"--text: {config.name} takes values; give --values or nothing")
     dataset = config.dataset if isinstance(config, RunConfig) else None
-    if not isinstance(dataset, TextDataset):
+    if not isinstance(dataset, TokenDataset):
         raise DataError(f"--text: {config.name} has no text dataset, so no vocabulary to read it")
     vocabulary = run.read_vocabulary() if run else dataset.read_vocabulary()
     if not dataset.find_words(text, vocabulary):

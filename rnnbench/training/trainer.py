@@ -427,7 +427,9 @@ def _evaluate(setup: TrainingSetup, run: RunDirectory, progress: Progress) -> Me
     if task.class_names and task.keeps_outputs:
         from rnnbench import plots
 
-        reports = {name: task.report(splits[name].flat_targets(), outputs[name]) for name in splits}
+        reports = {
+            name: config.dataset.report(split, outputs[name]) for name, split in splits.items()
+        }
         run.write_classification(reports)
         shown = shown_split(splits)
         title = f"{config.name}\nconfusion matrix, {shown} split"
