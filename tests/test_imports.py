@@ -43,7 +43,7 @@ ROOMS = [
     {"keras_object", "tensorflow"},
     {"errors"},
 ]
-MAX_FILES = 70
+MAX_FILES = 78
 # A user starts them, or Python does with `-m`; a dataset is found by its file.
 STARTED = {"rnnbench", "rnnbench.__main__"}
 FOUND = {dataset.__module__ for dataset in DATASETS.values()}
