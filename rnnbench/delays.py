@@ -15,7 +15,7 @@ from rnnbench.config.load import format_value
 from rnnbench.errors import RunError
 from rnnbench.run import RunDirectory, replacing
 from rnnbench.statistics import Estimate, estimate
-from rnnbench.tables import Cell, Table
+from rnnbench.tables import Cell, Table, count_cell
 
 # A task is solved where the loss is at most this part of that at chance level.
 SOLVED = 0.1
@@ -39,11 +39,18 @@ class Delays:
         """The cells, in the order of their first runs."""
         return list(dict.fromkeys(cell for by_cell in self.losses.values() for cell in by_cell))
 
+    def delays(self, task: str) -> list[int]:
+        """The delays of a task that any cell was trained with, the shortest first."""
+        return sorted({delay for by_delay in self.losses[task].values() for delay in by_delay})
+
     def solved(self, task: str, cell: str) -> int | None:
         """Longest delay up to which a cell solves a task; None where it solves no delay."""
         by_delay = self.losses[task].get(cell, {})
-        passed = takewhile(lambda delay: by_delay[delay].mean <= SOLVED, by_delay)
-        return max(passed, default=None)
+
+        def is_solved(delay: int) -> bool:
+            return delay in by_delay and by_delay[delay].mean <= SOLVED
+
+        return max(takewhile(is_solved, self.delays(task)), default=None)
 
     @property
     def caption(self) -> str:
@@ -51,20 +58,19 @@ class Delays:
         fewest, most = (f"{number:,}" for number in self.parameters)
         sizes = fewest if fewest == most else f"{fewest} to {most}"
         return (
-            f"longest delay up to which each cell solves a task, with {sizes} parameters; solved: "
+            f"Longest delay up to which each cell solves a task, with {sizes} parameters; solved: "
             f"a loss of at most {SOLVED:g} of that at chance level"
         )
 
     def table(self) -> Table:
         """The longest delay up to which each cell solves each task, a row for each task."""
         rows = []
-        for task, by_cell in self.losses.items():
-            delays = dict.fromkeys(str(delay) for of in by_cell.values() for delay in of)
-            cells = [Cell("none", 0) for _ in self.cells]
-            for i, cell in enumerate(self.cells):
-                if (longest := self.solved(task, cell)) is not None:
-                    cells[i] = Cell(str(longest), longest)
-            rows.append([Cell(task), Cell(", ".join(delays)), *cells])
+        for task in self.losses:
+            solved = [self.solved(task, cell) for cell in self.cells]
+            cells = [
+                Cell("none", 0) if longest is None else count_cell(longest) for longest in solved
+            ]
+            rows.append([Cell(task), Cell(", ".join(map(str, self.delays(task)))), *cells])
         return Table.from_rows(["task", "delays", *self.cells], rows, self.caption)
 
     def plots(self) -> dict[str, Callable[[Path], None]]:

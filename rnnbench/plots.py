@@ -415,33 +415,44 @@ def draw_delays(
         path: File to write.
     """
     columns = min(2, len(losses))
-    height = 1.2 + 2.4 * math.ceil(len(losses) / columns)
+    height = 1.0 + 2.4 * math.ceil(len(losses) / columns)
     panels = _new_panels(len(losses), columns, height, share_x=False)
-    styles = dict(zip(dict.fromkeys(c for of in losses.values() for c in of), cycle(_COLORS)))
-    markers, lines = cycle(_MARKERS), cycle(_LINES)
-    looks: dict[str, dict[str, Any]] = {
-        cell: {"color": color, "marker": next(markers), "linestyle": next(lines)}
-        for cell, color in styles.items()
+    cells = dict.fromkeys(cell for by_cell in losses.values() for cell in by_cell)
+    looks = dict(zip(cells, zip(cycle(_COLORS), cycle(_LINES), cycle(_MARKERS)), strict=False))
+    lines = {
+        "chance level": (1.0, ":"),
+        f"solved: at most {solved:g} of chance level": (solved, "--"),
     }
     for axes, (task, by_cell) in zip(panels, losses.items(), strict=True):
         for cell, by_delay in by_cell.items():
+            color, line, marker = looks[cell]
             means = [e.mean for e in by_delay.values()]
-            axes.plot(list(by_delay), means, label=_literal(cell), **looks[cell])
             whiskers = [e.half_width or 0.0 for e in by_delay.values()]
-            if any(whiskers):
-                color = looks[cell]["color"]
-                axes.errorbar(list(by_delay), means, whiskers, fmt="none", capsize=3, ecolor=color)
-        axes.axhline(1.0, color="black", linestyle=":", linewidth=1.2, label="chance level")
-        label = f"solved: at most {solved:g} of chance level"
-        axes.axhline(solved, color="black", linestyle="--", linewidth=1.2, label=label)
+            axes.errorbar(
+                list(by_delay),
+                means,
+                yerr=whiskers if any(whiskers) else None,
+                capsize=3,
+                color=color,
+                linestyle=line,
+                marker=marker,
+            )
+        for value, line in lines.values():
+            axes.axhline(value, color="black", linestyle=line, linewidth=1.2)
         ticks = sorted({delay for by_delay in by_cell.values() for delay in by_delay})
         axes.set(xscale="log", yscale="log", title=_literal(task))
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.tick_params(labelleft=True)
+    for axes in panels[-columns:]:
+        axes.set_xlabel("delay in steps (log scale)")
+    # Once for all panels, of which the first one may lack a cell.
+    for cell, (color, line, marker) in looks.items():
+        panels[0].plot([], [], color=color, linestyle=line, marker=marker, label=_literal(cell))
+    for label, (_, line) in lines.items():
+        panels[0].plot([], [], color="black", linestyle=line, linewidth=1.2, label=label)
     _add_legend(panels[0])
     figure = _figure(panels[0])
-    figure.supxlabel("delay in steps (log scale)", fontsize="medium")
     figure.supylabel("loss / loss at chance level (log scale)", fontsize="medium")
     figure.savefig(path)
 

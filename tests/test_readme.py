@@ -168,7 +168,9 @@ def test_every_shipped_config_opens_with_its_command_and_what_it_measured():
     for path in sorted(CONFIGS.rglob("*.yaml")):
         first, second = path.read_text().splitlines()[:2]
         relative = path.relative_to(REPOSITORY)
-        assert re.fullmatch(rf"# rnnbench (train|summary|trace) {relative}( .*)?", first), path
+        assert re.fullmatch(rf"# rnnbench (train|summary|trace|sweep) {relative}( .*)?", first), (
+            path
+        )
         assert re.match(r"# measured: .*\d", second), path
 
 

@@ -385,13 +385,7 @@ def _show_delays(
     elif form is not None:
         console.print_text(getattr(delays.table(), f"to_{form}")())
     else:
-        print_delays(delays)
-
-
-def print_delays(delays: Delays) -> None:
-    """Print up to which delay each cell solves each task, and what solved means."""
-    console.print_table(delays.table())
-    console.print_text(delays.caption)
+        console.print_table(delays.table())
 
 
 def print_comparison(comparison: Comparison) -> None:

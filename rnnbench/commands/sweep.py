@@ -12,7 +12,7 @@ from typer import Option
 
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console
-from rnnbench.commands.runs import print_comparison, print_delays
+from rnnbench.commands.runs import print_comparison
 from rnnbench.errors import InputError, RnnbenchError, count
 from rnnbench.tables import Table, count_cell
 
@@ -231,7 +231,7 @@ def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None
     if comparison:
         print_comparison(comparison)
     if delays:
-        print_delays(delays)
+        console.print_table(delays.table())
     for plot in plots:
         console.print_text(f"plot        {plot}")
     console.print_text(f"sweep       {directory.path}")

@@ -87,6 +87,15 @@ REFERENCE = {
         ("gru", [None, 300], 541_800),
         ("dense", [None, 1], 301),
     ],
+    "adding_problem": [("gru", [None, 64], 3 * 64 * (64 + 2 + 2)), ("dense", [None, 1], 65)],
+    "temporal_order": [("lstm", [None, 64], 4 * 64 * (64 + 8 + 1)), ("dense", [None, 4], 260)],
+    "parity": [("gru", [None, 50, 32], 3 * 32 * (32 + 1 + 2)), ("dense", [None, 50, 1], 33)],
+    "sequential_digits": [("gru", [None, 64], 3 * 64 * (64 + 1 + 2)), ("dense", [None, 10], 650)],
+    "copy_memory": [
+        ("lstm", [None, 40, 64], 4 * 64 * (64 + 10 + 1)),
+        ("dense", [None, 40, 9], 585),
+    ],
+    "memory_suite": [("lstm", [None, 72], 4 * 72 * (72 + 2 + 1)), ("dense", [None, 1], 73)],
     "models/recurrence_100_steps": [("simple_rnn", [None, 100, 64], 64 * 64 + 64 * 32 + 64)],
     "models/recurrence_10_steps": [("simple_rnn", [None, 10, 8], 8 * 8 + 8 * 4 + 8)],
 }
@@ -127,8 +136,8 @@ def test_the_numbers_are_those_of_the_reference(rnnbench, name):
 def test_without_arguments_every_shipped_config_is_listed(rnnbench, in_tmp):
     documents = json.loads(rnnbench("summary", "--json").out)
     assert [document["config"] for document in documents][:2] == [
-        str(CONFIGS / "imdb_bilstm.yaml"),
-        str(CONFIGS / "imdb_gru.yaml"),
+        str(CONFIGS / "adding_problem.yaml"),
+        str(CONFIGS / "copy_memory.yaml"),
     ]
     assert len(documents) == len(REFERENCE)
     table = rnnbench("summary").out
