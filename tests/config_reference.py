@@ -50,7 +50,7 @@ A config holds a dataset, a model and its training:
 name: my_lstm                 # name of the runs; defaults to the file's name
 seed: 0                       # of initial weights, order of samples and dropout
 dataset:
-  type: imdb                  # imdb | reuters | toy_sequence | text | arrays | series
+  type: imdb                  # one of those below, such as reuters or toy_sequence
   num_words: 10000
   maxlen: 500                 # every text is padded or cut to this length
   padding: post               # or pre

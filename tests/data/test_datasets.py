@@ -7,22 +7,28 @@ import pytest
 from pydantic import TypeAdapter
 
 from rnnbench.data import DATASETS, AnyDataset
+from rnnbench.data.addition import Addition
 from rnnbench.data.arrays import Arrays
 from rnnbench.data.base import Dataset
 from rnnbench.data.imdb import Imdb
 from rnnbench.data.labelled_text import Text
 from rnnbench.data.reuters import Reuters
 from rnnbench.data.series import Series
+from rnnbench.data.sine_waves import SineWaves
+from rnnbench.data.tagged_text import TaggedText
 from rnnbench.data.toy_sequence import ToySequence
 from rnnbench.tasks import BinaryClassification, MulticlassClassification, Regression
 
 
 def test_every_module_of_a_dataset_is_found():
     assert {
+        "addition": Addition,
         "arrays": Arrays,
         "imdb": Imdb,
         "reuters": Reuters,
         "series": Series,
+        "sine_waves": SineWaves,
+        "tagged_text": TaggedText,
         "text": Text,
         "toy_sequence": ToySequence,
     } == DATASETS
@@ -62,7 +68,8 @@ def test_a_dataset_is_one_more_module(tmp_path):
     )
     assert done.stderr == ""
     assert sorted(done.stdout.split()) == [
-        *("False", "arrays", "imdb", "ramp", "reuters", "series", "text", "toy_sequence")
+        *("False", "addition", "arrays", "imdb", "ramp", "reuters", "series"),
+        *("sine_waves", "tagged_text", "text", "toy_sequence"),
     ]
 
 
