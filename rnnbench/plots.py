@@ -137,6 +137,44 @@ def draw_predictions(
     _save(axes, path, title, "target", "prediction")
 
 
+def draw_steps(
+    samples: Sequence[tuple[npt.NDArray[Any], npt.NDArray[Any]]],
+    names: Sequence[str],
+    title: str,
+    path: Path,
+) -> None:
+    """Draw predictions of a regression and their targets step by step, a sample in each panel.
+
+    Args:
+        samples: Targets and predictions of each sample, each [timesteps, outputs].
+        names: Name of each output, where there are several.
+        title: Title of the plot.
+        path: File to write.
+    """
+    columns = min(2, len(samples))
+    rows = math.ceil(len(samples) / columns)
+    panels = _new_panels(len(samples), columns, 1.0 + 1.9 * rows, share_y=False)
+    for axes, values in zip(panels, samples, strict=True):
+        kinds = zip(("target", "prediction"), ("-", "--"), values, strict=True)
+        for kind, line, of_steps in kinds:
+            steps = range(1, len(of_steps) + 1)
+            for i, of_output in enumerate(of_steps.T):
+                # One output: the target in black, as the truth of a forecast is.
+                single = "#000000" if kind == "target" else _COLORS[0]
+                color = single if len(of_steps.T) == 1 else _COLORS[i % len(_COLORS)]
+                label = f"{kind} {names[i]}" if names else kind
+                shown = label if axes is panels[0] else ""  # once, in the legend of all
+                axes.plot(steps, of_output, line, color=color, label=shown, linewidth=1.4)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _add_legend(panels[0])
+    figure = _figure(panels[0])
+    figure.suptitle(_literal(title))
+    for axes in panels[-columns:]:  # the last row may be shorter
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("step")
+    figure.savefig(path)
+
+
 def draw_confusion_matrix(
     matrix: Sequence[Sequence[int]], class_names: Sequence[str], title: str, path: Path
 ) -> None:

@@ -50,7 +50,7 @@ A config holds a dataset, a model and its training:
 name: my_lstm                 # name of the runs; defaults to the file's name
 seed: 0                       # of initial weights, order of samples and dropout
 dataset:
-  type: imdb                  # or reuters, text, arrays, series, …: all below
+  type: imdb                  # one of those below, such as reuters or toy_sequence
   num_words: 10000
   maxlen: 500                 # every text is padded or cut to this length
   padding: post               # or pre
@@ -114,6 +114,44 @@ matched: simple_rnn 76 units (32 in the config), 328,361 parameters, +0.00% of 3
 matched: lstm 32 units (32 in the config), 328,353 parameters, +0.00% of 328,353
 matched: gru 38 units (32 in the config), 328,247 parameters, -0.03% of 328,353
 ```
+
+## Tagged text
+
+`type: tagged_text` reads column files as CoNLL's, a line for each token, an empty line after each
+sentence:
+
+```
+Ann   NNP  B-person
+lives VBZ  O
+in    IN   O
+New   NNP  B-city
+York  NNP  I-city
+```
+
+```yaml
+dataset:
+  type: tagged_text
+  train: train.conll
+  test: test.conll
+  tag_column: -1              # the last one
+  num_words: 5000             # rarer words are <oov>, so that the model learns to read it
+  maxlen: 50
+  padding: post
+model:
+  layers:
+    - {type: embedding, output_dim: 64, mask_zero: true}
+    - {type: bidirectional, layer: {type: lstm, units: 64}}
+    - {type: dense}           # a tag for each token: units and activation follow
+```
+
+Padding counts in no loss and no metric: the loss of a batch is the mean over its tokens, a metric
+that over all tokens. With tags such as `B-city`, `evaluate` and `show` also have precision, recall
+and F1 of [whole spans](../runs/README.md#classes).
+`rnnbench predict RUN --text "Ann lives in Oslo"`, split at spaces, prints words over their tags.
+
+The files `configs/data/questions_*.conll`, which `tagged_questions` reads, were made for it with a
+small grammar: no real person is meant, and no city or person of the test sentences is in those to
+train on.
 
 ## Time series
 

@@ -66,9 +66,24 @@ def _write_own_data(folder):
     text = "{type: text, train: a.csv, maxlen: 4, padding: post, validation_split: 0.5}"
     (folder / "s.csv").write_text("a,b\n,1\n" + "".join(f"{i},{i % 3}\n" for i in range(12)))
     series = "{type: series, file: s.csv, sequence_length: 2, horizon: 2, missing: interpolate}"
+    (folder / "a.conll").write_text("in O\nRome B\n\nAnn B\n\nin O\n\n" * 3)
+    tagged = "{type: tagged_text, train: a.conll, maxlen: 2, padding: post, test_split: 0.2}"
     embedding = "{type: embedding, output_dim: 2, mask_zero: true}, "
     return [
         _write_config(folder / "text.yaml", text, embedding),
+        _write_config(folder / "tagged.yaml", tagged, embedding),
+        _write_config(
+            folder / "addition.yaml",
+            "{type: addition, digits: 1, samples: 9, test_samples: 2}",
+            "{type: embedding, output_dim: 2}, {type: flatten}, {type: repeat_vector, n: 2}, ",
+            "sparse_categorical_crossentropy",
+        ),
+        _write_config(
+            folder / "waves.yaml",
+            "{type: sine_waves, timesteps: 2, samples: 9, test_samples: 2}",
+            "{type: repeat_vector, n: 2}, ",
+            "mse",
+        ),
         _write_config(folder / "arrays.yaml", "{type: arrays, file: a.npz}", ""),
         _write_config(folder / "series.yaml", series, "", "mse"),
     ]

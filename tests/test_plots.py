@@ -304,3 +304,25 @@ def test_an_svg_needs_nothing_from_elsewhere_and_is_the_same_each_time():
     assert "#0072b2" in first  # the colours are those of the plot
     for nothing in ("http", "<style", "<metadata", "xlink", "xmlns"):
         assert nothing not in first
+
+
+def test_predictions_step_by_step_have_a_panel_for_each_sample(tmp_path, drawn):
+    samples = [
+        (np.array([[0.0], [1.0]]), np.array([[0.5], [2.0]])),
+        (np.array([[3.0], [4.0]]), np.array([[3.0], [5.0]])),
+        (np.array([[6.0], [7.0]]), np.array([[6.0], [8.0]])),
+    ]
+    plots.draw_steps(samples, (), "a title", tmp_path / "predictions.png")
+    figure = drawn[0]
+    assert [[line.get_xydata().tolist() for line in axes.lines] for axes in figure.axes] == [
+        [[[1, 0], [2, 1]], [[1, 0.5], [2, 2]]],
+        [[[1, 3], [2, 4]], [[1, 3], [2, 5]]],
+        [[[1, 6], [2, 7]], [[1, 6], [2, 8]]],
+    ]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["target", "prediction"]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "step", "step"]
+    outputs = np.array([[1.0, 2.0], [3.0, 4.0]])
+    plots.draw_steps([(outputs, outputs)], ("a", "b"), "a title", tmp_path / "predictions.png")
+    assert [text.get_text() for text in drawn[1].legends[0].get_texts()] == [
+        *("target a", "target b", "prediction a", "prediction b")
+    ]

@@ -123,7 +123,7 @@ def inspect(
     with reserve("--histogram", histogram, suffixes=PLOT_SUFFIXES, force=force):
         console.note(f"reading {dataset.type}")
         found = inspect_dataset(dataset, examples)
-        maxlen = dataset.info().input_shape[0]
+        maxlen = dataset.info().maxlen
         if histogram is not None:
             from rnnbench import plots
 

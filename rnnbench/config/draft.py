@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rnnbench.config.yaml import write_value
 from rnnbench.data.files import read_records
+from rnnbench.data.text import INDEX_FROM
 from rnnbench.errors import DataError, FileError
 
 # Names that columns of labels have.
@@ -28,6 +29,8 @@ _MANY_TIMES = 50
 # With fewer texts of a class, a part of them in every split is little.
 _FEWEST_OF_A_CLASS = 10
 _EMBEDDING = "{type: embedding, output_dim: 32, mask_zero: true}"
+_COLUMN_FILES = (".conll", ".bio", ".iob", ".iob2")
+_RARE = 2  # a word that stands so often is read as <oov>, to learn what that is like
 
 
 # A line of a config, and the reason for what it says.
@@ -38,7 +41,8 @@ def draft_config(data: Path, directory: Path) -> str:
     """YAML text of a config that trains on a file or a directory, with a comment for each choice.
 
     Args:
-        data: A table, an `.npz` file, or a directory with a directory of texts for each class.
+        data: A table, an `.npz` file, a column file of tagged text, such as `.conll`, or a
+            directory with a directory of texts for each class.
         directory: Directory that the config will stand in: paths are relative to it.
 
     Raises:
@@ -61,6 +65,8 @@ def _draft(data: Path, path: str) -> _Lines:
         return _draft_directory(data, path)
     if data.suffix.lower() == ".npz":
         return _draft_arrays(data, path)
+    if data.suffix.lower() in _COLUMN_FILES:
+        return _draft_tagged_text(data, path)
     columns = read_records(data, "file").columns
     numbers = [name for name, texts in columns.items() if _are(texts, float)]
     words = {name: _mean_words(t) for name, t in columns.items() if name not in numbers}
@@ -150,6 +156,33 @@ def _draft_directory(data: Path, path: str) -> _Lines:
     yield from _model(_EMBEDDING, len(folders), len(files))
 
 
+def _draft_tagged_text(data: Path, path: str) -> _Lines:
+    import numpy as np
+
+    from rnnbench.data.sequences import TokenSequences
+    from rnnbench.data.tagged_text import TaggedText
+
+    dataset = TaggedText(train=str(data.absolute()), maxlen=1)
+    x, names = dataset.read_splits()["train"].x, dataset.info().task.class_names
+    if not isinstance(x, TokenSequences):
+        raise TypeError("received values; sentences are token sequences")
+    counts = np.bincount(x.uncut())
+    frequent = int(np.count_nonzero(counts > _RARE))
+    yield "dataset:", ""
+    yield "  type: tagged_text", f"{len(x):,} sentences"
+    yield f"  train: {path}", ""
+    yield "  tag_column: -1", f"the last one; {len(names):,} tags"
+    if frequent:
+        reason = f"words that stand more than {_RARE} times; others are <oov>"
+        yield f"  num_words: {frequent + INDEX_FROM + 1}", reason
+    yield f"  maxlen: {x.lengths.max()}", "tokens of the longest sentence: every one gets a tag"
+    yield "  padding: post", "with a mask the side changes no result; cuDNN wants this one"
+    yield "  validation_split: 0.2", "from the end, before those to test with, to choose by"
+    yield "  test_split: 0.2", "from the end, used once, at the end"
+    layer = "{type: bidirectional, layer: {type: lstm, units: 32}}"
+    yield from _model(_EMBEDDING, len(names), len(x) * 3 // 5, layer)
+
+
 def _draft_arrays(data: Path, path: str) -> _Lines:
     from rnnbench.data.arrays import Arrays
 
@@ -208,7 +241,9 @@ def _find_season(times: Sequence[str]) -> int | None:
     return _SEASONS.get(steps.most_common(1)[0][0]) if steps else None
 
 
-def _model(first: str, classes: int, samples: int) -> _Lines:
+def _model(
+    first: str, classes: int, samples: int, recurrent: str = "{type: lstm, units: 32}"
+) -> _Lines:
     """The model and its training; the dataset says how many outputs the last layer has."""
     losses = {0: "mean_squared_error", 2: "binary_crossentropy"}
     loss = losses.get(classes, "sparse_categorical_crossentropy")
@@ -217,7 +252,7 @@ def _model(first: str, classes: int, samples: int) -> _Lines:
     yield "  layers:", ""
     if first:
         yield f"    - {first}", ""
-    yield "    - {type: lstm, units: 32}", "try simple_rnn and gru, and compare"
+    yield f"    - {recurrent}", "try simple_rnn and gru, and compare"
     yield "    - {type: dense}", "units and activation follow from the data"
     yield "training:", ""
     yield "  optimizer: {type: adam, learning_rate: 1e-3}", ""

@@ -58,15 +58,21 @@ class DatasetInfo:
     duplicates: Mapping[SplitName, int] = field(default_factory=dict)
     input_scaling: Scaling | None = None
 
+    @property
+    def maxlen(self) -> int:
+        """Steps of one padded sample; 1 where it is a vector of values."""
+        is_vector = self.vocabulary_size is None and len(self.input_shape) == 1
+        return 1 if is_vector else self.input_shape[0]
+
 
 @dataclass(frozen=True)
 class Split:
     """Samples and their targets.
 
     Attributes:
-        x: Values float32 [samples, timesteps, features], the token sequences of texts, or the
-            windows of series. Slices are views; an index array int64 [indices] gives these samples
-            as an array.
+        x: Values float32 [samples, timesteps, features] or [samples, features], the token sequences
+            of texts, or the windows of series. Slices are views; an index array int64 [indices]
+            gives these samples as an array.
         y: Class indices int64 [samples], or values float32 [samples] or [samples, outputs]. With a
             target for each step int64 [samples, timesteps, 1] or float32 [samples, timesteps,
             outputs], or the targets of the tokens of texts.

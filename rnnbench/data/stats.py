@@ -133,7 +133,7 @@ def _rows(split: Split) -> Iterator[npt.NDArray[np.generic]]:
 
 def _inspect_split(dataset: Dataset, split: Split) -> SplitInspection:
     info, x = dataset.info(), split.x
-    maxlen, names = info.input_shape[0], info.task.class_names
+    maxlen, names = info.maxlen, info.task.class_names
     lengths = x.lengths if isinstance(x, TokenSequences) else np.full(len(x), maxlen)
     steps, seen = int(lengths.sum()), int(np.minimum(lengths, maxlen).sum())
     classes = targets = oov_rate = None

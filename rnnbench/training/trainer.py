@@ -57,6 +57,7 @@ from rnnbench.training.evaluate import (
 )
 
 _SHOWN_ERROR = 200  # characters of a message of TensorFlow
+_DRAWN_SAMPLES = 6  # whose steps are drawn
 
 
 @dataclass(frozen=True)
@@ -455,7 +456,7 @@ def _draw_predictions(
     task: Regression,
     outputs: Mapping[SplitName, npt.NDArray[np.float32]],
 ) -> None:
-    """Draw predictions over the time of a series, else against their targets."""
+    """Draw predictions over the time of a series or the steps of samples, else against targets."""
     from rnnbench import plots
 
     splits, title = setup.dataset.splits, f"{setup.config.name}: predictions"
@@ -467,6 +468,16 @@ def _draw_predictions(
             lines = {"truth": splits[last].flat_targets(), "forecast": outputs[last], **naive}
             title = f"{title} of the {last} rows"
             plots.draw_forecasts(windows, lines, task, title, path)
+            return
+        if task.timesteps is not None:
+            shape = (-1, task.timesteps, outputs[last].shape[-1])
+            targets, found = (
+                task.unscale(of.reshape(shape)[:_DRAWN_SAMPLES])
+                for of in (splits[last].flat_targets(), outputs[last])
+            )
+            samples = list(zip(targets, found, strict=True))
+            title = f"{title} of the first {last} samples"
+            plots.draw_steps(samples, task.output_names, title, path)
             return
         points = {
             name: (

@@ -34,6 +34,12 @@ def _directory(folder):
     return folder / "texts"
 
 
+def _tagged(folder):
+    sentences = [f"in O\nRome{i % 4} B-city\nnow O\n" for i in range(20)]
+    (folder / "data.conll").write_text("\n".join(sentences))
+    return folder / "data.conll"
+
+
 def _arrays(folder):
     x, y = np.ones((12, 4, 2)), np.array([0, 1, 2] * 4)
     np.savez(folder / "data.npz", x_train=x, y_train=y, lengths_train=y + 2)
@@ -47,6 +53,7 @@ def _arrays(folder):
         (_prices, "text", (1, "linear"), "so many different numbers are a quantity"),
         (_series, "series", (2, "linear"), "season: 12"),
         (_directory, "text", (3, "softmax"), "36 files in 3 directories"),
+        (_tagged, "tagged_text", (1, "sigmoid"), "20 sentences"),
         (_arrays, "arrays", (3, "softmax"), "values of shape (4, 2)"),
     ],
 )

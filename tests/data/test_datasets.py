@@ -7,10 +7,13 @@ import pytest
 from pydantic import TypeAdapter
 
 from rnnbench.data import DATASETS, AnyDataset
+from rnnbench.data.addition import Addition
 from rnnbench.data.arrays import Arrays
 from rnnbench.data.base import Dataset
+from rnnbench.data.date_formats import DateFormats
 from rnnbench.data.imdb import Imdb
 from rnnbench.data.labelled_text import Text
+from rnnbench.data.language_model import LanguageModel
 from rnnbench.data.memory_tasks import (
     AddingProblem,
     CopyMemory,
@@ -20,6 +23,8 @@ from rnnbench.data.memory_tasks import (
 )
 from rnnbench.data.reuters import Reuters
 from rnnbench.data.series import Series
+from rnnbench.data.sine_waves import SineWaves
+from rnnbench.data.tagged_text import TaggedText
 from rnnbench.data.toy_sequence import ToySequence
 from rnnbench.tasks import BinaryClassification, MulticlassClassification, Regression
 
@@ -27,13 +32,18 @@ from rnnbench.tasks import BinaryClassification, MulticlassClassification, Regre
 def test_every_module_of_a_dataset_is_found():
     assert {
         "adding_problem": AddingProblem,
+        "addition": Addition,
         "arrays": Arrays,
         "copy_memory": CopyMemory,
+        "date_formats": DateFormats,
         "imdb": Imdb,
+        "language_model": LanguageModel,
         "parity": Parity,
         "reuters": Reuters,
         "sequential_digits": SequentialDigits,
         "series": Series,
+        "sine_waves": SineWaves,
+        "tagged_text": TaggedText,
         "temporal_order": TemporalOrder,
         "text": Text,
         "toy_sequence": ToySequence,

@@ -102,10 +102,27 @@ training:
   epochs: 5
   checkpoint_every: {steps: 1}
 """,
+    "tagged_text": OWN.format(
+        dataset="{type: tagged_text, train: own.conll, maxlen: 9, padding: post, test_split: 0.2}",
+        first=EMBEDDING,
+        loss="sparse_categorical_crossentropy",
+    ),
+    "addition": OWN.format(
+        dataset="{type: addition, samples: 300, test_samples: 20}",
+        first=f"{EMBEDDING}{{type: lstm, units: 8}}, {{type: repeat_vector, n: 4}}, ".replace(
+            ", mask_zero: true", ""
+        ),
+        loss="sparse_categorical_crossentropy",
+    ),
+    "sine_waves": OWN.format(
+        dataset="{type: sine_waves, timesteps: 9, samples: 300, test_samples: 20}",
+        first="{type: repeat_vector, n: 9}, ",
+        loss="mean_squared_error",
+    ),
 }
 SHORT = (
     *("toy_gru", "imdb_lstm", "text", "arrays", "series"),
-    *("every_step", "language_model", "date_formats"),
+    *("tagged_text", "language_model", "date_formats"),
 )
 RANDOM = random.Random(0)
 
@@ -117,6 +134,11 @@ def _write_own_data(folder):
     np.savez(folder / "own.npz", x_train=x, y_train=np.arange(300) % 2)
     (folder / "own.txt").write_text("".join(f"line {i} of a text\n" for i in range(400)))
     values = [f"{np.sin(i / 5)},{i % 7}" for i in range(400)]
+    (folder / "own.conll").write_text(
+        "\n\n".join(
+            "\n".join(["in O", f"city{i % 50} B", "now O"][: 1 + i % 3]) for i in range(300)
+        )
+    )
     (folder / "series.csv").write_text("\n".join(["a,b", *values]) + "\n")
 
 

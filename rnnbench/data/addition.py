@@ -1,0 +1,149 @@
+"""Sums of two numbers as text, after Keras' example: `type: addition`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from rnnbench.data.base import DatasetInfo, Split, SplitName
+from rnnbench.data.text import INDEX_FROM, TokenDataset, text_bytes
+from rnnbench.errors import DataError, shorten
+from rnnbench.keras_object import KeyPath, Positive
+from rnnbench.tasks import MulticlassClassification
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_ANSWER = " 0123456789"  # the characters of an answer in the order of their classes
+_CHARACTERS = f"{_ANSWER}+"
+_FIRST = INDEX_FROM + 1  # token of the first character
+_SHOWN = 40
+
+
+class Addition(TokenDataset):
+    """Sums such as 12+345: which text is the answer?
+
+    A sum is a text of 2 · digits + 1 characters, its answer one of digits + 1, both with spaces
+    after their end, as in Keras' example of sequence to sequence learning (`addition_rnn`). No sum
+    to test with is a sum to train on, in neither order of its numbers. A number has as many digits
+    as are drawn, from one to `digits` with equal chances.
+
+    Args:
+        digits: Most digits of a number.
+        samples: Sums to train on, from which `validation_split` takes those to validate with.
+        test_samples: Sums to test with.
+        reverse: Whether a sum is read from its end to its start.
+        seed: Seed that draws the sums, the same for every seed of a run.
+    """
+
+    type: Literal["addition"] = "addition"
+    digits: Annotated[int, Field(ge=1, le=9)] = 3
+    samples: Positive = 45_000
+    test_samples: Positive = 5_000
+    reverse: bool = True
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    has_start: ClassVar = False
+    padding: ClassVar[Literal["pre", "post"]] = "post"
+    truncating: ClassVar[Literal["pre", "post"]] = "post"
+    skip_top: ClassVar[int] = 0
+
+    @property
+    def maxlen(self) -> int:
+        """Characters of a sum."""
+        return 2 * self.digits + 1
+
+    @property
+    def vocabulary_size(self) -> int:
+        return _FIRST + len(_CHARACTERS)
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        yield from super().problems()
+        pairs = 10**self.digits * (10**self.digits + 1) // 2  # without regard to the order
+        wanted = self.samples + self.test_samples
+        if 2 * wanted > pairs:
+            message = f"received {self.samples}, beside test_samples {self.test_samples}; of the "
+            message += f"{pairs:,} pairs of numbers with up to {self.digits} digits, at most half "
+            yield ("samples",), f"{message}are drawn"
+
+    def info(self) -> DatasetInfo:
+        samples = self.samples + self.test_samples
+        steps = self.digits + 1
+        return DatasetInfo(
+            task=MulticlassClassification(tuple(_ANSWER), timesteps=steps),
+            input_shape=(self.maxlen,),
+            input_dtype="int32",
+            vocabulary_size=self.vocabulary_size,
+            num_examples=self.count_examples(self.samples, self.test_samples),
+            data_bytes=text_bytes(samples * self.maxlen, samples) + 8 * samples * steps,
+        )
+
+    def read_splits(self) -> dict[SplitName, Split]:
+        import numpy as np
+
+        from rnnbench.data.sequences import TokenSequences, to_offsets
+
+        pairs = self._draw()
+        sums = "".join("".join(self._write(f"{a}+{b}")) for a, b in pairs)
+        answers = "".join(str(a + b).ljust(self.digits + 1) for a, b in pairs)
+        lengths = np.full(len(pairs), self.maxlen)
+        x = TokenSequences(_find(sums, _CHARACTERS) + np.int32(_FIRST), to_offsets(lengths), self)
+        y = _find(answers, _ANSWER).astype(np.int64).reshape(len(pairs), -1, 1)
+        samples = Split(x, y)
+        return self.split(samples[: self.samples], samples[self.samples :])
+
+    def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
+        import numpy as np
+
+        return list(_CHARACTERS), _FIRST + np.arange(len(_CHARACTERS), dtype=np.int32)
+
+    def split_text(self, text: str) -> list[str]:
+        """The characters of a sum, as a model reads them.
+
+        Raises:
+            DataError: The text is no sum of two numbers of up to `digits` digits.
+        """
+        number = f"[0-9]{{1,{self.digits}}}"
+        found = re.fullmatch(rf"\s*({number})\s*\+\s*({number})\s*", text)
+        if found is None:
+            message = f"received {shorten(repr(text), _SHOWN)}; allowed: a sum of two numbers of "
+            raise DataError(
+                f"{message}up to {self.digits} digits, such as {'12+345'[: self.maxlen]}"
+            )
+        return self._write("+".join(str(int(part)) for part in found.groups()))
+
+    def join_targets(self, names: Sequence[str]) -> str:
+        return "".join(names).rstrip()
+
+    def _write(self, text: str) -> list[str]:
+        """The characters of a sum as a model reads them."""
+        characters = list(text.ljust(self.maxlen))
+        return characters[::-1] if self.reverse else characters
+
+    def _draw(self) -> list[tuple[int, int]]:
+        """Different pairs of numbers, without regard to their order: to train on, then to test."""
+        import numpy as np
+
+        random = np.random.default_rng(self.seed)
+        wanted, found = self.samples + self.test_samples, dict[tuple[int, int], tuple[int, int]]()
+        while len(found) < wanted:
+            digits = random.integers(1, self.digits, size=(wanted, 2), endpoint=True)
+            for a, b in random.integers(0, 10**digits).tolist():
+                found.setdefault((min(a, b), max(a, b)), (a, b))
+        # Short sums are found early, and soon all of them: they belong to all splits.
+        drawn = list(found.values())[:wanted]
+        return [drawn[i] for i in random.permutation(wanted).tolist()]
+
+
+def _find(text: str, characters: str) -> npt.NDArray[np.int32]:
+    """Index of each character of a text in `characters`: int32 [characters of the text]."""
+    import numpy as np
+
+    indices = np.zeros(128, np.int32)
+    indices[[ord(character) for character in characters]] = range(len(characters))
+    found: npt.NDArray[np.int32] = indices[np.frombuffer(text.encode("ascii"), np.uint8)]
+    return found
