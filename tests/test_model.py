@@ -35,7 +35,7 @@ PATHS = sorted(CONFIGS.rglob("*.yaml"))
 
 
 def test_there_are_shipped_configs_to_build():
-    assert len(PATHS) == 24
+    assert len(PATHS) == 27
 
 
 @pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask attached")
