@@ -35,7 +35,7 @@ PATHS = sorted(CONFIGS.rglob("*.yaml"))
 
 
 def test_there_are_shipped_configs_to_build():
-    assert len(PATHS) == 30
+    assert len(PATHS) == 35
 
 
 @pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask attached")

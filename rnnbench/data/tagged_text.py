@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import Field
 
 from rnnbench.data.base import SPLITS, Split, SplitName
 from rnnbench.data.files import read_text, shown
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from rnnbench.data.cache import Arrays
 
+_Column = Annotated[int, Field(ge=-1000, lt=1000)]
 _DOCUMENT = "-DOCSTART-"  # begins a line that begins a document
 _SHOWN = 60
 # Tags of a token that begins, continues or ends a span, or is a whole one; or is outside of all.
@@ -61,8 +64,8 @@ class TaggedText(FileTextDataset):
     """
 
     type: Literal["tagged_text"] = "tagged_text"
-    token_column: int = 0
-    tag_column: int = -1
+    token_column: _Column = 0
+    tag_column: _Column = -1
     standardize: Literal["lower", "none"] = "none"
 
     has_start: ClassVar = False
