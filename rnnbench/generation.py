@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import keras
 
     from rnnbench.config.schema import RunConfig
+    from rnnbench.layers import Layer
     from rnnbench.run import RunDirectory
 
 Probabilities = npt.NDArray[np.float64]
@@ -77,20 +78,14 @@ class Generator:
     """A trained language model that continues texts.
 
     Args:
-        run: Directory of the run.
-
-    Raises:
-        RunError: The run is none of a language model, or has no trained model.
+        dataset: Dataset that it was trained on.
+        layers: Its layers.
+        model: The model, of Keras' layers.
     """
 
-    def __init__(self, run: RunDirectory) -> None:
-        self._config = run.read_config()
-        self._dataset = require_language_model(run, self._config)
-        # Here, as Keras takes seconds to be loaded.
-        from rnnbench.training.evaluate import load_model
-
-        weights = [layer.get_weights() for layer in load_model(run).layers[1:]]
-        self._model = StepModel(self._config.model.all_layers, weights)
+    def __init__(self, dataset: LanguageModel, layers: Sequence[Layer], model: keras.Model) -> None:
+        self._dataset = dataset
+        self._model = StepModel(layers, [built.get_weights() for built in model.layers[1:]])
 
     def generate(
         self, prompt: str | None, length: int, sampling: Sampling, seed: int

@@ -84,9 +84,28 @@ def _write_own_data(folder):
             "{type: repeat_vector, n: 2}, ",
             "mse",
         ),
+        _write_config(
+            folder / "lm.yaml",
+            "{type: language_model, file: a.csv, sequence_length: 3}",
+            "{type: embedding, output_dim: 2}, ",
+            "sparse_categorical_crossentropy",
+        ),
+        _write_dates(folder / "dates.yaml"),
         _write_config(folder / "arrays.yaml", "{type: arrays, file: a.npz}", ""),
         _write_config(folder / "series.yaml", series, "", "mse"),
     ]
+
+
+def _write_dates(path):
+    stack = "{type: embedding, output_dim: 2}, {type: gru, units: 2}"
+    path.write_text(
+        "dataset: {type: date_formats, samples: 9, test_samples: 2}\n"
+        "model:\n"
+        f"  encoder: {{layers: [{stack}]}}\n"
+        f"  decoder: {{layers: [{stack}, {{type: dense}}]}}\n"
+        "training: {epochs: 1}\n"
+    )
+    return path
 
 
 def _write_config(path, dataset, first, loss="binary_crossentropy"):

@@ -26,6 +26,7 @@ ROOMS = [
     {"delays"},
     {"comparison"},
     {"training"},
+    {"generation"},
     {"baselines"},
     {"thresholds"},
     {"lookup"},

@@ -47,13 +47,17 @@ def generate(
 
     sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
     found = arguments.find_run(run, output, limited=limited)
-    dataset = require_language_model(found, found.read_config())
+    config = found.read_config()
+    dataset = require_language_model(found, config)
     if prompt is not None:  # what is wrong with it is told before TensorFlow is loaded
         dataset.encode_prompt(prompt)
     arguments.note_weights(found)
     seed = secrets.randbelow(2**32) if seed is None else seed
     tensorflow.load()
-    parts = Generator(found).generate(prompt, length, sampling, seed)
+    from rnnbench.training.evaluate import load_model
+
+    generator = Generator(dataset, config.model.all_layers, load_model(found))
+    parts = generator.generate(prompt, length, sampling, seed)
     if json:
         text = "".join(parts)
         document = {"prompt": prompt, "text": text, "seed": seed, "temperature": temperature}

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.cells import cell_len, set_cell_size
 from typer import Option
 
 from rnnbench import tensorflow
@@ -353,6 +352,8 @@ def _print_record(record: _Record, max_words: int) -> None:
 
 def _align(tokens: Sequence[str], labels: Sequence[str]) -> str:
     """Tokens with their labels below them, in lines that fit the terminal."""
+    from rich.cells import cell_len, set_cell_size
+
     lines, width = [], console.terminal_width()
     above = below = ""
     for token, label in zip(map(visible, tokens), labels, strict=True):

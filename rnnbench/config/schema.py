@@ -115,7 +115,7 @@ class ModelSettings(Settings):
     """
 
     input: InputSettings | None = None
-    layers: Layers | None = None
+    layers: Annotated[tuple[AnyLayer, ...] | None, Field(min_length=1, strict=False)] = None
     encoder: StackSettings | None = None
     decoder: StackSettings | None = None
 
