@@ -280,8 +280,10 @@ class FileTextDataset(FileDataset, TextDataset):
     The vocabulary is that of the training texts, by falling frequency.
 
     Args:
+        train: Texts to train on.
         validation: Texts to validate with, likewise. Defaults to `validation_split`.
         test: Texts to test with, likewise. Defaults to `test_split`.
+        test_split: Fraction of the texts to test with.
     """
 
     train: FilePath
