@@ -797,9 +797,9 @@ def calls(monkeypatch):
     """What is drawn, by the name of what draws it; nothing is."""
     calls = {}
 
-    def record(name, *given, baseline):
+    def record(name, *given, baselines):
         calls.setdefault(name, []).append(given)
-        calls.setdefault(f"{name} baseline", []).append(baseline)
+        calls.setdefault(f"{name} baselines", []).append(baselines)
         given[-1].touch()
 
     for name in ("draw_curves", "draw_means", "draw_against"):

@@ -95,6 +95,36 @@ REFERENCE = {
         ("lstm", [None, 40, 64], 4 * 64 * (64 + 10 + 1)),
         ("dense", [None, 40, 9], 585),
     ],
+    "addition": [
+        ("embedding", [None, None, 16], 16 * 16),
+        ("lstm", [None, 128], 4 * 128 * (128 + 16 + 1)),
+        ("repeat_vector", [None, 4, 128], 0),
+        ("lstm", [None, 4, 128], 4 * 128 * (128 + 128 + 1)),
+        ("dense", [None, 4, 11], 128 * 11 + 11),
+    ],
+    "sine_waves": [
+        ("repeat_vector", [None, 50, 3], 0),
+        ("lstm", [None, 50, 64], 4 * 64 * (64 + 3 + 1)),
+        ("dense", [None, 50, 1], 65),
+    ],
+    "tagged_questions": [
+        ("embedding", [None, None, 32], 120 * 32),
+        ("dropout", [None, None, 32], 0),
+        ("bidirectional", [None, None, 64], 2 * 4 * 32 * (32 + 32 + 1)),
+        ("dense", [None, None, 7], 64 * 7 + 7),
+    ],
+    "date_formats": [
+        ("embedding", [None, None, 32], 45 * 32),
+        ("lstm", [None, 128], 4 * 128 * (128 + 32 + 1)),
+        ("embedding", [None, None, 16], 14 * 16),
+        ("lstm", [None, None, 128], 4 * 128 * (128 + 16 + 1)),
+        ("dense", [None, None, 14], 128 * 14 + 14),
+    ],
+    "sums_language_model": [
+        ("embedding", [None, None, 32], 24 * 32),
+        ("lstm", [None, None, 128], 4 * 128 * (128 + 32 + 1)),
+        ("dense", [None, None, 24], 128 * 24 + 24),
+    ],
     "memory_suite": [("lstm", [None, 72], 4 * 72 * (72 + 2 + 1)), ("dense", [None, 1], 73)],
     "models/recurrence_100_steps": [("simple_rnn", [None, 100, 64], 64 * 64 + 64 * 32 + 64)],
     "models/recurrence_10_steps": [("simple_rnn", [None, 10, 8], 8 * 8 + 8 * 4 + 8)],
@@ -137,7 +167,7 @@ def test_without_arguments_every_shipped_config_is_listed(rnnbench, in_tmp):
     documents = json.loads(rnnbench("summary", "--json").out)
     assert [document["config"] for document in documents][:2] == [
         str(CONFIGS / "adding_problem.yaml"),
-        str(CONFIGS / "copy_memory.yaml"),
+        str(CONFIGS / "addition.yaml"),
     ]
     assert len(documents) == len(REFERENCE)
     table = rnnbench("summary").out
