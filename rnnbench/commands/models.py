@@ -74,7 +74,7 @@ def summary(
         rows = []
         for name, config, document in zip(shipped, loaded, documents, strict=True):
             dataset = config.dataset.type if isinstance(config, RunConfig) else ""
-            layers = ", ".join(layer["type"] for layer in document["layers"])
+            layers = " → ".join(layer["type"] for layer in document["layers"])
             rows.append((name, dataset, layers, count_cell(document["total_params"])))
         headings = ["config", "dataset", "layers", "parameters"]
         console.print_table(Table.from_rows(headings, rows, wrap=("layers",)))
