@@ -260,14 +260,15 @@ def _judge(
     judge: keras.Model, outputs: Values, targets: npt.NDArray[np.generic]
 ) -> Mapping[str, float]:
     """Loss and metrics of outputs [targets, outputs], which may repeat one row in memory."""
-    found: Mapping[str, float] = {}
     rows = min(_BATCH_SIZE, max(1, _MAX_VALUES // outputs.shape[1]))
-    judge.reset_metrics()
-    for start in range(0, len(targets), rows):
-        part = np.s_[start : start + rows]
-        found = judge.test_on_batch(
-            outputs[part].astype(np.float32), targets[part], return_dict=True
-        )
+    starts = range(0, len(targets), rows)
+    batches = (
+        (outputs[start : start + rows].astype(np.float32), targets[start : start + rows])
+        for start in starts
+    )
+    found: Mapping[str, float] = judge.evaluate(
+        batches, steps=len(starts), verbose=0, return_dict=True
+    )
     return found
 
 
