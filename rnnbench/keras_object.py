@@ -18,6 +18,8 @@ MAX_INT = 2**31 - 1
 Positive = Annotated[int, Field(ge=1, le=MAX_INT)]
 NonNegative = Annotated[int, Field(ge=0, le=MAX_INT)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+MAX_SEED = 2**32
+Seed = Annotated[int, Field(ge=0, lt=MAX_SEED)]
 # The keys that lead to a value, such as ("model", "layers", 1, "units").
 KeyPath = tuple[str | int, ...]
 

@@ -44,6 +44,7 @@ def generate(
 ) -> None:
     """Write text with a trained language model, token by token."""
     from rnnbench.generation import Generator, Sampling, require_language_model
+    from rnnbench.keras_object import MAX_SEED
 
     sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
     found = arguments.find_run(run, output, limited=limited)
@@ -52,7 +53,7 @@ def generate(
     if prompt is not None:  # what is wrong with it is told before TensorFlow is loaded
         dataset.encode_prompt(prompt)
     arguments.note_weights(found)
-    seed = secrets.randbelow(2**32) if seed is None else seed
+    seed = secrets.randbelow(MAX_SEED) if seed is None else seed
     tensorflow.load()
     from rnnbench.training.evaluate import load_model
 

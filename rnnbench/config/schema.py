@@ -20,13 +20,12 @@ from rnnbench.config.optimizers import (
     Schedule,
 )
 from rnnbench.data import AnyDataset
-from rnnbench.keras_object import KeyPath, Positive, Settings
+from rnnbench.keras_object import MAX_SEED, KeyPath, Positive, Seed, Settings
 from rnnbench.layers import AnyLayer, Layer, NamedLayer, Shape, infer_shapes, layer_names
 from rnnbench.tasks import LOSSES, METRICS, canonical_name, known_names
 
 # A sweep of more trials takes weeks to train: it is a slip.
 MAX_TRIALS = 10_000
-MAX_SEED = 2**32
 
 # Name of each warning that `rnnbench.config.rules` gives, and why it is given.
 REASONS: dict[str, str] = {
@@ -309,7 +308,7 @@ class RandomSettings(Settings):
     """
 
     count: Annotated[int, Field(ge=1, le=MAX_TRIALS)]
-    seed: Annotated[int, Field(ge=0, lt=MAX_SEED)] = 0
+    seed: Seed = 0
     values: Annotated[
         dict[str, Annotated[Range | Choices, BeforeValidator(_check_drawn)]], Field(min_length=1)
     ]
@@ -364,7 +363,7 @@ class ModelConfig(Settings):
     """
 
     name: ConfigName
-    seed: Annotated[int, Field(ge=0, lt=MAX_SEED)] = 0
+    seed: Seed = 0
     model: ModelSettings
     ignore: Annotated[tuple[WarningName, ...], Field(strict=False)] = ()
 

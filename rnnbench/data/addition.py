@@ -11,7 +11,7 @@ from pydantic import Field
 from rnnbench.data.base import DatasetInfo, Split, SplitName
 from rnnbench.data.text import INDEX_FROM, TokenDataset, text_bytes
 from rnnbench.errors import DataError, shorten
-from rnnbench.keras_object import KeyPath, Positive
+from rnnbench.keras_object import KeyPath, Positive, Seed
 from rnnbench.tasks import MulticlassClassification
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Addition(TokenDataset):
     samples: Positive = 45_000
     test_samples: Positive = 5_000
     reverse: bool = True
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Seed = 0
 
     has_start: ClassVar = False
     padding: ClassVar[Literal["pre", "post"]] = "post"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rnnbench.data.base import DatasetInfo, Split, SplitName
 from rnnbench.data.text import INDEX_FROM, TokenDataset, text_bytes
-from rnnbench.keras_object import Positive
+from rnnbench.keras_object import Positive, Seed
 from rnnbench.tasks import TargetSequence
 
 if TYPE_CHECKING:
@@ -74,7 +72,7 @@ class DateFormats(TokenDataset):
     type: Literal["date_formats"] = "date_formats"
     samples: Positive = 20_000
     test_samples: Positive = 2_000
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Seed = 0
     maxlen: Positive = 32
     padding: Literal["pre", "post"] = "post"
 

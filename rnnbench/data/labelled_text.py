@@ -6,14 +6,13 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Literal
 
 from rnnbench.data.base import SPLITS, Split, SplitName
 from rnnbench.data.files import TABLES, parse_numbers, read_records, read_text, shown
 from rnnbench.data.text import FileTextDataset, TextDescription, find_classes, to_ascii_forms
 from rnnbench.errors import FileError, count
+from rnnbench.keras_object import Seed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +62,7 @@ class Text(FileTextDataset):
         "lower_and_strip_punctuation"
     )
     tokenize: Literal["words", "characters"] = "words"
-    split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    split_seed: Seed = 0
     stratify: bool = True
 
     def read_table(self, path: Path) -> list[tuple[str, dict[str, str]]] | None:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
-from rnnbench.keras_object import Fraction, Positive
+from rnnbench.keras_object import Fraction, Positive, Seed
 from rnnbench.tasks import BinaryClassification, MulticlassClassification, Regression, Task
 
 if TYPE_CHECKING:
     import numpy as np
 
-_SEEDS = 2**32
 # Of `temporal_order`: start, trigger, distractors, and the symbols that count.
 _SYMBOLS = ("E", "B", "a", "b", "c", "d", "X", "Y")
 _DISTRACTORS = (2, 6)
@@ -44,7 +43,7 @@ class MemoryTask(Dataset):
 
     samples: Positive = 10_000
     test_samples: Positive = 1000
-    seed: Annotated[int, Field(ge=0, lt=_SEEDS)] = 0
+    seed: Seed = 0
 
     @property
     @abstractmethod
@@ -284,7 +283,7 @@ class SequentialDigits(Dataset):
 
     type: Literal["sequential_digits"] = "sequential_digits"
     test_split: Fraction = 0.2
-    split_seed: Annotated[int, Field(ge=0, lt=_SEEDS)] = 0
+    split_seed: Seed = 0
 
     def info(self) -> DatasetInfo:
         return DatasetInfo(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
-from rnnbench.keras_object import Positive
+from rnnbench.keras_object import Positive, Seed
 from rnnbench.tasks import Regression
 
 _FREQUENCY = (0.5, 2.0)  # periods in a wave
@@ -33,7 +33,7 @@ class SineWaves(Dataset):
     timesteps: Annotated[int, Field(ge=2, le=10_000)] = 50
     samples: Positive = 4000
     test_samples: Positive = 1000
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Seed = 0
 
     def info(self) -> DatasetInfo:
         samples = self.samples + self.test_samples

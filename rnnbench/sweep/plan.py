@@ -12,8 +12,9 @@ from typing import Any
 from rnnbench.config import RunConfig, dump_config, load_config
 from rnnbench.config.candidates import Candidate
 from rnnbench.config.load import flatten
-from rnnbench.config.schema import MAX_SEED, MAX_TRIALS
+from rnnbench.config.schema import MAX_TRIALS
 from rnnbench.errors import ConfigError, RunError, count
+from rnnbench.keras_object import MAX_SEED
 from rnnbench.run import SweepDirectory
 
 _MAX_NAME = 100  # characters that the name of a config may have
