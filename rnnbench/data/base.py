@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from rnnbench.data.cache import CachedFile, cached_path
 from rnnbench.errors import DataError
-from rnnbench.keras_object import Fraction, Positive, Settings
+from rnnbench.keras_object import Fraction, KeyPath, Positive, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,6 +123,13 @@ class Forecast:
     series: str | None
     times: list[str] | None
     values: dict[str, list[float]]
+
+
+def check_fractions(validation_split: float, test_split: float) -> Iterator[tuple[KeyPath, str]]:
+    """Whether validation and test samples leave some to train on: as `Settings.problems`."""
+    if validation_split + test_split >= 1:
+        message = f"received {test_split}, beside validation_split {validation_split}"
+        yield ("test_split",), f"{message}; nothing is left to train on"
 
 
 _Samples = TypeVar("_Samples", Split, range)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnbench.data.base import DatasetInfo, Split, SplitName
+from rnnbench.data.base import DatasetInfo, Split, SplitName, check_fractions
 from rnnbench.data.files import Description, FileDataset, FilePath, read_text, shown
 from rnnbench.errors import DataError, FileError, count
 from rnnbench.keras_object import MAX_INT, Fraction, KeyPath, Positive
@@ -67,9 +67,7 @@ class LanguageModel(FileDataset):
     lazy: ClassVar = frozenset({"limit", "num_words"})
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
-        if self.validation_split + self.test_split >= 1:
-            message = f"received {self.test_split}, beside validation_split {self.validation_split}"
-            yield ("test_split",), f"{message}; nothing is left to train on"
+        yield from check_fractions(self.validation_split, self.test_split)
 
     @property
     def vocabulary(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnbench.data.base import SPLITS, DatasetInfo, Forecast, Split, SplitName
+from rnnbench.data.base import SPLITS, DatasetInfo, Forecast, Split, SplitName, check_fractions
 from rnnbench.data.files import (
     Description,
     FileDataset,
@@ -147,9 +147,7 @@ class Series(FileDataset):
     )
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
-        if self.validation_split + self.test_split >= 1:
-            message = f"received {self.test_split}, beside validation_split {self.validation_split}"
-            yield ("test_split",), f"{message}; nothing is left to train on"
+        yield from check_fractions(self.validation_split, self.test_split)
         for key in ("features", "targets"):
             names = getattr(self, key) or ()
             for i, name in enumerate(names):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
+from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName, check_fractions
 from rnnbench.data.cache import CachedFile, load_arrays
 from rnnbench.data.files import Description, FileDataset, FilePath
 from rnnbench.errors import FileError
@@ -303,9 +303,7 @@ class FileTextDataset(FileDataset, TextDataset):
             if getattr(self, split) is not None and getattr(self, f"{split}_split"):
                 message = f"received beside {split}; give one of them"
                 yield (f"{split}_split",), message
-        if self.validation_split + self.test_split >= 1:
-            message = f"received {self.test_split}, beside validation_split {self.validation_split}"
-            yield ("test_split",), f"{message}; nothing is left to train on"
+        yield from check_fractions(self.validation_split, self.test_split)
 
     @property
     def all_tokens(self) -> int:
