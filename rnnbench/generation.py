@@ -135,11 +135,6 @@ class Decoder:
         weights = [model.get_layer(named.name).get_weights() for named in layers]
         self._model = StepModel([named.layer for named in layers], weights)
 
-    @property
-    def start(self) -> int:
-        """Token that is read first."""
-        return self._task.start
-
     def decode(
         self, states: Sequence[npt.NDArray[np.float32]], beams: int
     ) -> tuple[list[int], list[Probabilities]]:

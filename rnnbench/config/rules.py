@@ -70,8 +70,7 @@ def _check(config: ModelConfig) -> Iterator[Diagnostic]:
                 message, suggestion = f"{message}: they are padded", "mask_zero: true"
             yield _report(layers[0].path, message, suggestion, "padding_without_mask")
         if isinstance(config.dataset, TextDataset):
-            read = [n for n in layers if "decoder" not in n.path]
-            yield from _check_padding(config.dataset, read)
+            yield from _check_padding(config.dataset, layers)
 
 
 def _check_input(model: ModelSettings, info: DatasetInfo | None) -> Iterator[Diagnostic]:

@@ -109,15 +109,12 @@ class Batches:
         """
         if not isinstance(self.split.y, StepTargets):
             return np.concatenate([values.reshape(-1, values.shape[-1]) for values in outputs])
-        kept = (
-            values[self.split.y.pad(chosen, values.shape[1])[1] > 0]
+        sequences = self.split.y.sequences
+        kept = [
+            values[sequences.locate(chosen, values.shape[1])[0]]
             for chosen, values in zip(self._chosen, outputs, strict=True)
-        )
-        return np.concatenate(list(kept))
-
-    def cut(self, outputs: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
-        """The outputs for all samples of an epoch, as the batches are served, batch by batch."""
-        return np.split(outputs, np.cumsum([len(chosen) for chosen in self._chosen])[:-1])
+        ]
+        return np.concatenate(kept)
 
     @property
     def dataset(self) -> tf.data.Dataset:

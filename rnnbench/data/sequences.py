@@ -116,17 +116,19 @@ class TokenSequences:
             Which steps are tokens, bool [indices, timesteps], and the place in `tokens` of each of
             these, row by row, int64 [steps that are tokens].
         """
-        starts = self.offsets[chosen]
-        lengths = self.offsets[chosen + 1] - starts
-        kept = np.minimum(lengths, self.dataset.maxlen)
-        if self.dataset.truncating == "pre":
-            starts = starts + (lengths - kept)
+        starts, kept = self.cut(chosen)
         steps = np.arange(timesteps)
         if self.dataset.padding == "pre":
             is_token = steps >= (timesteps - kept)[:, np.newaxis]
         else:
             is_token = steps < kept[:, np.newaxis]
         return is_token, runs(starts, kept)
+
+    def cut(self, chosen: Indices) -> tuple[Indices, Indices]:
+        """Where in `tokens` samples begin once they are cut, and their lengths: int64 [indices]."""
+        starts, ends = self.offsets[chosen], self.offsets[chosen + 1]
+        kept = np.minimum(ends - starts, self.dataset.maxlen)
+        return (ends - kept if self.dataset.truncating == "pre" else starts), kept
 
     def uncut(self) -> Tokens:
         """All tokens, those of unknown words too: int32 [tokens of these samples]."""
@@ -206,10 +208,7 @@ class StepTargets:
 
     def flat(self) -> Indices:
         """Targets of the tokens that a model sees, sample by sample: int64 [tokens]."""
-        starts, kept = self.sequences.offsets[:-1], self.sequences.cut_lengths
-        if self.sequences.dataset.truncating == "pre":
-            starts = starts + self.sequences.lengths - kept
-        flat: Indices = self.values[runs(starts, kept)]
+        flat: Indices = self.values[runs(*self.sequences.cut(np.arange(len(self))))]
         return flat
 
 

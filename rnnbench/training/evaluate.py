@@ -192,20 +192,20 @@ def evaluate_split(
     Raises:
         DivergenceError: The loss or a metric is not a finite number.
     """
-    training = config.training
-    if isinstance(config.dataset.info().task, NextToken) and name != "train":
+    training, task = config.training, config.dataset.info().task
+    if isinstance(task, NextToken) and name != "train":
         metrics = _require_finite(_evaluate_text(model, split, config))
         return Evaluation(metrics, np.zeros((0, 0), np.float32))
     batches = Batches(split, training.batch_size, bucket=buckets_by_length(config))
     recorder = OutputRecorder.install(model)
     outputs: list[Any] = []
-    recorder.outputs = outputs if config.dataset.info().task.keeps_outputs else None
+    recorder.outputs = outputs if task.keeps_outputs else None
     results = model.evaluate(batches.dataset, verbose=0, return_dict=True)
     recorder.outputs = None
     metrics = _require_finite(
         {name: float(results[name]) for name in training.metric_names(validation=False)}
     )
-    if not config.dataset.info().task.keeps_outputs:
+    if not task.keeps_outputs:
         return Evaluation(metrics, np.zeros((0, 0), np.float32))
     return Evaluation(
         metrics, batches.restore_order(batches.join([np.asarray(of) for of in outputs]))
@@ -565,12 +565,10 @@ class Predictor:
     ) -> list[Prediction]:
         """The target sequence that a decoder gives for each sample."""
         config, task = self._config, self._config.dataset.info().task
-        batches = [samples[np.arange(i, i + 1)] for i in range(len(samples))]
-        encoder, decoder = build_encoder(config, self.model), Decoder(config, self.model)
-        states = encoder.predict_on_batch(np.concatenate(batches))
+        inputs = samples[np.arange(len(samples))]
+        found = _decode_inputs(config, self.model, inputs, beams)
         predictions = []
-        for i, detail in enumerate(details):
-            tokens, outputs = decoder.decode([state[i] for state in states], beams)
+        for (tokens, outputs), detail in zip(found, details, strict=True):
             steps = tuple(
                 replace(
                     task.decode(of.astype(np.float32)),
@@ -657,6 +655,16 @@ class Sample:
     labels: tuple[str, ...]
 
 
+def _decode_inputs(
+    config: RunConfig, model: keras.Model, inputs: npt.NDArray[np.generic], beams: int
+) -> Iterator[tuple[list[int], list[npt.NDArray[np.float64]]]]:
+    """What `Decoder.decode` gives for each of the inputs, tokens [samples, timesteps]."""
+    states = build_encoder(config, model).predict_on_batch(inputs)
+    decoder = Decoder(config, model)
+    for i in range(len(inputs)):
+        yield decoder.decode([state[i] for state in states], beams)
+
+
 def decode_target(
     config: ModelConfig, model: keras.Model, inputs: npt.NDArray[np.generic]
 ) -> Sample | None:
@@ -667,13 +675,11 @@ def decode_target(
         model: Model of the config.
         inputs: One sample, tokens [1, timesteps].
     """
-    if not isinstance(config, RunConfig) or config.model.decoder is None:
+    task = config.dataset.info().task if isinstance(config, RunConfig) else None
+    if not isinstance(config, RunConfig) or not isinstance(task, TargetSequence):
         return None
-    task = config.dataset.info().task
-    states = build_encoder(config, model).predict_on_batch(inputs)
-    decoder = Decoder(config, model)
-    tokens, _ = decoder.decode([state[0] for state in states], beams=1)
-    read = [decoder.start, *tokens]
+    ((tokens, _),) = _decode_inputs(config, model, inputs, beams=1)
+    read = [task.start, *tokens]
     return Sample(np.array([read], np.int32), tuple(task.class_names[token] for token in read))
 
 
