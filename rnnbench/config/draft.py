@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rnnbench.config.yaml import write_value
 from rnnbench.data.files import read_records
-from rnnbench.data.text import INDEX_FROM
+from rnnbench.data.text import FIRST_WORD
 from rnnbench.errors import DataError, FileError
 
 # Names that columns of labels have.
@@ -174,7 +174,7 @@ def _draft_tagged_text(data: Path, path: str) -> _Lines:
     yield "  tag_column: -1", f"the last one; {len(names):,} tags"
     if frequent:
         reason = f"words that stand more than {_RARE} times; others are <oov>"
-        yield f"  num_words: {frequent + INDEX_FROM + 1}", reason
+        yield f"  num_words: {FIRST_WORD + frequent}", reason
     yield f"  maxlen: {x.lengths.max()}", "tokens of the longest sentence: every one gets a tag"
     yield "  padding: post", "with a mask the side changes no result; cuDNN wants this one"
     yield "  validation_split: 0.2", "from the end, before those to test with, to choose by"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from rnnbench.data.base import DatasetInfo, Split, SplitName
-from rnnbench.data.text import INDEX_FROM, TokenDataset, text_bytes
+from rnnbench.data.text import FIRST_WORD, TokenDataset, rank_words, text_bytes
 from rnnbench.errors import DataError, shorten
 from rnnbench.keras_object import KeyPath, Positive, Seed
 from rnnbench.tasks import MulticlassClassification
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _ANSWER = " 0123456789"  # the characters of an answer in the order of their classes
 _CHARACTERS = f"{_ANSWER}+"
-_FIRST = INDEX_FROM + 1  # token of the first character
 _SHOWN = 40
 
 
@@ -59,13 +58,13 @@ class Addition(TokenDataset):
 
     @property
     def vocabulary_size(self) -> int:
-        return _FIRST + len(_CHARACTERS)
+        return FIRST_WORD + len(_CHARACTERS)
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
         yield from super().problems()
         pairs = 10**self.digits * (10**self.digits + 1) // 2  # without regard to the order
-        wanted = self.samples + self.test_samples
-        if 2 * wanted > pairs:
+        needed = self.samples + self.test_samples
+        if 2 * needed > pairs:
             message = f"received {self.samples}, beside test_samples {self.test_samples}; of the "
             message += f"{pairs:,} pairs of numbers with up to {self.digits} digits, at most half "
             yield ("samples",), f"{message}are drawn"
@@ -91,15 +90,15 @@ class Addition(TokenDataset):
         sums = "".join("".join(self._write(f"{a}+{b}")) for a, b in pairs)
         answers = "".join(str(a + b).ljust(self.digits + 1) for a, b in pairs)
         lengths = np.full(len(pairs), self.maxlen)
-        x = TokenSequences(_find(sums, _CHARACTERS) + np.int32(_FIRST), to_offsets(lengths), self)
+        x = TokenSequences(
+            _find(sums, _CHARACTERS) + np.int32(FIRST_WORD), to_offsets(lengths), self
+        )
         y = _find(answers, _ANSWER).astype(np.int64).reshape(len(pairs), -1, 1)
         samples = Split(x, y)
         return self.split(samples[: self.samples], samples[self.samples :])
 
     def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
-        import numpy as np
-
-        return list(_CHARACTERS), _FIRST + np.arange(len(_CHARACTERS), dtype=np.int32)
+        return rank_words(_CHARACTERS)
 
     def split_text(self, text: str) -> list[str]:
         """The characters of a sum, as a model reads them.
@@ -129,14 +128,14 @@ class Addition(TokenDataset):
         import numpy as np
 
         random = np.random.default_rng(self.seed)
-        wanted, found = self.samples + self.test_samples, dict[tuple[int, int], tuple[int, int]]()
-        while len(found) < wanted:
-            digits = random.integers(1, self.digits, size=(wanted, 2), endpoint=True)
+        needed, found = self.samples + self.test_samples, dict[tuple[int, int], tuple[int, int]]()
+        while len(found) < needed:
+            digits = random.integers(1, self.digits, size=(needed, 2), endpoint=True)
             for a, b in random.integers(0, 10**digits).tolist():
                 found.setdefault((min(a, b), max(a, b)), (a, b))
         # Short sums are found early, and soon all of them: they belong to all splits.
-        drawn = list(found.values())[:wanted]
-        return [drawn[i] for i in random.permutation(wanted).tolist()]
+        drawn = list(found.values())[:needed]
+        return [drawn[i] for i in random.permutation(needed).tolist()]
 
 
 def _find(text: str, characters: str) -> npt.NDArray[np.int32]:

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rnnbench.data.base import DatasetInfo, Split, SplitName
-from rnnbench.data.text import INDEX_FROM, TokenDataset, text_bytes
+from rnnbench.data.text import FIRST_WORD, TokenDataset, rank_words, text_bytes
 from rnnbench.keras_object import Positive, Seed
 from rnnbench.tasks import TargetSequence
 
@@ -81,7 +81,7 @@ class DateFormats(TokenDataset):
 
     @property
     def vocabulary_size(self) -> int:
-        return INDEX_FROM + 1 + len(_CHARACTERS)
+        return FIRST_WORD + len(_CHARACTERS)
 
     def info(self) -> DatasetInfo:
         num_examples = self.count_examples(self.samples, self.test_samples)
@@ -102,10 +102,7 @@ class DateFormats(TokenDataset):
         )
 
     def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
-        import numpy as np
-
-        tokens = INDEX_FROM + 1 + np.arange(len(_CHARACTERS), dtype=np.int32)
-        return list(_CHARACTERS), tokens
+        return rank_words(_CHARACTERS)
 
     def split_text(self, text: str) -> list[str]:
         """The characters of a text in lower case."""

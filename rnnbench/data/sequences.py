@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import numpy as np
 
-from rnnbench.data.text import INDEX_FROM, OOV, PAD, START
+from rnnbench.data.text import FIRST_WORD, INDEX_FROM, OOV, PAD, START
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -346,8 +346,8 @@ def number_words(
         ids.append(np.fromiter(words, np.int64, int(lengths[-1].sum())))
         sizes.append(len(found))
     order = np.argsort(-np.bincount(ids[0], minlength=sizes[0]), kind="stable")
-    tokens = np.full(len(found), INDEX_FROM + 1 + len(order), np.int32)
-    tokens[order] = INDEX_FROM + 1 + np.arange(len(order), dtype=np.int32)
+    tokens = np.full(len(found), FIRST_WORD + len(order), np.int32)
+    tokens[order] = FIRST_WORD + np.arange(len(order), dtype=np.int32)
     names = list(found)
     return [names[i] for i in order], tokens[np.concatenate(ids)], np.concatenate(lengths)
 

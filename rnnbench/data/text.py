@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rnnbench.tasks import Task
 
 PAD, START, OOV, INDEX_FROM = 0, 1, 2, 3
+FIRST_WORD = INDEX_FROM + 1  # rank 1
 _SPECIAL_TOKENS = {"<pad>": PAD, "<start>": START, "<oov>": OOV}
 _SHOWN_CLASSES = 10
 
@@ -308,7 +309,7 @@ class FileTextDataset(FileDataset, TextDataset):
     @property
     def all_tokens(self) -> int:
         words: int = self.description.words
-        return INDEX_FROM + 1 + words
+        return FIRST_WORD + words
 
     @property
     def vocabulary_size(self) -> int:
@@ -344,10 +345,7 @@ class FileTextDataset(FileDataset, TextDataset):
         return splits
 
     def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
-        import numpy as np
-
-        words: list[str] = json.loads(self.read_arrays()["words"].tobytes())
-        return words, INDEX_FROM + 1 + np.arange(len(words), dtype=np.int32)
+        return rank_words(json.loads(self.read_arrays()["words"].tobytes()))
 
     def _key(self, split: SplitName) -> str:
         """Key of the file that a split is from."""
@@ -427,6 +425,14 @@ def find_classes(
             hidden = f" and {more} more" if more > 0 else ""
             raise FileError(f"{message}; these have {known}{hidden}", key)
     return np.array([indices[label] for label in labels], np.int64)
+
+
+def rank_words(words: Iterable[str]) -> tuple[list[str], npt.NDArray[np.int32]]:
+    """Words in the order of their ranks, from 1, with their tokens, as `read_words` gives them."""
+    import numpy as np
+
+    ranked = list(words)
+    return ranked, FIRST_WORD + np.arange(len(ranked), dtype=np.int32)
 
 
 def text_bytes(tokens: int, texts: int) -> int:
