@@ -87,12 +87,42 @@ def rnnbench_process(tmp_path):
     return run
 
 
+def _enter(directory, monkeypatch):
+    monkeypatch.chdir(directory)
+    monkeypatch.delenv("RNNBENCH_RUNS", raising=False)
+    return directory
+
+
 @pytest.fixture
 def in_tmp(tmp_path, monkeypatch):
     """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("RNNBENCH_RUNS", raising=False)
-    return tmp_path
+    return _enter(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def enter(monkeypatch):
+    """Makes a directory the working directory, with its own runs, and gives it."""
+    return partial(_enter, monkeypatch=monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def train_once(tmp_path_factory):
+    """Writes files into a directory, trains the first one there, and gives the directory."""
+    from rnnbench import cli
+
+    def train(files):
+        directory = tmp_path_factory.mktemp("trained")
+        for name, text in files.items():
+            (directory / name).write_text(text)
+        with pytest.MonkeyPatch.context() as patch:
+            _enter(directory, patch)
+            patch.setattr("sys.argv", ["rnnbench", "train", next(iter(files)), "-q"])
+            with pytest.raises(SystemExit) as stopped:
+                cli.main()
+        assert not stopped.value.code
+        return directory
+
+    return train
 
 
 @pytest.fixture

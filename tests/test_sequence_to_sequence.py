@@ -37,26 +37,13 @@ def dates(in_tmp):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    from rnnbench import cli
-
-    directory = tmp_path_factory.mktemp("dates")
-    (directory / "d.yaml").write_text(CONFIG.replace("CELL", "lstm"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(directory)
-        patch.delenv("RNNBENCH_RUNS", raising=False)
-        patch.setattr("sys.argv", ["rnnbench", "train", "d.yaml", "-q"])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-    assert not stopped.value.code
-    return directory
+def trained(train_once):
+    return train_once({"d.yaml": CONFIG.replace("CELL", "lstm")})
 
 
 @pytest.fixture
-def in_trained(trained, monkeypatch):
-    monkeypatch.chdir(trained)
-    monkeypatch.delenv("RNNBENCH_RUNS", raising=False)
-    return trained
+def in_trained(trained, enter):
+    return enter(trained)
 
 
 def _load(*settings):

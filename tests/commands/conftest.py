@@ -34,8 +34,6 @@ def toy_runs(tmp_path_factory):
 
 
 @pytest.fixture
-def in_toy(toy_runs, monkeypatch):
+def in_toy(toy_runs, enter):
     """The working directory with the trained toy run."""
-    monkeypatch.chdir(toy_runs[0])
-    monkeypatch.delenv("RNNBENCH_RUNS", raising=False)
-    return toy_runs[0]
+    return enter(toy_runs[0])

@@ -35,28 +35,14 @@ def text(in_tmp):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(train_once):
     """A directory where the language model has been trained."""
-    from rnnbench import cli
-
-    directory = tmp_path_factory.mktemp("lm")
-    (directory / "lm.yaml").write_text(CONFIG)
-    (directory / "t.txt").write_text(TEXT)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(directory)
-        patch.delenv("RNNBENCH_RUNS", raising=False)
-        patch.setattr("sys.argv", ["rnnbench", "train", "lm.yaml", "-q"])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-    assert not stopped.value.code
-    return directory
+    return train_once({"lm.yaml": CONFIG, "t.txt": TEXT})
 
 
 @pytest.fixture
-def in_run(run, monkeypatch):
-    monkeypatch.chdir(run)
-    monkeypatch.delenv("RNNBENCH_RUNS", raising=False)
-    return run
+def in_run(run, enter):
+    return enter(run)
 
 
 def _load(*settings):
