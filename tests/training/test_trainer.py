@@ -194,7 +194,7 @@ class Farthest(keras.metrics.MeanAbsoluteError):
 
 
 class OwnMetric(Metric):
-    def build(self, name, scaling=None):
+    def build(self, name, scaling=None, *, by_step=False):
         return Farthest(name=name)
 
 
@@ -216,9 +216,9 @@ def test_a_metric_of_another_class_stays_out_of_the_saved_model(run_config, monk
 def test_text_is_trained_validated_and_tested_once(run_config, standin_data, monkeypatch):
     used = []
 
-    def spy(model, split, config):
+    def spy(model, split, config, name):
         used.append((len(split), int(model.optimizer.iterations)))
-        return evaluate(model, split, config)
+        return evaluate(model, split, config, name)
 
     evaluate = trainer.evaluate_split
     monkeypatch.setattr(trainer, "evaluate_split", spy)
