@@ -85,6 +85,9 @@ def prepare_training(config: RunConfig, dataset: LoadedDataset) -> TrainingSetup
     model = build_fast_model(config)
     training, bucket = config.training, buckets_by_length(config)
     compile_model(model, training, dataset.info.task)
+    # Keras would make the optimizer's variables within the first step, and a step that makes
+    # variables is traced twice: for a GRU that takes seconds.
+    model.optimizer.build(model.trainable_variables)
     OutputRecorder.install(model)
     train = Batches(
         dataset.splits["train"],

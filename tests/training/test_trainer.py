@@ -392,3 +392,20 @@ def test_a_run_that_is_trained_further_has_no_old_results(run_config, standin_da
     with pytest.raises(TrainingError):
         trainer.resume(run, more, command=[], progress=Progress())
     assert not any(path.exists() for path in results)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_a_step_is_traced_once(tmp_path, optimizer):
+    path = tmp_path / "toy.yaml"
+    path.write_text(TOY.replace("{type: adam, learning_rate: 1e-2}", optimizer))
+    config = load_run_config(path)
+    setup = trainer.prepare_training(config, config.dataset.load())
+    traced, step = [], setup.model.train_step
+
+    def counted(data):
+        traced.append(data)
+        return step(data)
+
+    setup.model.train_step = counted
+    setup.model.fit(setup.train.dataset, epochs=2, shuffle=False, verbose=0)
+    assert len(traced) == 1
