@@ -69,6 +69,22 @@ def native_log(path: Path) -> Iterator[None]:
 
 
 @functools.cache
+def preload() -> None:
+    """Import TensorFlow and Keras without their log lines, and start no device.
+
+    A process that has done no more than this may be forked.
+    """
+    ensure_home()
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    keep_read_only_cache()
+    _keep_freed_memory()
+    # Informational lines only; a run's log has the warnings and errors.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    with _hold_back_stderr():
+        import keras  # noqa: F401 - it imports TensorFlow
+
+
+@functools.cache
 def load() -> Any:
     """Import TensorFlow and Keras and start the devices, without their log lines.
 
@@ -79,16 +95,11 @@ def load() -> Any:
         The module `keras`.
     """
     threads = requested_threads()
-    ensure_home()
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    keep_read_only_cache()
-    _keep_freed_memory()
-    # Informational lines only; a run's log has the warnings and errors.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    with _hold_back_stderr():
-        import keras
-        import tensorflow as tf
+    preload()
+    import keras
+    import tensorflow as tf
 
+    with _hold_back_stderr():
         set_threads(threads)
         # Looking for devices logs too: look now, while nothing is shown.
         tf.config.list_logical_devices()

@@ -1,9 +1,10 @@
 """Runner of a sweep: starts the processes of its trials, here or on a Ray cluster.
 
-`python -m rnnbench.sweep.runner DIRECTORY NAME SEED resume|anew` is the process of one trial. It
-trains as `rnnbench train` does, or continues where a process before it stopped. When its stdin
-ends, because the runner wants it to stop or has died, it stops as SIGTERM makes it: after the step,
-with its state saved.
+The process of a trial trains as `rnnbench train` does, or continues where a process before it
+stopped. It is forked from one that has imported TensorFlow, `python -m rnnbench.sweep.runner
+DIRECTORY DESCRIPTOR`, since importing takes as long as a small trial does. When the runner wants
+them to stop, or has died, the trials stop as SIGTERM makes them: after the step, with their states
+saved.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import signal
 import statistics
 import subprocess
 import sys
 import threading
 import time
+import traceback
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from rnnbench.config import load_run_config
 from rnnbench.config.load import Override
@@ -37,6 +42,7 @@ from rnnbench.tensorflow import (
     WORKER_ENVIRONMENT,
     WORKER_PYTHON,
     load,
+    preload,
     separate_stderr,
 )
 from rnnbench.training import Progress, SignalHandler
@@ -105,26 +111,27 @@ class Executor(contextlib.AbstractContextManager["Executor"]):
 class LocalExecutor(Executor):
     """A process for each trial on this machine."""
 
+    def __enter__(self) -> Self:
+        self._forker = _Forker(self._sweep, self._threads)
+        return self
+
     def __exit__(self, *error: object) -> None:
-        for process in self._running:
-            process.kill()
-            process.communicate()
+        self._forker.kill()
 
     def start(self, trial: Trial, *, resume: bool) -> None:
-        arguments = (self._sweep, trial.name, trial.seed, self._threads)
-        self._running[_start_worker(*arguments, resume=resume)] = trial
+        self._running[trial.name, trial.seed] = trial
+        self._forker.start(trial.name, trial.seed, resume=resume)
 
     def take_results(self) -> list[TrialResult]:
-        ended = [process for process in self._running if process.poll() is not None]
-        for process in ended:
-            process.communicate()  # closes its stdin
-        return [TrialResult.from_exit_code(self._running.pop(p), p.returncode) for p in ended]
+        ended = self._forker.take_exit_codes()
+        if not self._forker.is_alive():
+            self._forker.kill()
+            self._forker = _Forker(self._sweep, self._threads)
+            ended |= {key: -signal.SIGKILL for key in self._running if key not in ended}
+        return [TrialResult.from_exit_code(self._running.pop(key), ended[key]) for key in ended]
 
     def stop(self) -> None:
-        for process in self._running:
-            process.terminate()
-        for process in self._running:
-            process.wait()
+        self._forker.stop()
 
 
 class RayExecutor(Executor):
@@ -264,28 +271,67 @@ def run_on_node(
             f"{directory}: this node does not see the directory of the sweep; choose one that all "
             "nodes share with -o DIR"
         )
-    process = _start_worker(sweep, name, seed, threads, resume=resume)
+    forker = _Forker(sweep, threads)
     try:
-        while process.poll() is None:
+        forker.start(name, seed, resume=resume)
+        while not (ended := forker.take_exit_codes()) and forker.is_alive():
             time.sleep(_POLL_SECONDS)
     finally:  # Ray cancels by an exception in the loop
-        process.communicate()  # closes its stdin, which makes it save its state and end
-    return process.returncode
+        forker.stop()
+    return ended.get((name, seed), -signal.SIGKILL)
 
 
-def _start_worker(
-    sweep: SweepDirectory, name: str, seed: int, threads: int, *, resume: bool
-) -> subprocess.Popen[bytes]:
-    """Start the process of a trial; its log takes what it prints."""
-    command = [*WORKER_PYTHON, "-m", "rnnbench.sweep.runner", str(sweep.path), name]
-    with sweep.log_file(name, seed).open("ab") as log:
-        return subprocess.Popen(
-            [*command, str(seed), "resume" if resume else "anew"],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=os.environ | WORKER_ENVIRONMENT | {THREADS_VARIABLE: str(threads)},
-        )
+class _Forker:
+    """Process from which those of trials are forked.
+
+    Args:
+        sweep: Directory of the sweep.
+        threads: Threads of each trial.
+    """
+
+    def __init__(self, sweep: SweepDirectory, threads: int) -> None:
+        self._connection, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(
+                [
+                    *WORKER_PYTHON,
+                    *("-m", "rnnbench.sweep.runner", str(sweep.path), str(theirs.fileno())),
+                ],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env=os.environ | WORKER_ENVIRONMENT | {THREADS_VARIABLE: str(threads)},
+                # Ctrl-C reaches every process of the terminal: the runner tells them to stop.
+                start_new_session=True,
+            )
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def start(self, name: str, seed: int, *, resume: bool) -> None:
+        """Start a trial; if this process has died, the trial ends with it."""
+        with contextlib.suppress(ConnectionError):
+            self._connection.send((name, seed, resume))
+
+    def take_exit_codes(self) -> dict[tuple[str, int], int]:
+        """Exit codes of the trials that have ended since the last call, by name and seed."""
+        ended = {}
+        with contextlib.suppress(EOFError, ConnectionError):
+            while self._connection.poll():
+                name, seed, code = self._connection.recv()
+                ended[name, seed] = code
+        return ended
+
+    def stop(self) -> None:
+        """Make all trials save their states and end, and wait for that."""
+        self._connection.close()
+        self._process.wait()
+
+    def kill(self) -> None:
+        """End all trials at once."""
+        self._connection.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
 
 @dataclass(frozen=True)
@@ -452,23 +498,58 @@ def read_progress(trial: Trial, run: RunDirectory | None) -> TrialProgress:
 
 
 def main() -> None:
-    """Train one trial, in the process that `_start_worker` starts."""
-    # Ctrl-C reaches every process of the terminal: the runner tells its workers to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # As on the command line: what TensorFlow's C++ parts write is in the run's own log.
-    sys.stderr = open(separate_stderr(), "w", buffering=1, encoding="utf-8")  # noqa: SIM115
-    directory, name, seed, mode = sys.argv[1:]
-    threading.Thread(target=_stop_with_stdin, daemon=True).start()
-    sweep = SweepDirectory(Path(directory))
-    while (found := find_trial_status(sweep, name, int(seed))).status == "running":
-        time.sleep(_POLL_SECONDS)  # a process whose runner has died is about to stop
-    if found.status == "finished":
-        return
+    """Fork the processes of trials, as `_Forker` asks for them, until the runner ends."""
+    sweep, runner = SweepDirectory(Path(sys.argv[1])), Connection(int(sys.argv[2]))
+    with contextlib.suppress(Exception):  # the trial fails in the same way and says why
+        preload()
+        # What a trial needs is imported once too.
+        from rnnbench.training import trainer  # noqa: F401
+    trials: dict[int, tuple[str, int]] = {}  # by process
+    while True:
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                code = os.waitstatus_to_exitcode(ended[1])
+                with contextlib.suppress(ConnectionError):
+                    runner.send((*trials.pop(ended[0]), code))
+        if not runner.poll(_POLL_SECONDS):
+            continue
+        try:
+            name, seed, resume = runner.recv()
+        except (EOFError, ConnectionError):
+            break
+        if not (process := os.fork()):
+            _run_trial(sweep, name, seed, runner, resume=resume)
+        trials[process] = name, seed
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()  # they have seen that the runner has ended
+
+
+def _run_trial(
+    sweep: SweepDirectory, name: str, seed: int, runner: Connection, *, resume: bool
+) -> NoReturn:
+    """Train one trial, in a process of its own; its log takes what it prints."""
+    code = 1
     try:
-        _train(sweep, name, int(seed), found.run if mode == "resume" else None)
+        with sweep.log_file(name, seed).open("ab") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        # As on the command line: what TensorFlow's C++ parts write is in the run's own log.
+        sys.stderr = open(separate_stderr(), "w", buffering=1, encoding="utf-8")  # noqa: SIM115
+        threading.Thread(target=_stop_with_runner, args=(runner,), daemon=True).start()
+        while (found := find_trial_status(sweep, name, seed)).status == "running":
+            time.sleep(_POLL_SECONDS)  # a process whose runner has died is about to stop
+        if found.status != "finished":
+            _train(sweep, name, seed, found.run if resume else None)
+        code = 0
     except RnnbenchError as error:
         sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
+        code = error.exit_code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def _train(sweep: SweepDirectory, name: str, seed: int, run: RunDirectory | None) -> None:
@@ -487,10 +568,11 @@ def _train(sweep: SweepDirectory, name: str, seed: int, run: RunDirectory | None
         trainer.train(config, sweep.path, command=command, progress=Progress())
 
 
-def _stop_with_stdin() -> None:
-    # Not sys.stdin: Python would wait for its lock at the exit.
-    while os.read(0, 1024):
-        pass
+def _stop_with_runner(runner: Connection) -> None:
+    # It reads nothing: what comes is for the process that forks.
+    end = select.poll()
+    end.register(runner.fileno(), 0)
+    end.poll()
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -25,6 +25,12 @@ def _local(sweep, jobs=1):
     return LocalExecutor(sweep, jobs=jobs, threads=1)
 
 
+def _trials(executor):
+    """The processes of the trials that run."""
+    children = Path(f"/proc/{(pid := executor._forker._process.pid)}/task/{pid}/children")
+    return [int(process) for process in children.read_text().split()]
+
+
 def _results(sweep):
     """History without times, and metrics, of the run of each trial that counts.
 
@@ -52,7 +58,7 @@ def undisturbed(sweep, plan, tmp_path):
 
 def test_a_trial_that_is_killed_is_tried_once_more_and_comes_to_the_same(sweep, plan, undisturbed):
     executor = _local(sweep)
-    notes = Notes(lambda: next(iter(executor._running)).kill(), epochs=5)
+    notes = Notes(lambda: [os.kill(p, signal.SIGKILL) for p in _trials(executor)], epochs=5)
     (status,) = run_sweep(sweep, plan, executor, notes).statuses.values()
     assert status.status == "finished"
     assert notes.messages == ["toy-epochs-60 seed 0 was killed by signal 9; trying once more"]
