@@ -22,12 +22,12 @@ import numpy.typing as npt
 
 from rnnbench.config.schema import RunConfig, TrainingSettings
 from rnnbench.data.base import LoadedDataset, Split, SplitName, shown_split
-from rnnbench.data.cache import arrays_directory
 from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.errors import RunError
 from rnnbench.run import Baseline, read_baselines, write_baselines
 from rnnbench.tables import Cell, Table, format_number, metric_cell
 from rnnbench.tasks import METRICS, History, Scaling, in_words, is_maximized, monitored
+from rnnbench.tensorflow import cache_directory
 
 if TYPE_CHECKING:
     import keras
@@ -186,7 +186,7 @@ def _cache_path(config: RunConfig, splits: Splits) -> Path:
         for array in (*_parts_of(x), split.flat_targets()):
             digest.update(f"{array.dtype} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
-    return arrays_directory() / f"baselines-{digest.hexdigest()[:16]}.json"
+    return cache_directory() / f"baselines-{digest.hexdigest()[:16]}.json"
 
 
 def _parts_of(x: npt.NDArray[np.generic] | TokenSequences | Windows) -> list[npt.NDArray[Any]]:

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import ctypes
 import functools
+import itertools
 import logging
 import os
 import platform
@@ -30,6 +31,9 @@ _MAX_THREADS = 1024
 WORKER_PYTHON = (sys.executable, "-P")
 # Processes share a GPU: by default TensorFlow takes a whole one for each.
 WORKER_ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+# Compiled code that is kept, of ten models or so: it is read in a few hundredths of a second.
+_MOST_COMPILED_BYTES = 32 * 2**20
+_DIGEST_BYTES = 32  # of SHA-256
 _M_TOP_PAD = -2  # of the GNU C library's malloc.h
 
 
@@ -66,6 +70,19 @@ def native_log(path: Path) -> Iterator[None]:
         yield
     finally:
         _send_native_log(os.devnull)
+        if _native_log.is_separate:
+            _drop_lines(path, b"tensorflow.XlaSerializedCacheEntry")
+
+
+def _drop_lines(path: Path, word: bytes) -> None:
+    # XLA tries to read kept code as text first, which is an error in the log each time.
+    with contextlib.suppress(OSError), path.open("r+b") as stream:
+        lines = stream.readlines()
+        kept = [line for line in lines if word not in line]
+        if len(kept) < len(lines):
+            stream.seek(0)
+            stream.writelines(kept)
+            stream.truncate()
 
 
 @functools.cache
@@ -82,6 +99,7 @@ def preload() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     with _hold_back_stderr():
         import keras  # noqa: F401 - it imports TensorFlow
+    _keep_compiled_code()
 
 
 @functools.cache
@@ -173,6 +191,75 @@ def expand_path(name: str, path: str) -> Path:
 def keras_home() -> Path:
     """Directory that Keras caches in: `$KERAS_HOME`, else `~/.keras`."""
     return expand_path("KERAS_HOME", os.environ.get("KERAS_HOME") or "~/.keras")
+
+
+def cache_directory() -> Path:
+    """Directory of what can be made again: `$RNNBENCH_CACHE`, else the user's cache directory."""
+    import platformdirs
+
+    if chosen := os.environ.get("RNNBENCH_CACHE"):
+        return expand_path("RNNBENCH_CACHE", chosen)
+    ensure_home()
+    return platformdirs.user_cache_path("rnnbench", appauthor=False)
+
+
+def _keep_compiled_code() -> None:
+    """Let XLA find what earlier processes have compiled, and keep what this one compiles."""
+    from hashlib import sha256  # OpenSSL takes a while, and who only reads configs hashes nothing
+
+    # XLA takes a damaged file for an error of the model. So it gets a directory of its own, with
+    # copies of the files whose checksums are right.
+    view = Path(tempfile.mkdtemp(prefix="rnnbench-xla-"))
+    atexit.register(shutil.rmtree, view, ignore_errors=True)
+    if "TF_XLA_FLAGS" in os.environ or " " in str(view):  # the user's own; flags end at a space
+        return
+    with contextlib.suppress(OSError):
+        kept = cache_directory() / f"xla-{_processor_digest()}"
+        for file in kept.glob("*.pb"):
+            content = file.read_bytes()
+            if sha256(content[:-_DIGEST_BYTES]).digest() == content[-_DIGEST_BYTES:]:
+                (view / file.name).write_bytes(content[:-_DIGEST_BYTES])
+            else:
+                file.unlink(missing_ok=True)
+        atexit.register(_store_compiled_code, view, kept)
+    os.environ["TF_XLA_FLAGS"] = (
+        f"--tf_xla_persistent_cache_directory={view} --tf_xla_persistent_cache_read_only=false"
+    )
+
+
+def _store_compiled_code(view: Path, kept: Path) -> None:
+    """Keep the files of XLA's directory, and drop the oldest of those that are too many."""
+    from hashlib import sha256
+
+    with contextlib.suppress(OSError):  # a full or read-only disk costs time, and nothing else
+        kept.mkdir(parents=True, exist_ok=True)
+        # Into a directory of its own and then renamed: nobody reads a part, whoever else writes.
+        with tempfile.TemporaryDirectory(dir=kept, prefix=".partial-") as directory:
+            for file in view.glob("*.pb"):
+                if not (kept / file.name).exists():
+                    content, partial = file.read_bytes(), Path(directory, file.name)
+                    partial.write_bytes(content + sha256(content).digest())
+                    partial.replace(kept / file.name)
+        files = sorted(kept.glob("*.pb"), key=lambda file: file.stat().st_mtime, reverse=True)
+        sizes = itertools.accumulate(file.stat().st_size for file in files)
+        for file, size in zip(files, sizes, strict=True):
+            if size > _MOST_COMPILED_BYTES:
+                file.unlink(missing_ok=True)
+
+
+def _processor_digest() -> str:
+    """Digest of what compiled code depends on: TensorFlow, the processor, and XLA's flags."""
+    from hashlib import sha256
+
+    import tensorflow as tf
+
+    processor = platform.processor()
+    with contextlib.suppress(OSError):  # no Linux
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = "".join(sorted({v for v in lines if v.startswith(("model name", "flags"))}))
+    flags = os.environ.get("XLA_FLAGS", "")
+    known = f"{tf.__version__} {platform.machine()} {processor} {flags}"
+    return sha256(known.encode()).hexdigest()[:16]
 
 
 def keep_read_only_cache() -> None:

@@ -238,6 +238,8 @@ The mathematics, the weights and the saved files are Keras'; the computation is 
   hand. Outputs are within 1e-5 of Keras', gradients within 1e-4 of their largest value: the tests
   draw cells, masks, lengths and directions. RMSprop adds up an embedding's rows once.
 - **A memory-mapped cache.** Texts are encoded once and mapped into memory from then on.
+- **Compiled code is kept** in the cache, by TensorFlow's version and the processor, with a
+  checksum: the first epoch of `imdb_gru --limit 1000` takes 21 seconds, and 6 in the next process.
 
 `training.backend: keras` computes with Keras' own loops, over batches padded to `maxlen`. `auto`
 uses the fast kernels where a sequence has 32 steps or more, below which compiling takes longer

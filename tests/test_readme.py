@@ -57,6 +57,8 @@ def test_the_commands_work(rnnbench_process, directory, command):
     arguments = shlex.split(command)[1:]
     if arguments[0] == "train" and "imdb_lstm" in command and "--smoke" not in arguments:
         arguments.append("--smoke")  # all of it but its length
+    if "memory_suite" in command:
+        arguments.append("--dry-run")  # half an hour; test_delays.py trains such a sweep
     if arguments[0] in ("evaluate", "predict") and "imdb_lstm" in command:
         arguments.append("--limited")
     result = rnnbench_process(*arguments, cwd=directory)

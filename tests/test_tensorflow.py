@@ -183,3 +183,47 @@ def test_the_environment_of_a_run(tmp_path, monkeypatch):
     assert (len(state["commit"]), state["dirty"]) == (40, False)
     (tmp_path / "new").write_text("x")
     assert tensorflow.describe_environment()["git"] == state | {"dirty": True}
+
+
+COMPILE = """\
+import os
+from pathlib import Path
+from rnnbench import tensorflow
+tensorflow.load()
+import tensorflow as tf
+view = Path(os.environ["TF_XLA_FLAGS"].split()[0].partition("=")[2])
+print(len(list(view.iterdir())))
+print(tf.function(lambda x: 2 * x + 1, jit_compile=True)(tf.constant(3.0)).numpy())
+"""
+
+
+def _compile(cache):
+    environment = {name: v for name, v in os.environ.items() if name != "TF_XLA_FLAGS"}
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILE],
+        env=environment | {"RNNBENCH_CACHE": str(cache)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found, result = done.stdout.split()
+    return int(found), float(result)
+
+
+def test_compiled_code_is_kept_for_the_next_process_and_a_damaged_file_is_not_used(tmp_path):
+    assert _compile(tmp_path) == (0, 7.0)
+    (file,) = tmp_path.glob("xla-*/*")
+    assert _compile(tmp_path) == (1, 7.0)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 255
+    file.write_bytes(content)
+    assert _compile(tmp_path) == (0, 7.0)
+    assert _compile(tmp_path) == (1, 7.0)
+    file.write_bytes(b"")
+    assert _compile(tmp_path) == (0, 7.0)
+
+
+def test_where_compiled_code_cannot_be_kept_it_is_compiled_each_time(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    assert _compile(tmp_path / "file") == (0, 7.0)
+    assert (tmp_path / "file").read_text() == "mine"

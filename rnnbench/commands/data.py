@@ -13,6 +13,7 @@ from typer import Argument, Option
 from rnnbench.commands import arguments, console
 from rnnbench.errors import ConfigError, DataError, count
 from rnnbench.tables import Table, format_number
+from rnnbench.tensorflow import cache_directory
 
 if TYPE_CHECKING:
     from rnnbench.data.stats import Inspection, SplitInspection
@@ -30,7 +31,7 @@ def list_files(json: arguments.Json = False) -> None:
     The last line is about the arrays that later starts map into memory instead of reading files.
     """
     from rnnbench.data import DATASETS
-    from rnnbench.data.cache import arrays_directory, arrays_path, cached_path, read_sha256
+    from rnnbench.data.cache import arrays_path, cached_path, read_sha256
 
     documents, rows, encoded_bytes = [], [], 0
     for dataset, file in ((name, file) for name, kind in DATASETS.items() for file in kind.files()):
@@ -59,7 +60,7 @@ def list_files(json: arguments.Json = False) -> None:
     console.print_result(documents, table, as_json=json)
     if not json:
         console.print_text(
-            f"encoded: {format_number(encoded_bytes / 1e6, 3)} MB in {arrays_directory()}"
+            f"encoded: {format_number(encoded_bytes / 1e6, 3)} MB in {cache_directory()}"
         )
 
 

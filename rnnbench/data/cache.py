@@ -124,23 +124,13 @@ def _download(file: CachedFile, path: Path) -> None:
         socket.setdefaulttimeout(timeout)
 
 
-def arrays_directory() -> Path:
-    """Directory that arrays are kept in: `$RNNBENCH_CACHE`, else the user's cache directory."""
-    import platformdirs
-
-    if chosen := os.environ.get("RNNBENCH_CACHE"):
-        return tensorflow.expand_path("RNNBENCH_CACHE", chosen)
-    tensorflow.ensure_home()
-    return platformdirs.user_cache_path("rnnbench", appauthor=False)
-
-
 def arrays_path(source: CachedFile) -> Path:
     """File that the arrays of a source are kept in, whether it exists or not."""
     return _path(Path(source.name).stem, source.sha256)
 
 
 def _path(name: str, digest: str) -> Path:
-    return arrays_directory() / f"{name}-{digest[:16]}-v{VERSION}.npy"
+    return tensorflow.cache_directory() / f"{name}-{digest[:16]}-v{VERSION}.npy"
 
 
 def load_arrays(source: CachedFile, encode: Callable[[Path], Arrays]) -> Arrays:

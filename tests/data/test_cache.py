@@ -15,7 +15,7 @@ import platformdirs
 import pytest
 
 from rnnbench import tensorflow
-from rnnbench.data.cache import CachedFile, arrays_directory, arrays_path, load_arrays, locate
+from rnnbench.data.cache import CachedFile, arrays_path, load_arrays, locate
 from rnnbench.errors import DataError, InputError
 from rnnbench.run import default_output
 
@@ -102,7 +102,7 @@ def test_directories_in_the_environment_may_have_a_tilde_or_nothing(monkeypatch,
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     variables = {
         "KERAS_HOME": (tensorflow.keras_home, tmp_path / ".keras"),
-        "RNNBENCH_CACHE": (arrays_directory, tmp_path / ".cache" / "rnnbench"),
+        "RNNBENCH_CACHE": (tensorflow.cache_directory, tmp_path / ".cache" / "rnnbench"),
         "RNNBENCH_RUNS": (default_output, Path("runs")),
     }
     for variable, (directory, default) in variables.items():
@@ -263,7 +263,7 @@ def test_a_full_disk_leaves_nothing(encode, cache, monkeypatch):
 def test_a_directory_in_the_files_place_stops_nobody(encode):
     arrays_path(HELLO).mkdir(parents=True)
     assert _load(encode) == "hello"
-    assert list(arrays_directory().iterdir()) == [arrays_path(HELLO)]
+    assert list(tensorflow.cache_directory().iterdir()) == [arrays_path(HELLO)]
 
 
 def test_several_processes_at_once(cache):
@@ -298,8 +298,8 @@ def test_several_processes_at_once(cache):
 
 
 def test_the_directory_is_the_one_asked_for_or_the_users(monkeypatch, cache):
-    assert arrays_directory() == cache
+    assert tensorflow.cache_directory() == cache
     monkeypatch.delenv("RNNBENCH_CACHE")
     users = platformdirs.user_cache_path("rnnbench", appauthor=False)
-    assert arrays_directory() == users
+    assert tensorflow.cache_directory() == users
     assert users.name == "rnnbench"
