@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
 
-from rnnbench.kernels.recurrences import CHUNK, Recurrence, Tensor, flat
+from rnnbench.kernels.recurrences import CHUNK, Recurrence, Tensor, chunk_steps, flat
 from rnnbench.tensorflow import num_threads
 
 if TYPE_CHECKING:
@@ -193,7 +193,10 @@ def _sequence(
 
 def _compiled_length(known: int | None, steps: Tensor) -> Tensor:
     """Steps of a block that XLA compiles."""
-    return next_doubling(steps, _SHORTEST) if known is None else -(-known // CHUNK) * CHUNK
+    if known is None:
+        return next_doubling(steps, _SHORTEST)
+    chunk = chunk_steps(known)
+    return -(-known // chunk) * chunk
 
 
 def next_doubling(number: Tensor, least: int) -> Tensor:

@@ -2,16 +2,16 @@
 
 Keras runs its cells in a loop of TensorFlow operations, step by step and on about one core. Here
 
-- an LSTM is TensorFlow's own fused kernel (`BlockLSTMV2`) with its gradient (`BlockLSTMGradV2`; the
-  one that TensorFlow has registered for it is that of another kernel);
-- a SimpleRNN and a GRU are compiled by XLA: the products with the inputs are hoisted out of the
-  loop and the gradients of the weights are products behind it, both for a chunk of steps at a time,
-  which stays in the CPU's cache. What the backward pass needs beside the states is computed anew,
-  which takes as long as writing and reading it, and no memory.
+- an LSTM of few units is TensorFlow's own fused kernel (`BlockLSTMV2`) with its gradient
+  (`BlockLSTMGradV2`; the one that TensorFlow has registered for it is that of another kernel);
+- a SimpleRNN, a GRU and a wider LSTM are compiled by XLA: the products with the inputs are hoisted
+  out of the loop and the gradients of the weights are products behind it, both for a chunk of steps
+  at a time, which stays in the CPU's cache. What the backward pass needs beside the states is
+  computed anew, which takes as long as writing and reading it, and no memory.
 
 They know no mask and take a batch in blocks, as `rnnbench.kernels.blocks` lays it out.
 
-Shapes below: P blocks of R rows of L steps, D features, u units; chunks of C = `CHUNK` steps.
+Shapes below: P blocks of R rows of L steps, D features, u units; chunks of C steps.
 Everything is float32 but for the number of steps, int32 [].
 """
 
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 Tensor = Any  # TensorFlow has no types; this says what is meant.
 Weights = tuple[Tensor, Tensor, Tensor]  # kernel, recurrent kernel and bias, as Keras has them
+States = tuple[Tensor, ...]
 
-# Steps of a chunk.
+# Most steps of a chunk.
 CHUNK = 32
 
 
@@ -51,9 +52,14 @@ def _sizes(values: Tensor) -> list[Tensor]:
     return [tf.shape(values)[i] if size is None else size for i, size in enumerate(known)]
 
 
-def _cut(values: Tensor) -> Tensor:
-    """[N·C, R, a] as chunks, [N, C, R, a]."""
-    return tf.reshape(values, (-1, CHUNK, *_sizes(values)[1:]))
+def chunk_steps(length: int | None) -> int:
+    """Steps of a chunk, C, for so many steps; None where their number varies."""
+    return CHUNK if length is None else -(-length // -(-length // CHUNK))
+
+
+def _cut(values: Tensor, steps: int) -> Tensor:
+    """[N·C, R, a] as chunks of so many steps, [N, C, R, a]."""
+    return tf.reshape(values, (-1, steps, *_sizes(values)[1:]))
 
 
 def flat(values: Tensor) -> Tensor:
@@ -109,83 +115,103 @@ def _block_lstm(inputs: Tensor, *arguments: Tensor) -> Any:
 
 
 def _compile(
-    forward_chunk: Callable[[Tensor, Tensor, Weights], Tensor],
-    backward_chunk: Callable[..., tuple[Tensor, Tensor, Weights]],
+    forward_chunk: Callable[[Tensor, States, Weights], States],
+    backward_chunk: Callable[..., tuple[States, Tensor, Weights]],
 ) -> Recurrence:
     """Recurrence by its chunks, in a loop that XLA compiles for each shape of a block.
 
     Args:
-        forward_chunk: Takes inputs [C, R, D], the state before, [R, u], and the weights; returns
-            the state after each step, [C, R, u].
-        backward_chunk: Takes inputs, the states from the one before to the one after all,
-            [C + 1, R, u], the weights, the gradients of the states after each step, and that of the
-            last one from behind the chunk, [R, u]; returns the gradient of the state before the
+        forward_chunk: Takes inputs [C, R, D], the states before, [R, u] each, and the weights;
+            returns the states after each step, [C, R, u] each.
+        backward_chunk: Takes inputs, the states from those before to those after all, [C + 1, R, u]
+            each, the weights, the gradients of the states after each step, and those of the last
+            ones from behind the chunk, [R, u] each; returns the gradients of the states before the
             chunk, that of the inputs, and those of the weights.
     """
 
     @tf.function(jit_compile=True, autograph=False)
-    def forward(x: Tensor, weights: Weights, state: Tensor, chunks: Tensor) -> Tensor:
-        x = _cut(x)
+    def forward(x: Tensor, weights: Weights, states: States, chunks: Tensor, steps: int) -> States:
+        x = _cut(x, steps)
         count = tf.shape(x)[0]
-        out = tf.TensorArray(tf.float32, count, element_shape=(CHUNK, *state.shape))
+        out = tuple(
+            tf.TensorArray(tf.float32, count, element_shape=(steps, *state.shape))
+            for state in states
+        )
 
-        def body(k: Tensor, state: Tensor, out: Tensor) -> tuple[Tensor, ...]:
-            states = forward_chunk(x[k], state, weights)
-            return k + 1, states[-1], out.write(k, states)
+        def body(k: Tensor, states: States, out: States) -> tuple[Any, ...]:
+            after = forward_chunk(x[k], states, weights)
+            written = (array.write(k, values) for array, values in zip(out, after, strict=True))
+            return k + 1, tuple(values[-1] for values in after), tuple(written)
 
-        *_, out = _loop(body, chunks, count, state, out)
-        return tf.reshape(out.stack(), (-1, *_sizes(state)))
+        *_, out = _loop(body, chunks, count, states, out)
+        shapes = [(-1, *_sizes(state)) for state in states]
+        return tuple(tf.reshape(o.stack(), shape) for o, shape in zip(out, shapes, strict=True))
 
     @tf.function(jit_compile=True, autograph=False)
     def backward(
         x: Tensor,
         weights: Weights,
-        initial: Tensor,
+        initial: States,
         chunks: Tensor,
-        after: Tensor,
-        upstream: Tensor,
-    ) -> tuple[Tensor, Weights, Tensor]:
+        after: States,
+        upstream: States,
+        steps: int,
+    ) -> tuple[Tensor, Weights, States]:
         shape = tf.shape(x)
-        x, after, upstream = (_cut(values) for values in (x, after, upstream))
+        x = _cut(x, steps)
+        after = tuple(_cut(values, steps) for values in after)
+        upstream = tuple(_cut(values, steps) for values in upstream)
         count = tf.shape(x)[0]
         to_x = tf.TensorArray(tf.float32, count, element_shape=x.shape[1:])
 
-        def body(
-            i: Tensor, to_state: Tensor, to_x: Tensor, to_weights: Weights
-        ) -> tuple[Tensor, ...]:
+        def body(i: Tensor, to_states: States, to_x: Tensor, to_weights: Weights) -> Any:
             k = chunks - 1 - i
-            first = tf.where(k > 0, after[tf.maximum(k - 1, 0)][-1], initial)
-            states = tf.concat([first[tf.newaxis], after[k]], axis=0)
-            arguments = x[k], states, weights, upstream[k], to_state
-            to_state, to_inputs, more = backward_chunk(*arguments)
+            first = [
+                tf.where(k > 0, values[tf.maximum(k - 1, 0)][-1], state)
+                for values, state in zip(after, initial, strict=True)
+            ]
+            states = tuple(
+                tf.concat([state[tf.newaxis], values[k]], axis=0)
+                for state, values in zip(first, after, strict=True)
+            )
+            arguments = x[k], states, weights, tuple(values[k] for values in upstream), to_states
+            to_states, to_inputs, more = backward_chunk(*arguments)
             summed = tuple(sum_ + new for sum_, new in zip(to_weights, more, strict=True))
-            return i + 1, to_state, to_x.write(k, to_inputs), summed
+            return i + 1, to_states, to_x.write(k, to_inputs), summed
 
         zeros = tuple(tf.zeros(weight.shape) for weight in weights)
-        _, to_state, to_x, to_weights = _loop(
-            body, chunks, count, tf.zeros_like(initial), to_x, zeros
-        )
-        return tf.reshape(to_x.stack(), shape), to_weights, to_state
+        nothing = tuple(map(tf.zeros_like, initial))
+        _, to_states, to_x, to_weights = _loop(body, chunks, count, nothing, to_x, zeros)
+        return tf.reshape(to_x.stack(), shape), to_weights, to_states
 
     @tf.custom_gradient
     def compute(inputs: Tensor, *arguments: Tensor) -> Any:
-        *most, initial, steps = arguments
-        blocks, weights = range(inputs.shape[0]), tuple(most)
-        chunks = -(-steps // CHUNK)
-        states = [forward(inputs[p], weights, initial[p], chunks) for p in blocks]
+        *given, count = arguments
+        weights, blocks = tuple(given[:3]), range(inputs.shape[0])
+        initial = [tuple(state[p] for state in given[3:]) for p in blocks]
+        # A number of Python, so that a function traced for lengths that vary serves no other.
+        steps = chunk_steps(inputs.shape[1])
+        chunks = -(-count // steps)
+        states = [forward(inputs[p], weights, initial[p], chunks, steps) for p in blocks]
 
         def gradient(*upstream: Tensor) -> tuple[Tensor, ...]:
+            to_states = [upstream[p :: len(blocks)] for p in blocks]
             back = [
-                backward(inputs[p], weights, initial[p], chunks, states[p], upstream[p])
+                backward(inputs[p], weights, initial[p], chunks, states[p], to_states[p], steps)
                 for p in blocks
             ]
             to_inputs, to_weights, to_initial = zip(*back, strict=True)
             summed = (tf.add_n(parts) for parts in zip(*to_weights, strict=True))
-            return tf.stack(to_inputs), *summed, tf.stack(to_initial), None
+            stacked = (tf.stack(parts) for parts in zip(*to_initial, strict=True))
+            return tf.stack(to_inputs), *summed, *stacked, None
 
-        return states, gradient
+        return [block[i] for i in range(len(initial[0])) for block in states], gradient
 
-    return Recurrence(lambda *arguments: (compute(*arguments),), is_compiled=True)
+    def run(inputs: Tensor, *arguments: Tensor) -> tuple[Sequence[Tensor], ...]:
+        outputs, blocks = compute(inputs, *arguments), inputs.shape[0]
+        return tuple(outputs[i : i + blocks] for i in range(0, len(outputs), blocks))
+
+    return Recurrence(run, is_compiled=True)
 
 
 def _loop(
@@ -199,27 +225,34 @@ def _loop(
 
 
 def _scan(
-    step: Callable[..., tuple[Tensor, Tensor]],
-    state: Tensor,
+    step: Callable[..., tuple[States, States]],
+    states: States,
     inputs: Sequence[Tensor],
     *,
     reverse: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Run `step(state, *inputs)` over the first axis of inputs [C, R, ...].
+) -> tuple[States, States]:
+    """Run `step(states, *inputs)` over the first axis of inputs [C, R, ...].
 
     Returns:
-        The last state, and the second results of all steps, [C, R, u], in the order of the inputs.
+        The last states, and the second results of all steps, [C, R, u] each, in the order of the
+        inputs.
     """
-    count = inputs[0].shape[0]
-    out = tf.TensorArray(tf.float32, count, element_shape=state.shape)
+    count, rows_units = inputs[0].shape[0], states[0].shape
 
-    def body(t: Tensor, state: Tensor, out: Tensor) -> tuple[Tensor, ...]:
+    def take(t: Tensor) -> Tensor:
         k = count - 1 - t if reverse else t
-        state, output = step(state, *(values[k] for values in inputs))
-        return t + 1, state, out.write(k, output)
+        return k, [values[k] for values in inputs]
 
-    _, state, out = _loop(body, count, count, state, out)
-    return state, tf.reshape(out.stack(), (count, -1, state.shape[-1]))
+    outputs = len(step(states, *(values[0] for values in inputs))[1])
+    out = tuple(tf.TensorArray(tf.float32, count, element_shape=rows_units) for _ in range(outputs))
+
+    def body(t: Tensor, states: States, out: States) -> tuple[Any, ...]:
+        k, taken = take(t)
+        states, found = step(states, *taken)
+        return t + 1, states, tuple(o.write(k, f) for o, f in zip(out, found, strict=True))
+
+    _, states, out = _loop(body, count, count, states, out)
+    return states, tuple(tf.reshape(o.stack(), (count, -1, rows_units[-1])) for o in out)
 
 
 # XLA fuses what follows a product into one pass only where nothing is cut from the product's
@@ -245,37 +278,94 @@ def _bias_gradient(gradients: Sequence[Tensor]) -> Tensor:
     return tf.concat([tf.reduce_sum(g, axis=(0, 1)) for g in gradients], -1)
 
 
-def _simple_rnn_forward(x: Tensor, h: Tensor, weights: Weights) -> Tensor:
+def _simple_rnn_forward(x: Tensor, states: States, weights: Weights) -> States:
     w, u, b = weights
 
-    def step(h: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    def step(states: States, z: Tensor) -> tuple[States, States]:
+        (h,) = states
         h = tf.tanh(z + h @ u)
-        return h, h
+        return (h,), (h,)
 
-    return _scan(step, h, [_times(x, w) + b])[1]
+    return _scan(step, states, [_times(x, w) + b])[1]
 
 
 def _simple_rnn_backward(
-    x: Tensor, states: Tensor, weights: Weights, upstream: Tensor, to_h: Tensor
-) -> tuple[Tensor, Tensor, Weights]:
-    w, u, _ = weights
-    before, after = states[:-1], states[1:]
+    x: Tensor, states: States, weights: Weights, upstream: States, to_states: States
+) -> tuple[States, Tensor, Weights]:
+    (w, u, _), (h,), (to_all,) = weights, states, upstream
+    before, after = h[:-1], h[1:]
     u_back = tf.transpose(u)
 
-    def step(to_h: Tensor, slope: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
-        to_z = (to_h + upstream) * slope
-        return to_z @ u_back, to_z
+    def step(to_states: States, slope: Tensor, to_this: Tensor) -> tuple[States, States]:
+        (to_h,) = to_states
+        to_z = (to_h + to_this) * slope
+        return (to_z @ u_back,), (to_z,)
 
-    to_h, to_z = _scan(step, to_h, [1.0 - after * after, upstream], reverse=True)
+    to_states, (to_z,) = _scan(step, to_states, [1.0 - after * after, to_all], reverse=True)
     to_weights = (
         _weight_gradient(x, [to_z]),
         _weight_gradient(before, [to_z]),
         _bias_gradient([to_z]),
     )
-    return to_h, _input_gradient([to_z], [w]), to_weights
+    return to_states, _input_gradient([to_z], [w]), to_weights
 
 
-def _gru_forward(x: Tensor, h: Tensor, weights: Weights) -> Tensor:
+def _lstm_forward(x: Tensor, states: States, weights: Weights) -> States:
+    w, u, b = (tf.split(weight, 4, axis=-1) for weight in weights)
+
+    def step(states: States, *x: Tensor) -> tuple[States, States]:
+        h, c = states
+        i, f, g, o = (x_ + h @ u_ for x_, u_ in zip(x, u, strict=True))
+        c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+        h = tf.sigmoid(o) * tf.tanh(c)
+        return (h, c), (h, c)
+
+    return _scan(step, states, [_times(x, w_) + b_ for w_, b_ in zip(w, b, strict=True)])[1]
+
+
+def _lstm_backward(
+    x: Tensor, states: States, weights: Weights, upstream: States, to_states: States
+) -> tuple[States, Tensor, Weights]:
+    (w, u, b), (h, c) = (tf.split(weight, 4, axis=-1) for weight in weights), states
+    before_h, before_c, tanh_c = h[:-1], c[:-1], tf.tanh(c[1:])
+    i, f, g, o = (
+        _times(x, w_) + _times(before_h, u_) + b_ for w_, u_, b_ in zip(w, u, b, strict=True)
+    )
+    i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+    # What turns the gradient of the new states into those of the gates before their activations.
+    by_i, by_f, by_g = g * i * (1.0 - i), before_c * f * (1.0 - f), i * (1.0 - g * g)
+    by_o, by_c = tanh_c * o * (1.0 - o), o * (1.0 - tanh_c * tanh_c)
+    u_i, u_f, u_g, u_o = (tf.transpose(u_) for u_ in u)
+
+    def step(
+        to_states: States,
+        by_i: Tensor,
+        by_f: Tensor,
+        by_g: Tensor,
+        by_o: Tensor,
+        by_c: Tensor,
+        f: Tensor,
+        to_h: Tensor,
+        to_c: Tensor,
+    ) -> tuple[States, States]:
+        to_h += to_states[0]
+        to_c += to_states[1] + to_h * by_c
+        to_i, to_f, to_g, to_o = to_c * by_i, to_c * by_f, to_c * by_g, to_h * by_o
+        to_before = to_i @ u_i + to_f @ u_f + to_g @ u_g + to_o @ u_o
+        return (to_before, to_c * f), (to_i, to_f, to_g, to_o)
+
+    to_states, gates = _scan(
+        step, to_states, [by_i, by_f, by_g, by_o, by_c, f, *upstream], reverse=True
+    )
+    to_weights = (
+        _weight_gradient(x, gates),
+        _weight_gradient(before_h, gates),
+        _bias_gradient(gates),
+    )
+    return to_states, _input_gradient(gates, w), to_weights
+
+
+def _gru_forward(x: Tensor, states: States, weights: Weights) -> States:
     w, u, b = weights
     u_z, u_r, u_g = tf.split(u, 3, axis=-1)
     b_g = tf.split(b[1], 3)[2]
@@ -286,20 +376,21 @@ def _gru_forward(x: Tensor, h: Tensor, weights: Weights) -> Tensor:
         for w_, b_ in zip(tf.split(w, 3, axis=-1), tf.split(bias, 3), strict=True)
     )
 
-    def step(h: Tensor, x_z: Tensor, x_r: Tensor, x_g: Tensor) -> tuple[Tensor, Tensor]:
+    def step(states: States, x_z: Tensor, x_r: Tensor, x_g: Tensor) -> tuple[States, States]:
+        (h,) = states
         z, r = tf.sigmoid(x_z + h @ u_z), tf.sigmoid(x_r + h @ u_r)
         g = tf.tanh(x_g + r * (h @ u_g + b_g))
         h = g + z * (h - g)
-        return h, h
+        return (h,), (h,)
 
-    return _scan(step, h, [x_z, x_r, x_g])[1]
+    return _scan(step, states, [x_z, x_r, x_g])[1]
 
 
 def _gru_backward(
-    x: Tensor, states: Tensor, weights: Weights, upstream: Tensor, to_h: Tensor
-) -> tuple[Tensor, Tensor, Weights]:
+    x: Tensor, states: States, weights: Weights, upstream: States, to_states: States
+) -> tuple[States, Tensor, Weights]:
     w, u, b = weights
-    before = states[:-1]
+    before = states[0][:-1]
     w_z, w_r, w_g = kernels = tf.split(w, 3, axis=-1)
     u_z, u_r, u_g = tf.split(u, 3, axis=-1)
     b_z, b_r, b_g = tf.split(b[0], 3)
@@ -314,13 +405,13 @@ def _gru_backward(
     back_z, back_r, back_g = (tf.transpose(v) for v in (u_z, u_r, u_g))
 
     def step(
-        to_h: Tensor, by_z: Tensor, by_r: Tensor, by_a: Tensor, z: Tensor, upstream: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        to_new = to_h + upstream
+        to_states: States, by_z: Tensor, by_r: Tensor, by_a: Tensor, z: Tensor, to_this: Tensor
+    ) -> tuple[States, States]:
+        to_new = to_states[0] + to_this
         to_h = (to_new * by_z) @ back_z + (to_new * by_r) @ back_r + (to_new * by_a) @ back_g
-        return to_h + to_new * z, to_new
+        return (to_h + to_new * z,), (to_new,)
 
-    to_h, to_new = _scan(step, to_h, [by_z, by_r, by_a, z, upstream], reverse=True)
+    to_states, (to_new,) = _scan(step, to_states, [by_z, by_r, by_a, z, *upstream], reverse=True)
     to_z, to_r = to_new * by_z, to_new * by_r
     from_x, from_h = [to_z, to_r, to_new * by_g], [to_z, to_r, to_new * by_a]
     to_weights = (
@@ -328,9 +419,10 @@ def _gru_backward(
         _weight_gradient(before, from_h),
         tf.stack([_bias_gradient(from_x), _bias_gradient(from_h)]),
     )
-    return to_h, _input_gradient(from_x, kernels), to_weights
+    return to_states, _input_gradient(from_x, kernels), to_weights
 
 
 lstm = Recurrence(_lstm, is_compiled=False)
+wide_lstm = _compile(_lstm_forward, _lstm_backward)
 simple_rnn = _compile(_simple_rnn_forward, _simple_rnn_backward)
 gru = _compile(_gru_forward, _gru_backward)

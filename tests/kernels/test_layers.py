@@ -12,9 +12,11 @@ from rnnbench.kernels import FastGRU, FastLSTM, FastSimpleRNN
 CELLS = {
     "simple_rnn": (keras.layers.SimpleRNN, FastSimpleRNN),
     "lstm": (keras.layers.LSTM, FastLSTM),
+    "wide_lstm": (keras.layers.LSTM, FastLSTM),
     "gru": (keras.layers.GRU, FastGRU),
 }
 FEATURES, UNITS = 3, 4
+WIDE_UNITS = 97  # the fewest for which an LSTM has another kernel
 
 
 def _mask(kind, batch, steps, random):
@@ -32,7 +34,8 @@ def _mask(kind, batch, steps, random):
 def _compare(cell, batch, steps, mask, *, wrap="", batch_size=32, seed=0, **arguments):
     """Outputs and gradients of both layers, whose loss weighs every output differently."""
     stock_class, fast_class = CELLS[cell]
-    arguments = {"units": UNITS, "bias_initializer": "random_normal", **arguments}
+    units = WIDE_UNITS if cell.startswith("wide") else UNITS
+    arguments = {"units": units, "bias_initializer": "random_normal", **arguments}
     stock, fast = stock_class(**arguments), fast_class(batch_size=batch_size, **arguments)
     if wrap:
         stock = keras.layers.Bidirectional(stock, merge_mode=wrap)

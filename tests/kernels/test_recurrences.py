@@ -19,13 +19,14 @@ def _weights(gates, bias_rows):
 CASES = {
     "simple_rnn": (recurrences.simple_rnn, SimpleRNN(units=4), _weights(1, ())),
     "lstm": (recurrences.lstm, LSTM(units=4), _weights(4, ())),
+    "wide_lstm": (recurrences.wide_lstm, LSTM(units=4), _weights(4, ())),
     "gru": (recurrences.gru, GRU(units=4), _weights(3, (2,))),
 }
 
 
 def _run(case, inputs, mask, **arguments):
     recurrence, _, weights = CASES[case]
-    states = [tf.zeros((len(inputs), 4))] * (2 if case == "lstm" else 1)
+    states = [tf.zeros((len(inputs), 4))] * (2 if "lstm" in case else 1)
     return blocks.run(
         recurrence,
         tf.constant(inputs, tf.float32),
