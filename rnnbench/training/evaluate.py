@@ -35,6 +35,7 @@ from rnnbench.tasks import METRICS, Decoded, NextToken, Regression, TargetSequen
 from rnnbench.training.checkpoint import (
     DIVERGENCE_HINT,
     load_state,
+    load_weights,
     read_variables,
     restore_model,
     write_variables,
@@ -63,10 +64,15 @@ def load_fast_model(run: RunDirectory) -> keras.Model:
     return model
 
 
-def load_model(run: RunDirectory) -> keras.Model:
+def load_model(run: RunDirectory, epoch: int | None = None) -> keras.Model:
     """The trained model of a run, of Keras' own layers; else that of its last saved state.
 
     A run that was trained further and has not finished has the model of its state, not the old one.
+
+    Args:
+        run: Directory of the run.
+        epoch: Epoch after which the weights are taken, from 1, of a run with
+            `training.keep_checkpoints: all`. Defaults to the final weights.
 
     Raises:
         RunError: There is none, its file is damaged, or it is another run's.
@@ -74,6 +80,15 @@ def load_model(run: RunDirectory) -> keras.Model:
     config, path = run.read_config(), run.model_file
     run.require_trained()
     model = build_model(config)
+    if epoch is not None:
+        compile_model(model, config.training, config.dataset.info().task, stock=True)
+        weights = load_weights(run, epoch)
+        try:
+            write_variables(model.variables, weights)
+        except ValueError as error:
+            file = run.epoch_file(epoch)
+            raise RunError(f"{file}: these are no weights of {run.config_file}: {error}") from error
+        return model
     if run.uses_state():
         compile_model(model, config.training, config.dataset.info().task)
         if (state := load_state(run)) is not None:
