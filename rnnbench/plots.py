@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from rnnbench.data.sequences import Windows
 
+    Values = Sequence[float] | npt.NDArray[Any]
+
 Baseline = tuple[str, float]  # name and value
 
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000")
@@ -50,6 +52,8 @@ _SPLITS: Mapping[SplitName, tuple[str, str, str]] = {
 }
 # Values that span more than this show nothing of the smaller ones on a linear scale.
 _LOG_RANGE = 100.0
+# Gradients that are smaller than the largest one by more than this have the colour of the least.
+_MOST_DECADES = 1e8
 # More epochs than this have no markers.
 _MOST_MARKED = 30
 # More curves than this hide one another: each gets axes of its own, with the others behind it.
@@ -440,6 +444,115 @@ def _draw_point(axes: Axes, x: Estimate, y: Estimate | float, **style: Any) -> N
             style[name] = [[e.mean - e.low], [e.high - e.mean]]
     style |= {"linestyle": "none", "markersize": 8, "markeredgecolor": "black", "capsize": 4}
     axes.errorbar(x.mean, y if isinstance(y, float) else y.mean, **style)
+
+
+def draw_norms(
+    epochs: Values, norms: Mapping[str, Mapping[str, Values]], title: str, path: Path
+) -> None:
+    """Draw norms of the layers of a model during training, a kind in each panel, on a log scale.
+
+    Args:
+        epochs: Epochs completed at each record, [records].
+        norms: Norms [records] by kind and layer.
+        title: Title of the plot.
+        path: File to write.
+    """
+    panels = _new_panels(len(norms), 1, 1.0 + 2.0 * len(norms), share_y=False)
+    for axes, (kind, by_layer) in zip(panels, norms.items(), strict=True):
+        looks = zip(cycle(_COLORS), cycle(_LINES), cycle(_MARKERS))
+        for (layer, values), (color, line, marker) in zip(by_layer.items(), looks, strict=False):
+            axes.plot(
+                epochs,
+                values,
+                color=color,
+                linestyle=line,
+                marker=marker if len(values) <= _MOST_MARKED else "",
+                label=_literal(layer) if axes is panels[0] else "",  # once, in the legend of all
+            )
+        axes.set(yscale="log", ylabel=_literal(f"{kind}\n(log scale)"))
+    panels[0].set_title(_literal(title))
+    panels[-1].set_xlabel("epoch")
+    _add_legend(panels[0])
+    _figure(panels[0]).savefig(path)
+
+
+def draw_gradients(
+    epochs: Values, gradients: Mapping[str, npt.NDArray[Any]], title: str, path: Path
+) -> None:
+    """Draw as a heat map how far back gradients reach during training, a layer in each panel.
+
+    Args:
+        epochs: Epochs completed at each record, [records], at equal intervals.
+        gradients: Norms of the gradients of the loss with respect to the state, [records, steps]
+            from the last step back, by layer.
+        title: Title of the plot.
+        path: File to write.
+    """
+    import numpy as np
+    from matplotlib.colors import LogNorm
+
+    panels = _new_panels(len(gradients), 1, 1.2 + 2.8 * len(gradients), share_y=False)
+    figure = _figure(panels[0])
+    interval = float(epochs[1] - epochs[0]) if len(epochs) > 1 else 1.0
+    for axes, (layer, norms) in zip(panels, gradients.items(), strict=True):
+        shown = np.where(np.isfinite(norms), norms, 0.0)
+        highest = float(shown.max(initial=0.0)) or 1.0
+        lowest = max(float(shown[shown > 0].min(initial=highest)), highest / _MOST_DECADES)
+        is_cut = bool((shown < lowest).any())
+        image = axes.imshow(
+            np.where(np.isfinite(norms), np.maximum(norms, lowest), np.nan).T,
+            cmap="viridis",
+            norm=LogNorm(lowest, highest if highest > lowest else 10 * lowest),
+            extent=(epochs[0], epochs[-1] + interval, -0.5, norms.shape[1] - 0.5),
+            origin="lower",
+            aspect="auto",
+            interpolation="none",
+        )
+        axes.set_facecolor("#d0d0d0")  # of what is no finite number
+        axes.set(title=_literal(layer), ylabel="steps before the last one")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(visible=False)
+        figure.colorbar(image, ax=axes, label="norm of ∂loss/∂h (log scale)", extend="min" if is_cut else "neither")
+    panels[-1].set_xlabel("epoch")
+    figure.suptitle(_literal(title))
+    figure.savefig(path)
+
+
+def draw_saturation(
+    epochs: Values,
+    fractions: Mapping[str, Mapping[str, npt.NDArray[Any]]],
+    bounds: tuple[float, float],
+    title: str,
+    path: Path,
+) -> None:
+    """Draw which part of the values of each gate is saturated during training.
+
+    Args:
+        epochs: Epochs completed at each record, [records].
+        fractions: Fractions below and above the bounds, [records, 2], by layer and gate.
+        bounds: The bounds.
+        title: Title of the plot.
+        path: File to write.
+    """
+    panels = _new_panels(len(fractions), 1, 1.0 + 2.2 * len(fractions))
+    gates = dict.fromkeys(gate for by_gate in fractions.values() for gate in by_gate)
+    colors = dict(zip(gates, cycle(_COLORS), strict=False))
+    ends = zip(("below", "above"), bounds, ("--", "-"), strict=True)
+    for i, (end, bound, line) in enumerate(ends):
+        for axes, by_gate in zip(panels, fractions.values(), strict=True):
+            for gate, values in by_gate.items():
+                axes.plot(epochs, values[:, i], color=colors[gate], linestyle=line)
+        # Once for all panels, of which the first one may lack a gate.
+        for gate, color in colors.items():
+            label = _literal(f"{gate} {end} {bound:g}")
+            panels[0].plot([], [], color=color, linestyle=line, label=label)
+    for axes, layer in zip(panels, fractions, strict=True):
+        axes.set_title(_literal(layer), fontsize="medium")
+        axes.set(ylim=(-0.02, 1.02), ylabel="fraction of values")
+    panels[-1].set_xlabel("epoch")
+    _figure(panels[0]).suptitle(_literal(title))
+    _add_legend(panels[0])
+    _figure(panels[0]).savefig(path)
 
 
 def draw_delays(

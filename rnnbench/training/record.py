@@ -1,16 +1,17 @@
 """Records of a training: norms of gradients, weights and updates, and saturation of gates.
 
 Every so many steps they are computed on a probe batch: samples of the training split, drawn once
-from the seed. The model runs as in prediction, so that no random number is drawn, no variable
-changes, and the weights that are learnt are those of a training without records.
+from the seed. The model runs as in prediction, and variables that this changes, such as the states
+of random generators, are set back: the weights that are learnt are those without records.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from rnnbench.data.base import Split
 from rnnbench.data.batches import Batches
 from rnnbench.layers import CANDIDATE
 from rnnbench.model import summarize
+from rnnbench.training.checkpoint import read_variables, write_variables
 
 if TYPE_CHECKING:
     import keras
@@ -149,7 +151,11 @@ class Recorder:
         self.seconds += time.perf_counter() - began
 
     def _measure(self) -> dict[str, Array]:
+        # Keras draws the dropout masks of a recurrent layer in prediction too.
+        variables = self._model.non_trainable_variables
+        before = read_variables(variables)
         norms, recurrences = self._compute()
+        write_variables(variables, before)
         row: dict[str, Array] = {f"gradient_norm/{name}": of.numpy() for name, of in norms.items()}
         for name, found in recurrences.items():
             counts = found["counts"].numpy()
@@ -291,6 +297,47 @@ def _by_distance(gradient: Array, counts: npt.NDArray[np.bool_]) -> npt.NDArray[
     number = np.count_nonzero(~np.isnan(aligned), axis=1)
     middle = np.stack([(number - 1) // 2, number // 2], axis=1)
     return np.take_along_axis(aligned, middle, axis=1).mean(axis=1)
+
+
+def record_plots(
+    records: Mapping[str, Any], name: str
+) -> dict[str, tuple[Callable[[Path], None], str]]:
+    """What draws each plot of records to a file, and what it shows, by the name of the plot.
+
+    Args:
+        records: Those of `Recorder.records`; there are no plots of none.
+        name: Name of the run, for the titles.
+    """
+    from rnnbench import plots  # late: it loads Matplotlib
+
+    kinds = {"gradient norm": "gradient_norm", "weight norm": "weight_norm"}
+    kinds |= {"norm of the update": "update_norm"}
+    norms = {words: by_layer(records, kind) for words, kind in kinds.items()}
+    saturation: dict[str, dict[str, Array]] = {}
+    for key, values in of_kind(records, "saturation").items():
+        layer, _, gate = key.rpartition("/")
+        saturation.setdefault(layer, {})[gate] = values
+    gradients, epochs = of_kind(records, "gradient_by_distance"), records.get("epoch")
+    drawn: dict[str, tuple[Any, Sequence[Any], str]] = {
+        "gradient_norms": (plots.draw_norms, [norms], "norms of gradients, weights and updates"),
+        "gradient_by_distance": (
+            plots.draw_gradients,
+            [gradients],
+            "norm of the gradient by distance from the last step",
+        ),
+        "gate_saturation": (
+            plots.draw_saturation,
+            [saturation, SATURATED],
+            "fraction of saturated gate values",
+        ),
+    }
+    shown = {"gradient_norms": any(norms.values()), "gradient_by_distance": bool(gradients)}
+    shown["gate_saturation"] = bool(saturation)
+    return {
+        plot: (partial(draw, epochs, *values, f"{name}: {words}"), words)
+        for plot, (draw, values, words) in drawn.items()
+        if shown[plot]
+    }
 
 
 def by_layer(records: Mapping[str, Array], kind: str) -> dict[str, npt.NDArray[np.float32]]:

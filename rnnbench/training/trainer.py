@@ -56,7 +56,7 @@ from rnnbench.training.evaluate import (
     measure_targets,
     save_model,
 )
-from rnnbench.training.record import Recorder
+from rnnbench.training.record import Recorder, record_plots
 
 _SHOWN_ERROR = 200  # characters of a message of TensorFlow
 _DRAWN_SAMPLES = 6  # whose steps are drawn
@@ -413,12 +413,12 @@ def _describe_extras(run: RunDirectory, recorder: Recorder | None, seconds: floa
     """What records and kept checkpoints have cost: time of this training, and space."""
     told = []
     if recorder is not None and run.records_file.exists():
-        size = run.records_file.stat().st_size / 1e6
+        size = run.records_file.stat().st_size / 1e3
         times = f"{recorder.seconds:.1f} s of {seconds:.1f} s"
-        told.append(f"recording took {times}; {run.records_file.name} has {size:.2f} MB")
+        told.append(f"recording took {times}; {run.records_file.name} has {size:,.0f} kB")
     if kept := run.kept_epochs():
-        size = sum(run.epoch_file(epoch).stat().st_size for epoch in kept) / 1e6
-        told.append(f"kept the weights of {count(len(kept), 'epoch')}: {size:.2f} MB")
+        size = sum(run.epoch_file(epoch).stat().st_size for epoch in kept) / 1e3
+        told.append(f"kept the weights of {count(len(kept), 'epoch')}: {size:,.0f} kB")
     return told
 
 
@@ -554,7 +554,10 @@ def _write_last_metrics(run: RunDirectory, config: RunConfig) -> None:
 
 
 def _draw_history(run: RunDirectory, config: RunConfig, baselines: Sequence[Baseline]) -> None:
-    """Draw the loss and each metric of the completed epochs."""
+    """Draw the loss and each metric of the completed epochs, and what was recorded."""
+    for name, (draw, _) in record_plots(run.read_records(), config.name).items():
+        with replacing(run.plot_file(name)) as path:
+            draw(path)
     history = run.read_history()
     if not history:
         return
