@@ -690,7 +690,7 @@ class RunDirectory:
         import numpy as np
 
         with replacing(self.records_file) as partial, partial.open("wb") as stream:
-            np.savez(stream, allow_pickle=False, **records)  # type: ignore[arg-type]
+            np.savez(stream, allow_pickle=False, **records)
             stream.flush()
             os.fsync(stream.fileno())
 

@@ -177,8 +177,10 @@ def load_weights(run: RunDirectory, epoch: int) -> Arrays:
     """
     path, kept = run.epoch_file(epoch), run.kept_epochs()
     if epoch not in kept:
-        which = f"kept are those of epochs {', '.join(map(str, kept))}" if kept else (
-            "training.keep_checkpoints: all keeps those of a run from its start"
+        which = (
+            f"kept are those of epochs {', '.join(map(str, kept))}"
+            if kept
+            else ("training.keep_checkpoints: all keeps those of a run from its start")
         )
         raise RunError(f"{run.path}: received epoch {epoch}, whose weights are not kept; {which}")
     require_file(path)

@@ -30,6 +30,7 @@ from rnnbench.model import (
     build_stateful_model,
     compile_model,
 )
+from rnnbench.reference import StepModel
 from rnnbench.run import RunDirectory, replacing
 from rnnbench.tasks import METRICS, Decoded, NextToken, Regression, TargetSequence
 from rnnbench.training.checkpoint import (
@@ -696,6 +697,47 @@ def decode_target(
     ((tokens, _),) = _decode_inputs(config, model, inputs, beams=1)
     read = [task.start, *tokens]
     return Sample(np.array([read], np.int32), tuple(task.class_names[token] for token in read))
+
+
+def running_outputs(
+    config: ModelConfig, model: keras.Model, sample: Sample, target: Sample | None = None
+) -> list[npt.NDArray[np.floating] | None]:
+    """Outputs of a model after each step of a sample, [outputs] each; None where there are none.
+
+    They are those of the step where each step has outputs, else those for the sample up to the
+    step. Layers that work step by step are run once, in float64; others once for each prefix, of a
+    model that takes any length.
+
+    Args:
+        config: Resolved config.
+        model: Model of the config.
+        sample: What it reads.
+        target: What its decoder reads, whose steps are taken then.
+    """
+    import tensorflow as tf
+
+    inputs, layers = sample.inputs, config.model.all_layers
+    if target is not None or len(model.output_shape) == 3:
+        read = inputs if target is None else [inputs, target.inputs]
+        return list(np.asarray(model(read))[0])
+    outputs: list[npt.NDArray[np.floating] | None] = []
+    if all(layer.works_by_step() for layer in layers):
+        stepwise = StepModel(layers, [layer.get_weights() for layer in model.layers[1:]])
+        with np.errstate(over="ignore", invalid="ignore"):  # an unbounded activation may grow so
+            for step in np.moveaxis(inputs, 1, 0):
+                is_hidden = layers[0].makes_mask() and not step.any()  # a masked token changes none
+                outputs.append(outputs[-1] if is_hidden and outputs else None)
+                if not is_hidden:
+                    outputs[-1] = stepwise.step(step)[0]
+        return outputs
+    steps = range(1, inputs.shape[1] + 1)
+    if config.model.input_shape[0] is not None:
+        return [None for _ in steps]
+    call = tf.function(model, reduce_retracing=True)
+    return [
+        None if _misfit(config, inputs[:, :n].shape[1:]) else np.asarray(call(inputs[:, :n]))[0]
+        for n in steps
+    ]
 
 
 def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sample:

@@ -128,7 +128,8 @@ class Recorder:
         if step % self._settings.every:
             return
         began = time.perf_counter()
-        self._row = {"step": np.int64(step), "epoch": np.float64(step / self._steps_per_epoch)}
+        epoch = step / self._steps_per_epoch
+        self._row = {"step": np.array(step), "epoch": np.array(epoch)}
         with np.errstate(all="ignore"):  # weights may diverge
             self._row |= self._measure()
         if self._settings.gradients:
@@ -211,9 +212,7 @@ class Recorder:
         return {n: tf.norm(tf.convert_to_tensor(of)) for n, of in found[0].items()}, recurrences
 
     @contextlib.contextmanager
-    def _observing(
-        self, found: dict[str, dict[str, Any]], tape: tf.GradientTape
-    ) -> Iterator[None]:
+    def _observing(self, found: dict[str, dict[str, Any]], tape: tf.GradientTape) -> Iterator[None]:
         """Put our loop in the place of that of each recurrent layer, while this is traced."""
         for name, (_, built) in self._recurrences.items():
             built.inner_loop = partial(_loop, built, tape, found.setdefault(name, {}))
@@ -231,7 +230,7 @@ def _loop(
     sequences: tf.Tensor,
     initial_state: Any,
     mask: Any,
-    training: bool = False,
+    training: bool = False,  # noqa: ARG001 - Keras passes it, and it is false
 ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
     """What `inner_loop` of a Keras layer computes, by its cell, with a zero added to each h_t.
 
@@ -247,7 +246,6 @@ def _loop(
         sequences: float32 [batch, timesteps, features].
         initial_state: Each state before the first step, float32 [batch, units].
         mask: bool [batch, timesteps]; None where all steps count.
-        training: Always false.
     """
     import tensorflow as tf
 
@@ -276,8 +274,7 @@ def _loop(
 
 
 def _norm(values: Array) -> Array:
-    norm: Array = np.linalg.norm(values.ravel()).astype(np.float32)
-    return norm
+    return np.array(np.linalg.norm(values.ravel()), np.float32)
 
 
 def _by_distance(gradient: Array, counts: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
@@ -296,7 +293,8 @@ def _by_distance(gradient: Array, counts: npt.NDArray[np.bool_]) -> npt.NDArray[
     aligned.sort(axis=1)
     number = np.count_nonzero(~np.isnan(aligned), axis=1)
     middle = np.stack([(number - 1) // 2, number // 2], axis=1)
-    return np.take_along_axis(aligned, middle, axis=1).mean(axis=1)
+    medians: npt.NDArray[np.float32] = np.take_along_axis(aligned, middle, axis=1).mean(axis=1)
+    return medians
 
 
 def record_plots(

@@ -355,7 +355,14 @@ def _fit(
             run.append_log(text)
             progress.message(text)
     recording = TrainingCallback(
-        run, batches, training, callbacks, progress, signals, state, recorder,
+        run,
+        batches,
+        training,
+        callbacks,
+        progress,
+        signals,
+        state,
+        recorder,
         tensorboard=tensorboard,
     )
     # Keras finalizes the weights, such as those of a moving average, after every call of `fit`: the

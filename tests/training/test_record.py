@@ -145,7 +145,7 @@ def test_an_encoder_and_a_decoder(tmp_path):
     encoder = records["gradient_by_distance/lstm"][0]
     decoder = records["gradient_by_distance/lstm_1"][0]
     assert len(encoder) != len(decoder)
-    assert (encoder > 0).all() and (decoder > 0).all()
+    assert min(encoder.min(), decoder.min()) > 0
 
 
 def test_a_gradient_by_distance_against_theory(tmp_path):
@@ -190,7 +190,7 @@ def test_padding_changes_no_gradient_by_distance(tmp_path, standin_data):
 
 def test_saturated_gates(tmp_path):
     recorder, setup = _recorder(tmp_path, TOY.replace("LAYER", "lstm").replace("false", "true"))
-    kernel, recurrent_kernel, bias, *dense = setup.model.get_weights()
+    kernel, recurrent_kernel, _, *dense = setup.model.get_weights()
     weights = [np.zeros_like(kernel), np.zeros_like(recurrent_kernel)]
     # In the order of Keras: input gate, forget gate, candidate, output gate.
     setup.model.set_weights([*weights, np.array([-9.0, 9.0, 0.0, 1.0]), *dense])
@@ -218,7 +218,14 @@ def test_an_update_is_the_step_that_is_taken(tmp_path):
         ("{gradients: false}", {"step", "epoch", "saturation"}),
         (
             "{gates: false}",
-            {"step", "epoch", "gradient_norm", "weight_norm", "update_norm", "gradient_by_distance"},
+            {
+                "step",
+                "epoch",
+                "gradient_norm",
+                "weight_norm",
+                "update_norm",
+                "gradient_by_distance",
+            },
         ),
     ],
 )
@@ -261,7 +268,7 @@ def test_the_weights_of_each_epoch_are_kept(tmp_path):
     first, second, final = (load_model(run, epoch).get_weights() for epoch in (1, 2, None))
     assert not np.array_equal(first[0], second[0])
     assert all(map(np.array_equal, second, final))
-    with pytest.raises(RunError, match="epoch 3, whose weights are not kept; .* of epochs 1, 2"):
+    with pytest.raises(RunError, match=r"epoch 3, whose weights are not kept; .* of epochs 1, 2"):
         load_model(run, 3)
     content = run.epoch_file(1).read_bytes()
     run.epoch_file(1).write_bytes(content[:-1])
@@ -277,7 +284,7 @@ def test_the_weights_of_each_epoch_are_kept(tmp_path):
 def test_weights_are_kept_only_where_it_is_asked_for(tmp_path):
     run = _train(tmp_path, EVERY_STEP)
     assert sorted(path.name for path in run.state_file.parent.iterdir()) == ["state"]
-    with pytest.raises(RunError, match="training.keep_checkpoints: all keeps those of a run"):
+    with pytest.raises(RunError, match=r"training\.keep_checkpoints: all keeps those of a run"):
         load_model(run, 1)
     manifest = json.loads(run.manifest_file.read_text())
     assert manifest["status"] == "finished"
