@@ -246,6 +246,7 @@ def _loop(
         sequences: float32 [batch, timesteps, features].
         initial_state: Each state before the first step, float32 [batch, units].
         mask: bool [batch, timesteps]; None where all steps count.
+        training: Always false.
     """
     import tensorflow as tf
 
