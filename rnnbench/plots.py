@@ -473,7 +473,10 @@ def draw_norms(
                 marker=marker if len(values) <= _MOST_MARKED else "",
                 label=_literal(layer) if axes is panels[0] else "",  # once, in the legend of all
             )
-        axes.set(yscale="log", ylabel=_literal(f"{kind}\n(log scale)"))
+        axes.set_ylabel(_literal(kind))
+        # Norms may all be zero, or of a training that has diverged.
+        if any(0 < value < math.inf for values in by_layer.values() for value in values):
+            axes.set(yscale="log", ylabel=_literal(f"{kind}\n(log scale)"))
     panels[0].set_title(_literal(title))
     panels[-1].set_xlabel("epoch")
     _add_legend(panels[0])
