@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # A gate below the one or above the other passes on, or holds back, nearly all, and learns slowly.
 SATURATED = (0.1, 0.9)
-# Enough for a median; a step over them takes about as long as a step of the training.
+# Enough for a median; most of the time goes into the number of steps, not of samples.
 PROBE_SAMPLES = 64
 
 Array = npt.NDArray[np.generic]
