@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _WITHOUT_EFFECT = (
     *("name.", "seed.", "ignore.", "sweep."),
     *("training.baselines.", "training.checkpoint_every."),
+    *("training.keep_checkpoints.", "training.record."),
 )
 # Keys of a dataset that only say how many samples each split has, which is compared itself.
 _ONLY_SIZES = {"type", "validation_split", "limit"}

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 Shape = tuple[int | None, ...]
 
+# What a layer with gates calls the values that they let through.
+CANDIDATE = "candidate"
+
 ActivationName = Literal[
     "linear", "tanh", "sigmoid", "relu", "softmax", "hard_sigmoid", "softplus", "softsign", "elu",
     "selu", "gelu", "silu", "leaky_relu", "exponential",
@@ -423,7 +426,7 @@ class LSTM(RNN):
     unit_forget_bias: bool = True
     activity_regularizer: L1L2 | None = None
 
-    gates: ClassVar = ("input gate", "forget gate", "candidate", "output gate")
+    gates: ClassVar = ("input gate", "forget gate", CANDIDATE, "output gate")
     states: ClassVar = ("h", "c")
     fast_arguments: ClassVar = RNN.fast_arguments | {"recurrent_activation": "sigmoid"}
     cudnn_arguments: ClassVar = {"use_bias": True}
@@ -466,7 +469,7 @@ class GRU(RNN):
     reset_after: bool = True
     activity_regularizer: L1L2 | None = None
 
-    gates: ClassVar = ("update gate", "reset gate", "candidate")
+    gates: ClassVar = ("update gate", "reset gate", CANDIDATE)
     fast_arguments: ClassVar = LSTM.fast_arguments | {"reset_after": True}
     cudnn_arguments: ClassVar = {"use_bias": True}
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from rnnbench.data.sequences import Windows
 
+    Values = Sequence[float] | npt.NDArray[Any]
+
 Baseline = tuple[str, float]  # name and value
 
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000")
@@ -50,6 +52,12 @@ _SPLITS: Mapping[SplitName, tuple[str, str, str]] = {
 }
 # Values that span more than this show nothing of the smaller ones on a linear scale.
 _LOG_RANGE = 100.0
+# Gradients that are smaller than the largest one by more than this have the colour of the least.
+_MOST_DECADES = 1e8
+# In inches; of more steps than there is room for, not all are labelled.
+_WIDEST = 16.0
+_LABELS_PER_INCH = 5
+_TOKEN = 16  # characters of a label of a step
 # More epochs than this have no markers.
 _MOST_MARKED = 30
 # More curves than this hide one another: each gets axes of its own, with the others behind it.
@@ -440,6 +448,185 @@ def _draw_point(axes: Axes, x: Estimate, y: Estimate | float, **style: Any) -> N
             style[name] = [[e.mean - e.low], [e.high - e.mean]]
     style |= {"linestyle": "none", "markersize": 8, "markeredgecolor": "black", "capsize": 4}
     axes.errorbar(x.mean, y if isinstance(y, float) else y.mean, **style)
+
+
+def draw_norms(
+    epochs: Values, norms: Mapping[str, Mapping[str, Values]], title: str, path: Path
+) -> None:
+    """Draw norms of the layers of a model during training, a kind in each panel, on a log scale.
+
+    Args:
+        epochs: Epochs completed at each record, [records].
+        norms: Norms [records] by kind and layer.
+        title: Title of the plot.
+        path: File to write.
+    """
+    panels = _new_panels(len(norms), 1, 1.0 + 2.0 * len(norms), share_y=False)
+    for axes, (kind, by_layer) in zip(panels, norms.items(), strict=True):
+        looks = zip(cycle(_COLORS), cycle(_LINES), cycle(_MARKERS))
+        for (layer, values), (color, line, marker) in zip(by_layer.items(), looks, strict=False):
+            axes.plot(
+                epochs,
+                values,
+                color=color,
+                linestyle=line,
+                marker=marker if len(values) <= _MOST_MARKED else "",
+                label=_literal(layer) if axes is panels[0] else "",  # once, in the legend of all
+            )
+        axes.set_ylabel(_literal(kind))
+        # Norms may all be zero, or of a training that has diverged.
+        if any(0 < value < math.inf for values in by_layer.values() for value in values):
+            axes.set(yscale="log", ylabel=_literal(f"{kind}\n(log scale)"))
+    panels[0].set_title(_literal(title))
+    panels[-1].set_xlabel("epoch")
+    _add_legend(panels[0])
+    _figure(panels[0]).savefig(path)
+
+
+def draw_gradients(
+    epochs: Values, gradients: Mapping[str, npt.NDArray[Any]], title: str, path: Path
+) -> None:
+    """Draw as a heat map how far back gradients reach during training, a layer in each panel.
+
+    Args:
+        epochs: Epochs completed at each record, [records], at equal intervals.
+        gradients: Norms of the gradients of the loss with respect to the state, [records, steps]
+            from the last step back, by layer.
+        title: Title of the plot.
+        path: File to write.
+    """
+    import numpy as np
+    from matplotlib.colors import LogNorm
+
+    panels = _new_panels(len(gradients), 1, 1.2 + 2.8 * len(gradients), share_y=False)
+    figure = _figure(panels[0])
+    interval = float(epochs[1] - epochs[0]) if len(epochs) > 1 else 1.0
+    for axes, (layer, norms) in zip(panels, gradients.items(), strict=True):
+        shown = np.where(np.isfinite(norms), norms, 0.0)
+        highest = float(shown.max(initial=0.0)) or 1.0
+        lowest = max(float(shown[shown > 0].min(initial=highest)), highest / _MOST_DECADES)
+        is_cut = bool((shown < lowest).any())
+        image = axes.imshow(
+            np.where(np.isfinite(norms), np.maximum(norms, lowest), np.nan).T,
+            cmap="viridis",
+            norm=LogNorm(lowest, highest if highest > lowest else 10 * lowest),
+            extent=(epochs[0], epochs[-1] + interval, -0.5, norms.shape[1] - 0.5),
+            origin="lower",
+            aspect="auto",
+            interpolation="none",
+        )
+        axes.set_facecolor("#d0d0d0")  # of what is no finite number
+        axes.set(title=_literal(layer), ylabel="steps before the last one")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(visible=False)
+        figure.colorbar(
+            image,
+            ax=axes,
+            label="norm of ∂loss/∂h (log scale)",
+            extend="min" if is_cut else "neither",
+        )
+    panels[-1].set_xlabel("epoch")
+    figure.suptitle(_literal(title))
+    figure.savefig(path)
+
+
+def draw_saturation(
+    epochs: Values,
+    fractions: Mapping[str, Mapping[str, npt.NDArray[Any]]],
+    bounds: tuple[float, float],
+    title: str,
+    path: Path,
+) -> None:
+    """Draw which part of the values of each gate is saturated during training.
+
+    Args:
+        epochs: Epochs completed at each record, [records].
+        fractions: Fractions below and above the bounds, [records, 2], by layer and gate.
+        bounds: The bounds.
+        title: Title of the plot.
+        path: File to write.
+    """
+    panels = _new_panels(len(fractions), 1, 1.0 + 2.2 * len(fractions))
+    gates = dict.fromkeys(gate for by_gate in fractions.values() for gate in by_gate)
+    colors = dict(zip(gates, cycle(_COLORS), strict=False))
+    ends = zip(("below", "above"), bounds, ("--", "-"), strict=True)
+    for i, (end, bound, line) in enumerate(ends):
+        for axes, by_gate in zip(panels, fractions.values(), strict=True):
+            for gate, values in by_gate.items():
+                axes.plot(epochs, values[:, i], color=colors[gate], linestyle=line)
+        # Once for all panels, of which the first one may lack a gate.
+        for gate, color in colors.items():
+            label = _literal(f"{gate} {end} {bound:g}")
+            panels[0].plot([], [], color=color, linestyle=line, label=label)
+    for axes, layer in zip(panels, fractions, strict=True):
+        axes.set_title(_literal(layer), fontsize="medium")
+        axes.set(ylim=(-0.02, 1.02), ylabel="fraction of values")
+    panels[-1].set_xlabel("epoch")
+    _figure(panels[0]).suptitle(_literal(title))
+    _add_legend(panels[0])
+    _figure(panels[0]).savefig(path)
+
+
+def draw_traces(
+    traces: Mapping[str, Mapping[str, Values]],
+    labels: Mapping[str, Sequence[str]],
+    units: Mapping[str, Sequence[int]],
+    title: str,
+    path: Path,
+) -> None:
+    """Draw the states and gates of recurrent layers over one sample as heat maps.
+
+    Gates have a scale from 0 to 1; states and candidates, which have both signs, one around 0.
+
+    Args:
+        traces: Values [timesteps, units] by name, such as `c: cell state`, of each layer.
+        labels: Label of each step of each layer; of one without labels, steps are counted from 1.
+        units: Number of each unit of each layer.
+        title: Title of the plot.
+        path: File to write.
+    """
+    import numpy as np
+
+    shown = {(layer, name): np.asarray(v) for layer, of in traces.items() for name, v in of.items()}
+    longest = max(len(values) for values in shown.values())
+    width = min(max(7.0, 1.6 + 0.3 * longest), _WIDEST)
+    heights = [min(max(0.9, 0.12 * values.shape[1]), 2.0) for values in shown.values()]
+    panels = _new_panels(len(shown), 1, 1.6 + sum(heights), share_x=False, share_y=False)
+    figure = _figure(panels[0])
+    figure.set_figwidth(width)
+    if (grid := panels[0].get_gridspec()) is not None:
+        grid.set_height_ratios(heights)
+    lasts = dict(shown.keys())  # name of the last panel of each layer
+    for axes, ((layer, name), values) in zip(panels, shown.items(), strict=True):
+        finite = values[np.isfinite(values)]
+        is_signed = not name.endswith("gate")
+        most = float(np.abs(finite).max(initial=0.0)) or 1.0
+        image = axes.imshow(
+            values.T,
+            aspect="auto",
+            interpolation="none",
+            cmap="RdBu_r" if is_signed else "viridis",
+            vmin=-most if is_signed else 0.0,
+            vmax=most if is_signed else max(1.0, most),
+        )
+        axes.set_facecolor("#d0d0d0")  # of what is no finite number
+        axes.grid(visible=False)
+        axes.set_title(_literal(f"{layer}, {name}"), fontsize="medium", loc="left")
+        axes.set_ylabel("unit")
+        rows = range(0, values.shape[1], math.ceil(values.shape[1] / _LABELS_PER_INCH))
+        axes.set_yticks(list(rows), [str(units[layer][row]) for row in rows])
+        figure.colorbar(image, ax=axes)
+        steps = len(values)
+        named = range(0, steps, math.ceil(steps / (_LABELS_PER_INCH * (width - 1.6))))
+        of_layer = labels[layer]
+        texts = [shorten(of_layer[i], _TOKEN) if of_layer else str(i + 1) for i in named]
+        is_last = lasts[layer] == name
+        axes.set_xticks(list(named), list(map(_literal, texts)) if is_last else [])
+        axes.tick_params(axis="x", rotation=90)
+        if is_last and not of_layer:
+            axes.set_xlabel("step")
+    figure.suptitle(_literal(title))
+    figure.savefig(path)
 
 
 def draw_delays(

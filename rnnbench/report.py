@@ -35,6 +35,7 @@ from rnnbench.tables import (
     visible,
 )
 from rnnbench.tasks import History, best_epoch, in_words, monitored
+from rnnbench.training.record import record_plots
 
 _NOT_DRAWN = ("epoch", "learning_rate", "seconds")
 
@@ -120,6 +121,12 @@ def _describe_run(run: RunDirectory) -> tuple[str, list[str], Sections]:
             ],
             "Classes": _classes(run, overview.name),
             "Curves": _curves(overview, history, baselines),
+            "Gradients and gates": [
+                Block("svg", plots.to_svg(draw, plot, description))
+                for plot, (draw, description) in record_plots(
+                    run.read_records(), overview.name
+                ).items()
+            ],
             "Epochs": [_epochs(history)],
             "Config": [Block("code", lines, "Every value, defaults included")],
             "Environment": _environment([manifest]),

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Annotated, Any, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import (
     AwareDatetime,
@@ -42,6 +42,10 @@ from rnnbench.data.cache import read_sha256
 from rnnbench.errors import InputError, RunError, count, shorten
 from rnnbench.keras_object import MAX_INT
 from rnnbench.tensorflow import expand_path
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 RUNS_VARIABLE = "RNNBENCH_RUNS"
 _HINT = f"Choose another directory with -o DIR or {RUNS_VARIABLE}"
@@ -419,6 +423,7 @@ class RunDirectory:
         model_file: Trained model, as Keras saves it.
         state_file: Complete state of the training, from which it can continue.
         previous_state_file: State before, kept until the next one is complete or the run finished.
+        records_file: What was recorded of gradients, weights and gates during training.
         lock_file: Locked by the process that trains the run.
         vocabulary_file: Token of each word, for text.
         dataset_file: What is known of the dataset's own files.
@@ -438,6 +443,7 @@ class RunDirectory:
     model_file = _Inside("model.keras")
     state_file = _Inside("checkpoint/state")
     previous_state_file = _Inside("checkpoint/previous_state")
+    records_file = _Inside("inspection.npz")
     lock_file = _Inside(".lock")
     activity = "training this run"  # of the process that holds the lock
     vocabulary_file = _Inside("vocabulary.json")
@@ -655,6 +661,47 @@ class RunDirectory:
         elif (text := "".join(lines)) != content:
             write_text(self.history_file, text)
         return is_different
+
+    def read_records(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Arrays by name, as `Recorder.records` gives them; empty where nothing was recorded."""
+        import numpy as np
+
+        path = self.records_file
+        if not os.path.lexists(path):
+            return {}
+        require_file(path)
+        try:
+            # NumPy stores arrays as they are: what is compressed could be larger than the memory.
+            with zipfile.ZipFile(path) as archive:
+                if any(member.file_size > path.stat().st_size for member in archive.infolist()):
+                    raise RunError(f"{path}: damaged: an array is larger than the file")
+            with np.load(path, allow_pickle=False) as archive:
+                records = {name: archive[name] for name in archive.files}
+        except OSError as error:
+            raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+        except _WRONG_STATE as error:
+            raise RunError(f"{path}: damaged: {shorten(str(error), _SHOWN)}") from error
+        if "step" not in records or len({array.shape[:1] for array in records.values()}) != 1:
+            raise RunError(f"{path}: damaged: its arrays are not those of one number of records")
+        return records
+
+    def write_records(self, records: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Write or replace the arrays; a power failure leaves the old ones or the new ones."""
+        import numpy as np
+
+        with replacing(self.records_file) as partial, partial.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **records)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def epoch_file(self, epoch: int) -> Path:
+        """Weights after an epoch, where `training.keep_checkpoints` keeps them."""
+        return self.state_file.with_name(f"epoch_{epoch:04}")
+
+    def kept_epochs(self) -> list[int]:
+        """Epochs whose weights are kept, in order."""
+        files = self.state_file.parent.glob("epoch_*")
+        return sorted(int(f.name[6:]) for f in files if f.name[6:].isdecimal())
 
     def append_log(self, text: str) -> None:
         """Add a line to the log, with the time in UTC."""

@@ -155,7 +155,7 @@ def test_every_file_of_a_run_is_in_the_table(tmp_path):
     names = [name for name in dir(run) if name.endswith(("_file", "_dir"))]
     paths = [getattr(run, name) for name in names]
     paths = [path for path in paths if isinstance(path, Path)]
-    assert len(paths) == 16
+    assert len(paths) == 17
     for name, path in zip(names, paths, strict=False):
         relative = path.relative_to(tmp_path)
         assert f"`{relative.parts[0]}" in OF_RUNS, name

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
@@ -12,11 +14,16 @@ from rnnbench.errors import InputError, count
 from rnnbench.tables import Table, count_cell
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from rnnbench.config import ModelConfig
     from rnnbench.reference import LayerTrace
+    from rnnbench.training.evaluate import Sample
 
 _STEPS = 10  # of a drawn input where neither the config nor --steps says
-_SHOWN_UNITS = 6
+_SHOWN_UNITS = 4  # as many as 80 columns hold
+_SHOWN_OUTPUTS = 4
 
 
 def summary(
@@ -135,14 +142,41 @@ def trace(
         str | None,
         Option(metavar="A-B|A,B,…", help=f"Show these units. Default: the first {_SHOWN_UNITS}."),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Also draw states and gates as heat maps: .png, .svg or .pdf.",
+        ),
+    ] = None,
+    force: arguments.Force = False,
     output: arguments.Output,
     json: arguments.Json = False,
 ) -> None:
     """Write each recurrent layer out step by step: the NumPy recurrence beside what Keras gives.
 
-    A config has the weights that its seed draws, a run those it has learnt. Without an input, one
-    is drawn from the seed.
+    Below stands the running prediction: what the model gives for the sample up to each step. A
+    config has the weights that its seed draws, a run those it has learnt. Without an input, one is
+    drawn from the seed.
     """
+    from rnnbench.run import PLOT_SUFFIXES, reserve
+
+    with reserve("--plot", plot, suffixes=PLOT_SUFFIXES, force=force):
+        _trace(config, text, values, steps, units, plot, output, json=json)
+
+
+def _trace(
+    config: str,
+    text: str | None,
+    values: str | None,
+    steps: int | None,
+    units: str | None,
+    plot: Path | None,
+    output: Path,
+    *,
+    json: bool,
+) -> None:
     import rnnbench
     from rnnbench.model import require_memory
     from rnnbench.reference import trace_model
@@ -166,6 +200,9 @@ def trace(
     target = evaluate.decode_target(loaded, model, sample.inputs)
     tokens = None if target is None else target.inputs
     traces = trace_model(loaded.model.all_layers, model, sample.inputs, tokens)
+    outputs = evaluate.running_outputs(loaded, model, sample, target)[:steps]
+    if plot is not None:
+        _draw(traces, sample, target, steps, units, loaded.name, plot)
     # A program can leave out what a reader cannot take in.
     chosen = [
         _choose_units(units, trace, default=None if json else _SHOWN_UNITS) for trace in traces
@@ -185,13 +222,85 @@ def trace(
         ]
         read = sample.inputs if tokens is None else [sample.inputs, tokens]
         answer = model(read).numpy()[0].tolist()
-        console.print_json({"inputs": sample.labels, "layers": layers, "output": answer})
+        console.print_json(
+            {
+                "inputs": sample.labels,
+                "targets": None if target is None else target.labels,
+                "layers": layers,
+                "predictions": [None if of is None else of.tolist() for of in outputs],
+                "output": answer,
+            }
+        )
         return
     if not traces:
         console.print_text(f"{path}: no recurrent layer in this model")
     for trace, shown in zip(traces, chosen, strict=True):
         labels = target.labels if target is not None and trace.is_decoder else sample.labels
         _print_trace(trace, labels, steps, shown)
+    if any(of is not None and of.ndim == 1 for of in outputs):
+        _print_outputs(loaded, (sample if target is None else target).labels, outputs)
+
+
+def _draw(
+    traces: Sequence[LayerTrace],
+    sample: Sample,
+    target: Sample | None,
+    steps: int | None,
+    units: str | None,
+    name: str,
+    plot: Path,
+) -> None:
+    """Draw the units of `--units`, or all of them, over the first steps, or all of them."""
+    from rnnbench import plots
+    from rnnbench.run import replacing
+
+    if not traces:
+        raise InputError(f"--plot {plot}: {name} has no recurrent layer to draw")
+    drawn, labels, chosen_units = {}, {}, {}
+    for trace in traces:
+        chosen_units[trace.name] = chosen = _choose_units(units, trace, default=None)
+        values = {"h": trace.states["h"], **trace.gates}
+        drawn[trace.name] = {
+            f"{symbol}: {trace.legend[symbol]}": of[:steps, chosen] for symbol, of in values.items()
+        }
+        read = target if target is not None and trace.is_decoder else sample
+        labels[trace.name] = read.labels[:steps] if trace.reads_inputs else ()
+    with replacing(plot) as partial:
+        plots.draw_traces(drawn, labels, chosen_units, f"{name}: states and gates", partial)
+
+
+def _print_outputs(
+    config: ModelConfig,
+    labels: Sequence[str],
+    outputs: Sequence[npt.NDArray[np.floating] | None],
+) -> None:
+    """Print what the model gives after each step: the likeliest class, or the values."""
+    import numpy as np
+
+    from rnnbench.config import RunConfig
+
+    task = config.dataset.info().task if isinstance(config, RunConfig) else None
+    rows: list[tuple[str, ...]] = []
+    for t, of in enumerate(outputs):
+        label = labels[t] if t < len(labels) else ""
+        if of is None:
+            rows.append((str(t + 1), label, "", ""))
+            continue
+        found = None if task is None else task.decode(of.astype("float32"))
+        if found is not None and found.label is not None and found.probabilities is not None:
+            shown = (found.label, f"{found.probabilities[found.label]:.4f}")
+        else:
+            values = of if found is None else np.atleast_1d(found.prediction).ravel()
+            more = " …" if len(values) > _SHOWN_OUTPUTS else ""
+            shown = ("  ".join(f"{value:+.4g}" for value in values[:_SHOWN_OUTPUTS]) + more, "")
+        rows.append((str(t + 1), label, *shown))
+    headings = ["step", "input", "prediction", "probability"]
+    if not any(row[3] for row in rows):
+        headings, rows = headings[:3], [row[:3] for row in rows]
+    title = "Prediction for the sample up to each step"
+    numeric = ("step", "probability")
+    table = Table.from_rows(headings, rows, title, numeric=numeric, wrap=("input", "prediction"))
+    console.print_table(table)
 
 
 def _choose_units(text: str | None, trace: LayerTrace, *, default: int | None) -> list[int]:
@@ -230,7 +339,6 @@ def _print_trace(
     numeric = ["step", *(f"unit {unit}" for unit in chosen)]
     headings = ["step", "input", "", *numeric[1:]]
     console.print_table(Table.from_rows(headings, rows, numeric=numeric, wrap=("input",), keys=3))
-    console.print_text(
-        ", ".join(f"{name}: {trace.legend[name]}" for name in trace.gates | trace.states)
-    )
+    legend = ", ".join(f"{name}: {trace.legend[name]}" for name in trace.gates | trace.states)
+    console.print_text(textwrap.fill(legend, console.terminal_width()))
     console.print_text(f"largest difference between h and h of Keras: {trace.max_difference:.1e}\n")

@@ -18,6 +18,7 @@ from rnnbench.data.text import TextDataset
 from rnnbench.errors import count
 from rnnbench.keras_object import KeyPath, members
 from rnnbench.layers import (
+    CANDIDATE,
     Embedding,
     Flatten,
     Layer,
@@ -62,6 +63,10 @@ def _check(config: ModelConfig) -> Iterator[Diagnostic]:
     if isinstance(config, RunConfig) and info is not None:
         yield from _check_task(config, info, layers)
         yield from _check_samples(config, info)
+        record = config.training.record
+        if record is not None and not record.gradients and not _has_gates(config.model):
+            message = "received gates alone, and no layer of the model has any; allowed: "
+            yield _report(("training", "record", "gates"), f"{message}gradients: true")
         if info.is_padded and layers and not layers[0].layer.makes_mask():
             first = layers[0].layer
             message = f"received {first.type}, and samples have lengths of their own"
@@ -71,6 +76,11 @@ def _check(config: ModelConfig) -> Iterator[Diagnostic]:
             yield _report(layers[0].path, message, suggestion, "padding_without_mask")
         if isinstance(config.dataset, TextDataset):
             yield from _check_padding(config.dataset, layers)
+
+
+def _has_gates(model: ModelSettings) -> bool:
+    recurrent = (layer.recurrent_layer() for layer in model.all_layers)
+    return any(CANDIDATE in layer.gates for layer in recurrent if layer is not None)
 
 
 def _check_input(model: ModelSettings, info: DatasetInfo | None) -> Iterator[Diagnostic]:

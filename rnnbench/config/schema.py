@@ -185,6 +185,27 @@ class ModelSettings(Settings):
         return self.input.shape
 
 
+class RecordSettings(Settings):
+    """What is recorded of a training in `inspection.npz` and drawn, without changing it.
+
+    Gradients, weights and gates are those on up to 64 training samples that the seed draws.
+
+    Args:
+        gradients: Whether to record norms of gradients, weights and updates by weight, and those of
+            gradients by their distance from the last step of each recurrent layer.
+        gates: Whether to record the fractions of the values of each gate below 0.1 and above 0.9.
+        every: Steps from one record to the next; the first one is before the first step.
+    """
+
+    gradients: bool = True
+    gates: bool = True
+    every: Positive = 50
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        if not self.gradients and not self.gates:
+            yield (), "received neither gradients nor gates; leave record out to record nothing"
+
+
 class TrainingSettings(Settings):
     """How a model is trained.
 
@@ -200,6 +221,9 @@ class TrainingSettings(Settings):
         class_weight: Weight of each class in the loss; 1 for classes that are not named.
         baselines: Whether the baselines of the data are computed beside a run of all of it.
         checkpoint_every: How often the state is saved within an epoch.
+        keep_checkpoints: Which weights are kept: those of the last state, or those after all epochs
+            too, 4 bytes a parameter and epoch.
+        record: Gradients, weights and gates that are recorded during training.
         early_stopping: Stop when a metric no longer improves.
         reduce_lr_on_plateau: Lower the learning rate when a metric no longer improves.
     """
@@ -213,6 +237,8 @@ class TrainingSettings(Settings):
     class_weight: dict[int, float] | None = None
     baselines: bool = True
     checkpoint_every: CheckpointEvery = CheckpointEvery()
+    keep_checkpoints: Literal["last", "all"] = "last"
+    record: RecordSettings | None = None
     early_stopping: EarlyStopping | None = None
     reduce_lr_on_plateau: ReduceLROnPlateau | None = None
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -21,8 +23,10 @@ from rnnbench.training.checkpoint import (
     divergence_error,
     read_variables,
     save_state,
+    save_weights,
     write_variables,
 )
+from rnnbench.training.record import Recorder
 
 # Epochs may be shorter than saving a state: none is saved more often than this at their ends.
 _SHORTEST_SECONDS = 1.0
@@ -109,6 +113,7 @@ class TrainingCallback(keras.callbacks.Callback):
         progress: Shows each epoch, and each step if it wants them.
         signals: Signals that have come.
         state: State that is resumed from; an epoch under way continues after its steps.
+        recorder: Told of each step, if there is one; its records are written with each state.
         tensorboard: Whether event files get the same rows.
 
     Attributes:
@@ -124,6 +129,7 @@ class TrainingCallback(keras.callbacks.Callback):
         progress: Progress,
         signals: SignalHandler,
         state: TrainingState | None,
+        recorder: Recorder | None,
         *,
         tensorboard: bool,
     ) -> None:
@@ -135,6 +141,7 @@ class TrainingCallback(keras.callbacks.Callback):
         self._progress = progress
         self._signals = signals
         self._state = state
+        self._recorder = recorder
         self._events = EventWriter(run) if tensorboard else None
         self._saved = time.monotonic()
         # A state of an earlier version holds none.
@@ -161,7 +168,14 @@ class TrainingCallback(keras.callbacks.Callback):
         optimizer.iterations.assign(step)
         return rate
 
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        if self._recorder is not None:
+            before = self._batches.epoch * self._batches.steps_per_epoch
+            self._recorder.before_step(before + self._batches.first + batch)
+
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        if self._recorder is not None:
+            self._recorder.after_step()
         epoch, step = self._batches.epoch, self._batches.first + batch + 1
         if not math.isfinite((logs or {}).get("loss", 0.0)):
             where = f"in epoch {epoch + 1}, step {step}"
@@ -197,6 +211,9 @@ class TrainingCallback(keras.callbacks.Callback):
             message = f"the metrics of epoch {epoch + 1} are no longer finite numbers"
             raise divergence_error(self._run, message)
         self._callbacks.on_epoch_end(epoch, logs)
+        if self._training.keep_checkpoints == "all":
+            with self._telling_disk(self._run.epoch_file(epoch + 1)):
+                save_weights(self._run, epoch + 1, read_variables(self.model.variables))
         stops = self.model.stop_training or self._signals.signal is not None
         if stops or time.monotonic() - self._saved >= _SHORTEST_SECONDS:
             self.save(epoch + 1, 0, stopped=bool(self.model.stop_training))
@@ -227,16 +244,25 @@ class TrainingCallback(keras.callbacks.Callback):
         if not all(np.isfinite(array).all() for array in state.model):
             message = f"the weights are no longer finite numbers after {state}"
             raise divergence_error(self._run, message)
-        try:
+        with self._telling_disk(self._run.state_file):
             self._run.flush_history()
+            # First the records: those of steps after the state are left out when it is resumed.
+            if self._recorder is not None and self._recorder.records:
+                self._run.write_records(self._recorder.records)
             save_state(self._run, state)
+        self._saved = time.monotonic()
+
+    @contextlib.contextmanager
+    def _telling_disk(self, file: Path) -> Iterator[None]:
+        """Turn an OSError about a file of the state into a TrainingError."""
+        try:
+            yield
         except OSError as error:
             raise TrainingError(
-                f"{self._run.state_file}: the state cannot be saved: {error.strerror}. "
+                f"{file}: the state cannot be saved: {error.strerror}. "
                 f"{describe_kept(self._run)}. Once there is room, continue with: rnnbench train "
                 f"--resume {self._run.path}"
             ) from error
-        self._saved = time.monotonic()
 
 
 class EventWriter:

@@ -126,13 +126,8 @@ def save_state(run: RunDirectory, state: TrainingState) -> None:
     Raises:
         OSError: It cannot be written; the one before is still there.
     """
-    content = _pack(state)
     with replacing(run.state_file) as partial:
-        with partial.open("wb") as stream:
-            stream.write(_FORMAT + hashlib.sha256(content).hexdigest().encode())
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        _write(partial, state)
         if run.state_file.exists():
             os.replace(run.state_file, run.previous_state_file)
     # The renames survive a power failure too.
@@ -141,6 +136,60 @@ def save_state(run: RunDirectory, state: TrainingState) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _write(path: Path, state: TrainingState) -> None:
+    content = _pack(state)
+    with path.open("wb") as stream:
+        stream.write(_FORMAT + hashlib.sha256(content).hexdigest().encode())
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def save_weights(run: RunDirectory, epoch: int, model: Arrays) -> None:
+    """Write the variables of a model after an epoch, beside the state; no later epoch replaces it.
+
+    An epoch that is trained again, after a run was killed, gives the same file.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    state = TrainingState(
+        epoch=epoch,
+        step=0,
+        seconds=0.0,
+        stopped=False,
+        model=model,
+        optimizer=(),
+        metrics=(),
+        callbacks=(),
+    )
+    with replacing(run.epoch_file(epoch)) as partial:
+        _write(partial, state)
+
+
+def load_weights(run: RunDirectory, epoch: int) -> Arrays:
+    """The variables of a model after an epoch, in Keras' order.
+
+    Raises:
+        RunError: They are not kept, or their file is damaged.
+    """
+    path, kept = run.epoch_file(epoch), run.kept_epochs()
+    if epoch not in kept:
+        which = (
+            f"kept are those of epochs {', '.join(map(str, kept))}"
+            if kept
+            else ("training.keep_checkpoints: all keeps those of a run from its start")
+        )
+        raise RunError(f"{run.path}: received epoch {epoch}, whose weights are not kept; {which}")
+    require_file(path)
+    try:
+        return _unpack(path.read_bytes()).model
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    except DamagedStateError as error:
+        raise RunError(f"{path}: damaged: {error}") from error
 
 
 def load_state(run: RunDirectory) -> TrainingState | None:

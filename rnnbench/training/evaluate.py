@@ -30,11 +30,13 @@ from rnnbench.model import (
     build_stateful_model,
     compile_model,
 )
+from rnnbench.reference import StepModel
 from rnnbench.run import RunDirectory, replacing
 from rnnbench.tasks import METRICS, Decoded, NextToken, Regression, TargetSequence
 from rnnbench.training.checkpoint import (
     DIVERGENCE_HINT,
     load_state,
+    load_weights,
     read_variables,
     restore_model,
     write_variables,
@@ -63,10 +65,15 @@ def load_fast_model(run: RunDirectory) -> keras.Model:
     return model
 
 
-def load_model(run: RunDirectory) -> keras.Model:
+def load_model(run: RunDirectory, epoch: int | None = None) -> keras.Model:
     """The trained model of a run, of Keras' own layers; else that of its last saved state.
 
     A run that was trained further and has not finished has the model of its state, not the old one.
+
+    Args:
+        run: Directory of the run.
+        epoch: Epoch after which the weights are taken, from 1, of a run with
+            `training.keep_checkpoints: all`. Defaults to the final weights.
 
     Raises:
         RunError: There is none, its file is damaged, or it is another run's.
@@ -74,6 +81,15 @@ def load_model(run: RunDirectory) -> keras.Model:
     config, path = run.read_config(), run.model_file
     run.require_trained()
     model = build_model(config)
+    if epoch is not None:
+        compile_model(model, config.training, config.dataset.info().task, stock=True)
+        weights = load_weights(run, epoch)
+        try:
+            write_variables(model.variables, weights)
+        except ValueError as error:
+            file = run.epoch_file(epoch)
+            raise RunError(f"{file}: these are no weights of {run.config_file}: {error}") from error
+        return model
     if run.uses_state():
         compile_model(model, config.training, config.dataset.info().task)
         if (state := load_state(run)) is not None:
@@ -681,6 +697,47 @@ def decode_target(
     ((tokens, _),) = _decode_inputs(config, model, inputs, beams=1)
     read = [task.start, *tokens]
     return Sample(np.array([read], np.int32), tuple(task.class_names[token] for token in read))
+
+
+def running_outputs(
+    config: ModelConfig, model: keras.Model, sample: Sample, target: Sample | None = None
+) -> list[npt.NDArray[np.floating] | None]:
+    """Outputs of a model after each step of a sample, [outputs] each; None where there are none.
+
+    They are those of the step where each step has outputs, else those for the sample up to the
+    step. Layers that work step by step are run once, in float64; others once for each prefix, of a
+    model that takes any length.
+
+    Args:
+        config: Resolved config.
+        model: Model of the config.
+        sample: What it reads.
+        target: What its decoder reads, whose steps are taken then.
+    """
+    import tensorflow as tf
+
+    inputs, layers = sample.inputs, config.model.all_layers
+    if target is not None or len(model.output_shape) == 3:
+        read = inputs if target is None else [inputs, target.inputs]
+        return list(np.asarray(model(read))[0])
+    outputs: list[npt.NDArray[np.floating] | None] = []
+    if all(layer.works_by_step() for layer in layers):
+        stepwise = StepModel(layers, [layer.get_weights() for layer in model.layers[1:]])
+        with np.errstate(over="ignore", invalid="ignore"):  # an unbounded activation may grow so
+            for step in np.moveaxis(inputs, 1, 0):
+                is_hidden = layers[0].makes_mask() and not step.any()  # a masked token changes none
+                outputs.append(outputs[-1] if is_hidden and outputs else None)
+                if not is_hidden:
+                    outputs[-1] = stepwise.step(step)[0]
+        return outputs
+    steps = range(1, inputs.shape[1] + 1)
+    if config.model.input_shape[0] is not None:
+        return [None for _ in steps]
+    call = tf.function(model, reduce_retracing=True)
+    return [
+        None if _misfit(config, inputs[:, :n].shape[1:]) else np.asarray(call(inputs[:, :n]))[0]
+        for n in steps
+    ]
 
 
 def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sample:

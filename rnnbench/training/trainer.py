@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -55,6 +56,7 @@ from rnnbench.training.evaluate import (
     measure_targets,
     save_model,
 )
+from rnnbench.training.record import Recorder, record_plots
 
 _SHOWN_ERROR = 200  # characters of a message of TensorFlow
 _DRAWN_SAMPLES = 6  # whose steps are drawn
@@ -344,13 +346,28 @@ def _fit(
     """
     training, model, batches = setup.config.training, setup.model, setup.train
     callbacks = CallbackList(training, validation=setup.validation is not None)
-    recording = TrainingCallback(
-        run, batches, training, callbacks, progress, signals, state, tensorboard=tensorboard
-    )
     epoch, step, stopped = 0, 0, False
     if state is not None:
         epoch, step, stopped = state.epoch, state.step, state.stopped
         _restore(setup, run, state)
+    recorder = None
+    if training.record is not None:
+        recorder = Recorder(setup.config, model, batches.split, batches.steps_per_epoch)
+        if not recorder.restore(run.read_records(), epoch * batches.steps_per_epoch + step):
+            text = f"{run.records_file}: records are missing; those of later steps are added"
+            run.append_log(text)
+            progress.message(text)
+    recording = TrainingCallback(
+        run,
+        batches,
+        training,
+        callbacks,
+        progress,
+        signals,
+        state,
+        recorder,
+        tensorboard=tensorboard,
+    )
     # Keras finalizes the weights, such as those of a moving average, after every call of `fit`: the
     # rest of an epoch under way is no end.
     finalize = model.optimizer.finalize_variable_values
@@ -359,6 +376,7 @@ def _fit(
         callbacks.begin(model, state.callbacks if state else ())
     recording.set_model(model)
     progress.begin(training.epochs, batches.steps_per_epoch)
+    began = time.perf_counter()
     try:
         signals.waits = True
         while epoch < training.epochs and not stopped:
@@ -392,10 +410,26 @@ def _fit(
     finally:
         signals.waits = False
         progress.end()
+    for text in _describe_extras(run, recorder, time.perf_counter() - began):
+        run.append_log(text)
+        progress.message(text)
     finalize(model.trainable_variables)
     restored = callbacks.end()
     ending = {"stopped_early": completed} if stopped and completed < training.epochs else {}
     return ending | ({"restored_epoch": restored} if restored not in (None, completed) else {})
+
+
+def _describe_extras(run: RunDirectory, recorder: Recorder | None, seconds: float) -> list[str]:
+    """What records and kept checkpoints have cost: time of this training, and space."""
+    told = []
+    if recorder is not None and run.records_file.exists():
+        size = run.records_file.stat().st_size / 1e3
+        times = f"{recorder.seconds:.1f} s of {seconds:.1f} s"
+        told.append(f"recording took {times}; {run.records_file.name} has {size:,.0f} kB")
+    if kept := run.kept_epochs():
+        size = sum(run.epoch_file(epoch).stat().st_size for epoch in kept) / 1e3
+        told.append(f"kept the weights of {count(len(kept), 'epoch')}: {size:,.0f} kB")
+    return told
 
 
 def _restore(setup: TrainingSetup, run: RunDirectory, state: TrainingState) -> None:
@@ -530,7 +564,10 @@ def _write_last_metrics(run: RunDirectory, config: RunConfig) -> None:
 
 
 def _draw_history(run: RunDirectory, config: RunConfig, baselines: Sequence[Baseline]) -> None:
-    """Draw the loss and each metric of the completed epochs."""
+    """Draw the loss and each metric of the completed epochs, and what was recorded."""
+    for name, (draw, _) in record_plots(run.read_records(), config.name).items():
+        with replacing(run.plot_file(name)) as path:
+            draw(path)
     history = run.read_history()
     if not history:
         return

@@ -313,7 +313,7 @@ def test_a_run_is_traced_with_the_weights_it_has_learnt(rnnbench, in_toy):
 def test_a_text_is_read_with_the_vocabulary(rnnbench, standin_data):
     config = CONFIGS / "imdb_gru.yaml"
     text = rnnbench("trace", config, "--text", "Word1, zork").out
-    assert "gru: 3 steps, 32 units, 6 of 32 shown" in text
+    assert "gru: 3 steps, 32 units, 4 of 32 shown" in text
     for word in ("<start>", "word1", "<oov>"):
         assert word in text
 
@@ -393,3 +393,77 @@ def test_a_trace_that_no_memory_holds_is_refused(rnnbench, in_tmp, units):
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith("error: large: needs about ")
     assert len(result.err.splitlines()) == 1
+
+
+def _write_stack(path, layers, shape="[null, 1]"):
+    path.write_text(f"model: {{input: {{shape: {shape}}}, layers: [{layers}]}}")
+    return path
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "{type: gru, units: 2}, {type: dense, units: 3, activation: softmax}",
+        "{type: lstm, units: 2}, {type: layer_normalization}, {type: gru, units: 2}",
+        "{type: bidirectional, layer: {type: gru, units: 2}}, {type: dense, units: 1}",
+        "{type: masking, mask_value: 2.0}, {type: gru, units: 2}",
+    ],
+)
+def test_the_prediction_for_the_sample_up_to_each_step(rnnbench, in_tmp, layers):
+    path = _write_stack(in_tmp / "stack.yaml", layers)
+    found = json.loads(rnnbench("trace", path, "--values", "1,2,-3", "--json").out)["predictions"]
+    for values, prediction in zip(("1", "1,2", "1,2,-3"), found, strict=True):
+        alone = json.loads(rnnbench("trace", path, "--values", values, "--json").out)
+        assert prediction == pytest.approx(alone["output"], abs=1e-6)
+
+
+def test_there_is_no_prediction_where_a_prefix_is_too_short(rnnbench, in_tmp):
+    convolution = "{type: conv1d, filters: 2, kernel_size: 2}, {type: gru, units: 2}"
+    path = _write_stack(in_tmp / "conv.yaml", convolution)
+    found = json.loads(rnnbench("trace", path, "--values", "1,2", "--json").out)
+    assert found["predictions"] == [None, found["output"]]
+    flat = "{type: gru, units: 2, return_sequences: true}, {type: flatten}"
+    path = _write_stack(in_tmp / "flat.yaml", flat, "[2, 1]")
+    assert json.loads(rnnbench("trace", path, "--json").out)["predictions"] == [None, None]
+
+
+def test_the_running_prediction_of_a_text(rnnbench, standin_data):
+    config = CONFIGS / "imdb_lstm.yaml"
+    found = json.loads(rnnbench("trace", config, "--text", "Word1, word2", "--json").out)
+    assert found["inputs"] == ["<start>", "word1", "word2"]
+    assert found["targets"] is None
+    assert found["predictions"][-1] == pytest.approx(found["output"], abs=1e-6)
+
+
+def test_a_trace_is_read_at_80_columns(rnnbench, standin_data, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    result = rnnbench("trace", CONFIGS / "imdb_lstm.yaml", "--text", "Word1, zork")
+    assert max(map(len, result.out.splitlines())) <= 80
+    assert [result.out.count(f" unit {i} ") for i in (0, 3, 4)] == [1, 1, 0]
+    lines = result.out.partition("probability")[2]
+    assert [line.split()[:2] for line in lines.splitlines()[2:5]] == [
+        ["1", "<start>"],
+        ["2", "word1"],
+        ["3", "<oov>"],
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_a_trace_is_drawn(rnnbench, in_tmp, suffix):
+    path = _write_stack(in_tmp / "lstm.yaml", "{type: lstm, units: 3}")
+    plot = in_tmp / f"trace.{suffix}"
+    arguments = ("trace", path, "--values", "1,2,3", "--units", "0,2", "--plot", plot)
+    assert rnnbench(*arguments).code == 0
+    starts = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+    assert plot.read_bytes().startswith(starts[suffix])
+    result = rnnbench(*arguments)
+    assert (result.code, "already exists; use --force" in result.err) == (2, True)
+
+
+def test_a_model_without_a_recurrent_layer_is_not_drawn(rnnbench, in_tmp):
+    arguments = (CONFIGS / "models" / "embedding.yaml", "--plot", in_tmp / "a.png")
+    result = rnnbench("trace", *arguments)
+    assert (result.code, "has no recurrent layer to draw" in result.err) == (2, True)
+    assert not (in_tmp / "a.png").exists()
+    result = rnnbench("trace", CONFIGS / "toy_gru.yaml", "--plot", in_tmp / "a.jpg")
+    assert (result.code, "allowed: .png, .svg, .pdf" in result.err) == (2, True)
