@@ -172,7 +172,6 @@ def _start_warm(setup: TrainingSetup, source: RunDirectory) -> dict[str, Any]:
 
 
 def _first_state(model: keras.Model) -> TrainingState:
-    model.optimizer.build(model.trainable_variables)
     return TrainingState(
         epoch=0,
         step=0,
@@ -433,9 +432,8 @@ def _describe_extras(run: RunDirectory, recorder: Recorder | None, seconds: floa
 
 
 def _restore(setup: TrainingSetup, run: RunDirectory, state: TrainingState) -> None:
-    # Keras makes the variables of optimizer and metrics when they are first used.
+    # Keras makes the variables of metrics when they are first used.
     model = setup.model
-    model.optimizer.build(model.trainable_variables)
     x, y, *_ = next(iter(setup.train))
     model.compute_metrics(x, y, model(x, training=False))
     restore_model(run, model, state)
