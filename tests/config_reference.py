@@ -236,8 +236,9 @@ The mathematics, the weights and the saved files are Keras'; the computation is 
 - **Fast kernels on a CPU.** Keras loops over a recurrent layer step by step, on about one core.
   Here the batch is cut into a block for each core; an LSTM of up to 96 units runs in TensorFlow's
   fused kernel with its own gradient, a wider one, a SimpleRNN and a GRU in loops compiled by XLA,
-  with gradients written by hand. Outputs are within 1e-5 of Keras', gradients within 1e-4 of their largest value: the tests
-  draw cells, masks, lengths and directions. RMSprop adds up an embedding's rows once.
+  with gradients written by hand. Outputs are within 1e-5 of Keras', gradients within 1e-4 of their
+  largest value: the tests draw cells, masks, lengths and directions. RMSprop adds up an
+  embedding's rows once.
 - **A memory-mapped cache.** Texts are encoded once and mapped into memory from then on.
 - **Compiled code is kept** in the cache, by TensorFlow's version and the processor, with a
   checksum: the first epoch of `imdb_gru --limit 1000` takes 21 seconds, and 6 in the next process.
