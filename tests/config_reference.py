@@ -72,6 +72,19 @@ training:
   early_stopping: {monitor: val_loss, patience: 2, restore_best_weights: true}
 ```
 
+Every error has its place:
+
+```
+$ rnnbench validate my_lstm.yaml
+my_lstm.yaml:10:3: dataset.validation_splt: unknown key; allowed here: type, validation_split, limit, num_words, skip_top, maxlen, padding, truncating
+   9 |   padding: post             # with a mask the side changes no result; cuDNN wants this one
+  10 |   validation_splt: 0.2
+     |   ^^^^^^^^^^^^^^^
+  11 | model:
+  did you mean validation_split?
+my_lstm.yaml: 1 error
+```
+
 Argument names and defaults are Keras' own, and unknown keys are errors. `type` chooses a member;
 where nothing else is needed, its name alone will do: `optimizer: adam`. Numbers like `1e-3` work.
 A key at the top level that begins with `x-` is ignored, and may hold `&anchors`.

@@ -104,7 +104,9 @@ def test_the_reference_of_configs_is_up_to_date():
 
 
 def test_the_errors_shown_are_what_validate_says(rnnbench, in_tmp):
-    (shown,) = re.findall(r"```\n\$ rnnbench validate my_lstm.yaml\n(.*?)```", README, re.DOTALL)
+    (shown,) = re.findall(
+        r"```\n\$ rnnbench validate my_lstm.yaml\n(.*?)```", OF_CONFIGS, re.DOTALL
+    )
     assert rnnbench("init", "imdb_lstm", "my_lstm.yaml").code == 0
     text = (in_tmp / "my_lstm.yaml").read_text()
     wrong = text.replace("validation_split", "validation_splt")
