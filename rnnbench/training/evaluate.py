@@ -18,7 +18,7 @@ from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
 from rnnbench.data.batches import Batches
 from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.data.stats import Example, read_examples
-from rnnbench.data.text import OOV, TokenDataset, decode_tokens, invert
+from rnnbench.data.text import OOV, PAD, TokenDataset, decode_tokens, invert
 from rnnbench.errors import DataError, DivergenceError, RunError, count, shorten
 from rnnbench.generation import Decoder
 from rnnbench.layers import Shape, ShapeError
@@ -702,12 +702,40 @@ def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sam
     vocabulary = run.read_vocabulary() if run else dataset.read_vocabulary()
     if not dataset.find_words(text, vocabulary):
         raise DataError(f"--text: received {text!r}, which has no words; give at least one")
-    tokens = dataset.encode(text, vocabulary)
+    return _token_sample(config, dataset, dataset.encode(text, vocabulary), vocabulary)
+
+
+def _token_sample(
+    config: ModelConfig, dataset: TokenDataset, tokens: Sequence[int], vocabulary: dict[str, int]
+) -> Sample:
     if config.model.input_shape[0] is None and _misfit(config, (len(tokens),)) is None:
         inputs = np.array([tokens], np.int32)
     else:
         inputs = dataset.sequences([tokens])[np.arange(1)]
     return Sample(inputs, tuple(decode_tokens(inputs[0].tolist(), invert(vocabulary))))
+
+
+def split_sample(
+    config: RunConfig, split: Split, index: int, vocabulary: dict[str, int] | None
+) -> Sample:
+    """A sample of a split, as `text_sample` and `values_sample` give those of a user.
+
+    Args:
+        config: Resolved config.
+        split: The samples.
+        index: Index of the sample, from 0.
+        vocabulary: Token of each word, for text.
+    """
+    x = split.x[np.array([index])]
+    if isinstance(config.dataset, TokenDataset) and vocabulary is not None:
+        tokens = x[0][x[0] != PAD].tolist()
+        return _token_sample(config, config.dataset, tokens, vocabulary)
+    if x.dtype.kind == "i":
+        names = config.dataset.info().task.class_names
+        return Sample(x, tuple(names[t] if t < len(names) else str(t) for t in x[0].tolist()))
+    scaling = config.dataset.info().input_scaling
+    values = x if scaling is None else scaling.undo(x).astype(np.float32)
+    return Sample(x, _label_values(values))
 
 
 def values_sample(config: ModelConfig, values: Sequence[float]) -> Sample:
