@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,8 +79,8 @@ def backpropagate(
     states: Mapping[str, Array],
     mask: Mask | None = None,
     initial_state: Sequence[Array] | None = None,
-    output_gradient: Array | None = None,
-) -> tuple[dict[tuple[str, str], Array], dict[str, Array]]:
+    output_gradients: Mapping[str, Array] = MappingProxyType({}),
+) -> tuple[dict[tuple[str, str], Array], dict[str, dict[str, Array]]]:
     """How far gradients reach back: products of the Jacobians of the steps.
 
     With s_t the states of step t, ∂s_T/∂s_t = J_T J_{T-1} … J_{t+1}, where J_t is what
@@ -96,24 +96,26 @@ def backpropagate(
         states: What `unroll` gives.
         mask: Likewise.
         initial_state: Likewise.
-        output_gradient: Derivative of a number by the hidden states alone, as the layers above use
-            them, float64 [batch, timesteps, units]; of all states [batch, timesteps,
-            states·units]. Defaults to none.
+        output_gradients: Derivatives of numbers, by their names, by the states as the layers above
+            use them: by the hidden state float64 [batch, timesteps, units], or by all states
+            [batch, timesteps, states·units].
 
     Returns:
-        ‖∂a_T/∂b_t‖ by the pair of the symbols of a and b, float64 [batch, timesteps]; and the
-        derivative of the number by each state through all later steps, float64 [batch, timesteps,
-        units], empty without `output_gradient`.
+        ‖∂a_T/∂b_t‖ by the pair of the symbols of a and b, float64 [batch, timesteps]; and by name
+        the derivative of each number by each state through all later steps, float64 [batch,
+        timesteps, units].
     """
     weights, _ = _complete(layer, inputs, weights, initial_state)
     batch, timesteps = inputs.shape[:2]
     size = layer.units * len(layer.states)
     parts = {s: slice(i * layer.units, (i + 1) * layer.units) for i, s in enumerate(layer.states)}
     total = np.broadcast_to(np.eye(size), (batch, size, size))
-    norms = {pair: np.ones((batch, timesteps)) for pair in product(layer.states, repeat=2)}
-    gradients = np.zeros((batch, timesteps, size))
-    if output_gradient is not None:
-        gradients[:, :, : output_gradient.shape[2]] = output_gradient
+    norms: dict[tuple[str, str], Array] = {
+        (of, by): np.ones((batch, timesteps)) for of in layer.states for by in layer.states
+    }
+    gradients = np.zeros((len(output_gradients), batch, timesteps, size))
+    for own, given in zip(gradients, output_gradients.values(), strict=True):
+        own[:, :, : given.shape[2]] = given
     for t in reversed(range(timesteps)):
         for (of, by), values in norms.items():
             block = total[:, parts[of], parts[by]]
@@ -125,10 +127,12 @@ def backpropagate(
         if mask is not None:
             jacobian = np.where(mask[:, t, np.newaxis, np.newaxis], jacobian, np.eye(size))
         total = total @ jacobian
-        gradients[:, t - 1] += (gradients[:, t, np.newaxis] @ jacobian)[:, 0]
-    if output_gradient is None:
-        return norms, {}
-    return norms, {s: gradients[:, :, part] for s, part in parts.items()}
+        gradients[:, :, t - 1] += (gradients[:, :, t, np.newaxis] @ jacobian)[:, :, 0]
+    through = {
+        name: {s: own[:, :, part] for s, part in parts.items()}
+        for name, own in zip(output_gradients, gradients, strict=True)
+    }
+    return norms, through
 
 
 class StepModel:
@@ -258,12 +262,12 @@ class Recurrence:
             return unroll(self.layer, self.inputs, self.weights, self.mask, self.initial_state)
 
     def backpropagate(
-        self, states: Mapping[str, Array], output_gradient: Array | None
-    ) -> tuple[dict[tuple[str, str], Array], dict[str, Array]]:
+        self, states: Mapping[str, Array], output_gradients: Mapping[str, Array]
+    ) -> tuple[dict[tuple[str, str], Array], dict[str, dict[str, Array]]]:
         """Norms of gradients, as `backpropagate` gives them."""
         given = (self.inputs, self.weights, states, self.mask, self.initial_state)
         with np.errstate(over="ignore", invalid="ignore"):
-            return backpropagate(self.layer, *given, output_gradient)
+            return backpropagate(self.layer, *given, output_gradients)
 
 
 @dataclass(frozen=True, eq=False)

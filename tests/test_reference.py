@@ -261,8 +261,10 @@ def test_gradients_through_time_equal_automatic_differentiation(arguments):
             total += tf.reduce_sum(by_output[:, t] * state[0])
     expected = np.stack(tape.gradient(total, added), axis=1)
     states = unroll(layer, x, weights, mask)
-    _, gradients = backpropagate(layer, x, weights, states, mask, output_gradient=by_output)
-    np.testing.assert_allclose(gradients["h"], expected, rtol=0, atol=1e-10)
+    _, gradients = backpropagate(
+        layer, x, weights, states, mask, output_gradients={"loss": by_output}
+    )
+    np.testing.assert_allclose(gradients["loss"]["h"], expected, rtol=0, atol=1e-10)
     ratio, _ = backpropagate(layer, x, weights, states, mask)
     assert ratio["h", "h"][:, -1].tolist() == [1.0, 1.0]
     assert ratio["h", "h"][1, 3] == 1.0  # the last step is masked

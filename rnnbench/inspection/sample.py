@@ -78,13 +78,7 @@ class LayerInspection:
     @property
     def saturation(self) -> dict[str, tuple[float, float]]:
         """Fractions of the values of each gate, over units and steps, that are shut and open."""
-        low, high = SATURATED
-        shares = {}
-        for symbol, values in self.gates.items():
-            if self.legend[symbol].endswith("gate"):
-                counted = values[self.mask]
-                shares[symbol] = (float((counted < low).mean()), float((counted > high).mean()))
-        return shares
+        return saturated(self.gates, self.legend, self.mask)
 
     def order(self) -> list[int]:
         """Units by their relevance, the largest first."""
@@ -92,8 +86,26 @@ class LayerInspection:
 
     def distances(self) -> npt.NDArray[np.int64]:
         """T - t in steps that count: int64 [timesteps]."""
-        counted = np.cumsum(self.mask[::-1])[::-1] - self.mask
-        return counted.astype(np.int64)
+        counted: npt.NDArray[np.int64] = np.cumsum(self.mask[::-1])[::-1] - self.mask
+        return counted
+
+
+def saturated(
+    values: Mapping[str, Array], legend: Mapping[str, str], counts: npt.NDArray[np.bool_]
+) -> dict[str, tuple[float, float]]:
+    """Fractions of the values of each gate that are shut and open, by symbol.
+
+    Args:
+        values: Gates, and perhaps states, by symbol, float64 [..., timesteps, units].
+        legend: Meaning of each symbol.
+        counts: Steps that count, bool [..., timesteps].
+    """
+    low, high = SATURATED
+    return {
+        symbol: (float((of[counts] < low).mean()), float((of[counts] > high).mean()))
+        for symbol, of in values.items()
+        if legend[symbol].endswith("gate") and counts.any()
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -357,15 +369,14 @@ def _inspect_layers(
         unrolled = [(recurrence, recurrence.unroll()) for recurrence in call.recurrences()]
         gradients = {name: _by_recurrence(of, i, unrolled) for name, of in passes.items()}
         for j, (recurrence, values) in enumerate(unrolled):
-            norms, by_state, relevance = {}, {}, np.zeros(0)
-            for name, of in gradients.items():
-                norms, through = recurrence.backpropagate(values, of[j])
-                by_state |= {
-                    f"{name}_{state}": np.sqrt((g[0] ** 2).sum(axis=1))
-                    for state, g in through.items()
-                }
-                if name == "output":
-                    relevance = np.abs(through["h"][0] * values["h"][0]).sum(axis=0)
+            given = {name: of[j] for name, of in gradients.items()}
+            norms, through = recurrence.backpropagate(values, given)
+            by_state: dict[str, Array] = {
+                f"{name}_{state}": np.sqrt((g[0] ** 2).sum(axis=1))
+                for name, of in through.items()
+                for state, g in of.items()
+            }
+            relevance = np.abs(through["output"]["h"][0] * values["h"][0]).sum(axis=0)
             own = read if recurrence.is_decoder else labels
             timesteps = recurrence.inputs.shape[1]
             backwards = recurrence.of_keras.go_backwards
@@ -384,7 +395,7 @@ def _inspect_layers(
                     norms={pair: of[0] for pair, of in norms.items()},
                     by_state=by_state,
                     relevance=relevance,
-                    kernels={n: np.linalg.svd(b, compute_uv=False) for n, b in blocks.items()},
+                    kernels={n: np.linalg.svd(b)[1] for n, b in blocks.items()},
                     radii={n: float(np.abs(np.linalg.eigvals(b)).max()) for n, b in blocks.items()},
                 )
             )
@@ -456,9 +467,9 @@ def _predict_steps(
     if (states := _outputs_by_state(model, found)) is not None:
         return sample.labels, states
     ends = [end for end in range(1, len(tokens)) if model.takes_steps(end)]
-    rows = [model.outputs(model.batch(sample.inputs[:, :end])) for end in ends]
+    parts = [model.outputs(model.batch(sample.inputs[:, :end])) for end in ends]
     return (*(sample.labels[end - 1] for end in ends), sample.labels[-1]), np.concatenate(
-        [*rows, found.outputs]
+        [*parts, found.outputs]
     )
 
 

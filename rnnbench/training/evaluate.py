@@ -16,7 +16,7 @@ import numpy.typing as npt
 from rnnbench.config.schema import ModelConfig, RunConfig
 from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
 from rnnbench.data.batches import Batches
-from rnnbench.data.sequences import TokenSequences, Windows
+from rnnbench.data.sequences import StepTargets, TokenSequences, Windows
 from rnnbench.data.stats import Example, read_examples
 from rnnbench.data.text import OOV, PAD, TokenDataset, decode_tokens, invert
 from rnnbench.errors import DataError, DivergenceError, RunError, count, shorten
@@ -717,25 +717,34 @@ def _token_sample(
 
 def split_sample(
     config: RunConfig, split: Split, index: int, vocabulary: dict[str, int] | None
-) -> Sample:
-    """A sample of a split, as `text_sample` and `values_sample` give those of a user.
+) -> tuple[Sample, npt.NDArray[Any]]:
+    """A sample of a split, as `text_sample` gives that of a user, and its target.
 
     Args:
         config: Resolved config.
         split: The samples.
         index: Index of the sample, from 0.
         vocabulary: Token of each word, for text.
+
+    Returns:
+        The sample, and its target as a batch of one, of the steps of the sample.
     """
-    x = split.x[np.array([index])]
+    chosen = np.array([index])
+    x = split.x[chosen]
     if isinstance(config.dataset, TokenDataset) and vocabulary is not None:
         tokens = x[0][x[0] != PAD].tolist()
-        return _token_sample(config, config.dataset, tokens, vocabulary)
-    if x.dtype.kind == "i":
+        sample = _token_sample(config, config.dataset, tokens, vocabulary)
+    elif x.dtype.kind == "i":
         names = config.dataset.info().task.class_names
-        return Sample(x, tuple(names[t] if t < len(names) else str(t) for t in x[0].tolist()))
-    scaling = config.dataset.info().input_scaling
-    values = x if scaling is None else scaling.undo(x).astype(np.float32)
-    return Sample(x, _label_values(values))
+        labels = (names[t] if t < len(names) else str(t) for t in x[0].tolist())
+        sample = Sample(x, tuple(labels))
+    else:
+        scaling = config.dataset.info().input_scaling
+        values = np.asarray(x if scaling is None else scaling.undo(x), np.float32)
+        sample = Sample(x, _label_values(values))
+    if isinstance(split.y, StepTargets) and split.y.start is None:
+        return sample, split.y.pad(chosen, sample.inputs.shape[1])[0]
+    return sample, split.y[chosen]
 
 
 def values_sample(config: ModelConfig, values: Sequence[float]) -> Sample:
