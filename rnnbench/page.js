@@ -31,3 +31,20 @@ function compare(a, b, sign) {
   }
   return sign * a.textContent.localeCompare(b.textContent, "en", { numeric: true });
 }
+
+// Tabs: the section that the address names is shown alone, else the first one.
+if (document.body.classList.contains("tabs")) {
+  const links = Array.from(document.querySelectorAll("nav a"));
+  const sections = Array.from(document.querySelectorAll("main section"));
+  const show = () => {
+    const found = links.findIndex((link) => link.hash === location.hash);
+    const chosen = Math.max(0, found);
+    links.forEach((link, i) => link.toggleAttribute("aria-current", i === chosen));
+    sections.forEach((section, i) => { section.hidden = i !== chosen; });
+    if (found >= 0) {
+      scrollTo(0, 0);
+    }
+  };
+  addEventListener("hashchange", show);
+  show();
+}

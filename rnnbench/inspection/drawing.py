@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from rnnbench.inspection.gradients import Array
-    from rnnbench.inspection.sample import Attributions, LayerInspection
+    from rnnbench.inspection.sample import LayerInspection
 
 # Steps of a window, whose tokens can be read.
 WINDOW = 50
@@ -230,15 +230,20 @@ def choose_lines(predictions: Array, names: Sequence[str]) -> dict[str, Array]:
     return {names[i]: predictions[:, i] for i in sorted(order.tolist())}
 
 
-def draw_attributions(of: Attributions, tokens: Sequence[str], title: str) -> Figure:
-    """Draw the tokens with the largest attributions as bars, in the order of the text."""
-    chosen = np.sort(np.argsort(-np.abs(of.integrated_gradients), kind="stable")[:_SHOWN_TOKENS])
+def draw_attributions(
+    kinds: Mapping[str, Array], of: str, tokens: Sequence[str], title: str
+) -> Figure:
+    """Draw the tokens with the largest attributions as bars, in the order of the text.
+
+    Args:
+        kinds: Attributions [timesteps] by name; the first ones choose the tokens.
+        of: What is attributed, in words.
+        tokens: The tokens.
+        title: Title of the figure.
+    """
+    size = np.abs(next(iter(kinds.values())))
+    chosen = np.sort(np.argsort(-size, kind="stable")[:_SHOWN_TOKENS])
     (axes,) = new_panels(1, 1, 1.4 + 0.3 * len(chosen))
-    kinds = {
-        "integrated gradients": of.integrated_gradients,
-        "gradient × input": of.gradient_input,
-        "occlusion": of.occlusion,
-    }
     for i, (name, values) in enumerate(kinds.items()):
         at = [row + (i - 1) * 0.27 for row in range(len(chosen))]
         axes.barh(at, values[chosen], height=0.27, color=COLORS[i], label=name)
@@ -247,32 +252,35 @@ def draw_attributions(of: Attributions, tokens: Sequence[str], title: str) -> Fi
     axes.set_yticks(range(len(names)), names, fontsize="small")
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
-    axes.set(title=literal(title), xlabel=literal(f"part of the change of {of.of}"))
+    axes.set(title=literal(title), xlabel=literal(f"part of the change of {of}"))
     add_legend(axes)
     return figure_of(axes)
 
 
-def draw_lags(of: Attributions, features: Sequence[str], title: str) -> Figure:
-    """Draw attributions of values by feature and lag."""
-    timesteps, width = of.integrated_gradients.shape
-    lags = range(timesteps - 1, -1, -1)
+def draw_lags(kinds: Mapping[str, Array], of: str, features: Sequence[str], title: str) -> Figure:
+    """Draw attributions of values by lag; of several features the first ones alone, as a map.
+
+    Args:
+        kinds: Attributions [timesteps, features] by name.
+        of: What is attributed, in words.
+        features: Name of each feature.
+        title: Title of the figure.
+    """
+    name, first = next(iter(kinds.items()))
+    timesteps, width = first.shape
+    (axes,) = new_panels(1, 1, 3.6 if width == 1 else 1.6 + 0.3 * min(width, 40))
     if width == 1:
-        (axes,) = new_panels(1, 1, 3.6)
-        kinds = {
-            "integrated gradients": of.integrated_gradients,
-            "gradient × input": of.gradient_input,
-            "occlusion": of.occlusion,
-        }
-        for (name, values), color, line in zip(kinds.items(), COLORS, LINES, strict=False):
-            axes.plot(lags, values[:, 0], color=color, linestyle=line, label=name)
+        lags = range(timesteps - 1, -1, -1)
+        for (kind, values), color, line in zip(kinds.items(), COLORS, LINES, strict=False):
+            axes.plot(lags, values[:, 0], color=color, linestyle=line, label=kind)
         axes.axhline(0, color="black", linewidth=0.8)
-        axes.set(ylabel=f"part of {literal(of.of)}")
+        axes.set_ylabel(literal(f"part of {of}"))
+        axes.invert_xaxis()
         add_legend(axes)
     else:
-        (axes,) = new_panels(1, 1, 1.6 + 0.3 * min(width, 40))
-        size = float(np.abs(of.integrated_gradients).max()) or 1.0
+        size = float(np.abs(first).max()) or 1.0
         image = axes.imshow(
-            of.integrated_gradients.T,
+            first.T,
             cmap=_SIGNED,
             vmin=-size,
             vmax=size,
@@ -280,12 +288,11 @@ def draw_lags(of: Attributions, features: Sequence[str], title: str) -> Figure:
             interpolation="none",
             extent=(timesteps - 0.5, -0.5, width - 0.5, -0.5),
         )
-        names = [literal(shorten(name, _LABEL)) for name in features]
         every = math.ceil(width / 40)
+        names = [literal(shorten(feature, _LABEL)) for feature in features]
         axes.set_yticks(range(0, width, every), names[::every], fontsize="small")
         axes.grid(visible=False)
-        figure_of(axes).colorbar(image, ax=axes, label=f"integrated gradients of {literal(of.of)}")
-    axes.invert_xaxis() if width == 1 else None
+        figure_of(axes).colorbar(image, ax=axes, label=literal(f"{name} of {of}"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(title=literal(title), xlabel="lag in steps before the last one")
     return figure_of(axes)

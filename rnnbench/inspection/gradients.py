@@ -112,9 +112,7 @@ class VectorModel:
         def forward(inputs: Any, vectors: Any, target: Any = None) -> Any:
             given = vectors if self.has_tokens else None
             read = inputs if self.has_tokens else vectors
-            self._calls = list(
-                call_layers(self.layers, model, read, *(target or (None,)), vectors=given)
-            )
+            self._calls = list(call_layers(self.layers, model, read, target, given))
             return self._calls[-1].outputs[0]
 
         def differentiate(weights: Any, inputs: Any, vectors: Any, *target: Any) -> Any:

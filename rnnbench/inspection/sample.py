@@ -24,9 +24,7 @@ from rnnbench.tasks import Regression
 from rnnbench.training.evaluate import Sample, decode_target
 
 if TYPE_CHECKING:
-    import keras
 
-    from rnnbench.config import RunConfig
     from rnnbench.reference import Recurrence
 
 # A gate below the first or above the second is saturated: it is shut or open.
@@ -130,6 +128,15 @@ class Attributions:
     points: int
 
     @property
+    def kinds(self) -> dict[str, Array]:
+        """The attributions by their name in words."""
+        return {
+            "integrated gradients": self.integrated_gradients,
+            "gradient × input": self.gradient_input,
+            "occlusion": self.occlusion,
+        }
+
+    @property
     def error(self) -> float:
         """Difference between the sum of integrated gradients and the change."""
         return float(self.integrated_gradients.sum()) - self.change
@@ -212,7 +219,7 @@ class SampleInspection:
             found |= {f"{layer.name}/{name}": values for name, values in of.items()}
         return found
 
-    def rows(self) -> Iterator[dict[str, object]]:
+    def rows(self, words: Mapping[int, str]) -> Iterator[dict[str, object]]:
         """A row of a table for each step of the input, without the units of the layers."""
         a, n = self.attributions, len(self.tokens)
         names = self.features if a.gradient_input.ndim == 2 else ("",)
@@ -233,34 +240,16 @@ class SampleInspection:
 
 
 def inspect_sample(
-    config: RunConfig,
-    model: keras.Model,
-    sample: Sample,
-    target: Any = None,
-    *,
-    label: str = "",
+    model: VectorModel, sample: Sample, target: Any = None, *, label: str = ""
 ) -> SampleInspection:
     """Look at one sample inside a model.
 
     Args:
-        config: Config of the model.
-        model: The model, of Keras' own layers, with the weights that are to be inspected.
+        model: The model.
         sample: The sample.
         target: Its target, as a batch of one; None where it is not known.
-        label: Name of the model.
+        label: Name of the model. Defaults to that of its config.
     """
-    vectors = VectorModel(config, model)
-    return inspect_vectors(vectors, sample, target, label=label)
-
-
-def inspect_vectors(
-    model: VectorModel,
-    sample: Sample,
-    target: Any = None,
-    *,
-    label: str = "",
-) -> SampleInspection:
-    """As `inspect_sample`, of a model whose graph has been traced."""
     read = decode_target(model.config, model.model, sample.inputs)
     batch = model.batch(sample.inputs, None if read is None else read.inputs)
     counts, outputs = model.counts(batch), model.outputs(batch)
@@ -274,7 +263,7 @@ def inspect_vectors(
         label=label or model.config.name,
         tokens=sample.labels,
         counts=counts[0],
-        features=_name_features(model, batch.vectors.shape[-1]),
+        features=name_features(model, batch.vectors.shape[-1]),
         predictions=np.asarray(model.task.unscale(predictions), np.float64),
         steps=read_labels or steps,
         outputs=_name_outputs(model),
@@ -291,7 +280,8 @@ def _name_outputs(model: VectorModel) -> tuple[str, ...]:
     return tuple(f"p({name})" for name in names)
 
 
-def _name_features(model: VectorModel, width: int) -> tuple[str, ...]:
+def name_features(model: VectorModel, width: int) -> tuple[str, ...]:
+    """Name of each feature of the values of a step; none where a model takes tokens."""
     if model.has_tokens:
         return ()
     return model.config.dataset.feature_names() or tuple(f"feature {i}" for i in range(width))

@@ -20,7 +20,7 @@ from rnnbench.inspection.gradients import (
     VectorModel,
     integrate_gradients,
 )
-from rnnbench.inspection.sample import Objective, choose_output, saturated
+from rnnbench.inspection.sample import Objective, choose_output, name_features, saturated
 from rnnbench.model import buckets_by_length
 from rnnbench.training.evaluate import Mistake, find_mistakes
 
@@ -34,6 +34,7 @@ _QUANTILES = (0.1, 0.5, 0.9)
 # A distance that fewer of the samples have says nothing of a quantile.
 _FEWEST = 0.1
 _BINS = 10
+_TOLD = 8  # batches between two messages
 _MISTAKES = 5
 _UNKNOWN = (0.0, 0.02, 0.05, 0.1, 1.0)  # shares of unknown words, ends of groups
 
@@ -82,7 +83,7 @@ class Calibration:
 
     @property
     def error(self) -> float:
-        """Expected calibration error (Guo et al., "On Calibration of Modern Neural Networks", 2017).
+        """Expected calibration error (Guo et al., "On Calibration of …", 2017).
 
         The mean over all predictions of how far the accuracy of a bin is from its confidence.
         """
@@ -100,6 +101,7 @@ class SplitInspection:
         of: What is attributed, in words.
         complete: Part of the samples whose integrated gradients are complete within 1%.
         tokens: Score of each token that stands there often enough, falling; empty for values.
+        features: Name of each feature of values.
         by_lag: Mean of the size of integrated gradients of values, float64 [timesteps, features];
             None for tokens.
         reach: Quantiles of gradients by the name of the layer.
@@ -113,6 +115,7 @@ class SplitInspection:
     of: str
     complete: float
     tokens: list[TokenScore]
+    features: tuple[str, ...]
     by_lag: Array | None
     reach: dict[str, Reach]
     mistakes: list[Mistake]
@@ -149,6 +152,32 @@ class SplitInspection:
                 **{name: values.tolist() for name, values in vars(self.calibration).items()},
             }
         return found
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All arrays by name."""
+        found: dict[str, npt.NDArray[Any]] = {
+            "tokens": np.array([score.token for score in self.tokens], np.int64),
+            "token_means": np.array([score.mean for score in self.tokens]),
+            "token_counts": np.array([score.count for score in self.tokens], np.int64),
+        }
+        for name, reach in self.reach.items():
+            found[f"{name}/norm_quantiles"] = reach.quantiles
+        if self.by_lag is not None:
+            found["by_lag"] = self.by_lag
+        return found | ({} if self.calibration is None else vars(self.calibration))
+
+    def rows(self, words: Mapping[int, str]) -> Iterator[dict[str, object]]:
+        """A row of a table for each token, or for each feature and lag."""
+        for score in self.tokens:
+            yield {"token": words.get(score.token, str(score.token))} | {
+                "mean_integrated_gradient": score.mean,
+                "count": score.count,
+            }
+        if self.by_lag is not None:
+            timesteps = len(self.by_lag)
+            for t, i in np.ndindex(self.by_lag.shape):
+                size = float(self.by_lag[t, i])
+                yield {"feature": self.features[i], "lag": timesteps - 1 - t, "mean_size": size}
 
 
 @dataclass(eq=False)
@@ -194,7 +223,8 @@ def inspect_split(
         ):
             sums.outputs[index] = row[own].reshape(-1, outputs.shape[-1])
         done += len(chosen)
-        progress.message(f"{done} of {len(split)} samples")
+        if done % (_TOLD * _BATCH) < len(chosen):
+            progress.message(f"{done} of {len(split)} samples")
     outputs = np.concatenate([sums.outputs[i] for i in range(len(split))])
     calibration, groups = None, {}
     if task.class_names:
@@ -208,6 +238,7 @@ def inspect_split(
         of=of.partition(" at step")[0] + (" at the last step" if " at step" in of else ""),
         complete=sums.complete / len(split),
         tokens=_rank(sums, len(split)),
+        features=() if sums.by_lag is None else name_features(model, sums.by_lag.shape[1]),
         by_lag=None if sums.by_lag is None else sums.by_lag / len(split),
         reach=_follow_gradients(model, split),
         mistakes=find_mistakes(dataset, split, outputs, _MISTAKES),
@@ -345,9 +376,8 @@ def _group(
             for i, (low, high) in enumerate(pairs)
         ]
         if model.config.dataset.read_vocabulary() is not None:
-            unknown = np.array(
-                [np.mean(split.x[np.array([i])][0][-n:] == OOV) for i, n in enumerate(lengths)]
-            )[samples]
+            rows = (split.x[np.array([i])][0] for i in range(len(split)))
+            unknown = np.array([np.mean(row[row != PAD] == OOV) for row in rows])[samples]
             ends = zip((-1.0, *_UNKNOWN[:-1]), _UNKNOWN, strict=True)
             groups["unknown words"] = [
                 ("none" if high == 0 else f"up to {high:.0%}", (unknown > low) & (unknown <= high))
