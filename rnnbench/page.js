@@ -37,13 +37,9 @@ if (document.body.classList.contains("tabs")) {
   const links = Array.from(document.querySelectorAll("nav a"));
   const sections = Array.from(document.querySelectorAll("main section"));
   const show = () => {
-    const found = links.findIndex((link) => link.hash === location.hash);
-    const chosen = Math.max(0, found);
+    const chosen = Math.max(0, links.findIndex((link) => link.hash === location.hash));
     links.forEach((link, i) => link.toggleAttribute("aria-current", i === chosen));
     sections.forEach((section, i) => { section.hidden = i !== chosen; });
-    if (found >= 0) {
-      scrollTo(0, 0);
-    }
   };
   addEventListener("hashchange", show);
   show();

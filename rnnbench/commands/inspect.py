@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from rnnbench.inspection.sample import LayerInspection, SampleInspection
     from rnnbench.inspection.split import SplitInspection
     from rnnbench.run import RunDirectory
-    from rnnbench.training.evaluate import Sample
 
 _LIMIT = 500  # samples of a split
 _TOP = "top:"
@@ -40,10 +39,11 @@ class _Source:
     run: RunDirectory
     config: RunConfig
 
-    def load(self) -> keras.Model:
-        from rnnbench.training.evaluate import load_model
+    def load(self, *, fast: bool) -> keras.Model:
+        """The model: for many samples with fast kernels, which take longer to begin."""
+        from rnnbench.training.evaluate import load_fast_model, load_model
 
-        return load_model(self.run)
+        return load_fast_model(self.run) if fast else load_model(self.run)
 
     def words(self) -> dict[int, str]:
         """Word of each token; empty where there are no words."""
@@ -119,34 +119,28 @@ def inspect(
     One sample, given or chosen by --index, is drawn step by step; without one, --split looks at
     many: the tokens that move the output, how far gradients reach back, where the run is wrong.
     """
+    from rnnbench.inspection.sample import choose_sample, inspect_sample, make_sample
     from rnnbench.run import default_output, make_empty_directory
 
     given = {"--text": text, "--values": values, "--file": file, "--index": index}
     received = [name for name, value in given.items() if value is not None]
-    if len(received) > 1:
-        raise InputError(f"received {' and '.join(received)}; give one of them")
-    if len(runs) > 1 and not compare:
-        raise InputError(f"received {len(runs)} runs; --compare inspects several")
-    if compare and len(runs) < 2:
-        raise InputError("--compare: received one run; give several")
+    of_split = not received and (split is not None or limit is not None)
+    _require_one_input(runs, received, limit, compare=compare)
     suffixes, inches = _parse_plots(plots), _parse_size(size)
     sources = _find_sources(runs, default_output(), limited=limited)
     for source in sources:
         _require_layer(source, layer, units)
-    of_split = not received and (split is not None or limit is not None)
-    if received and limit is not None:
-        raise InputError(f"received {received[0]} and --limit; a limit is about a split")
     if not received and not of_split:
         index = 0
         console.note("inspecting sample 0; --text, --values, --file, --index or --split choose")
-    prepared: list[Any] = []
-    for source in sources:
-        if of_split:
-            prepared.append(_read_split(source, split, limit or _LIMIT))
-        elif index is not None:
-            prepared.append(_read_sample(source, split, index))
-        else:
-            prepared.append((_make_sample(source, text, values, file), None))
+    prepared: list[Any]
+    if of_split:
+        prepared = [_read_split(source, split, limit or _LIMIT) for source in sources]
+    elif index is not None:
+        prepared = [choose_sample(source.run, index, split) for source in sources]
+    else:
+        given_input = _read_input(text, values, file, sources[0].run)
+        prepared = [(make_sample(source.run, given_input),) for source in sources]
     writes = output is not None or not json or csv or npz or suffixes
     directory = output or _choose_directory(sources[0].run.path)
     if writes:
@@ -154,38 +148,45 @@ def inspect(
     progress = console.choose_progress(quiet=json)
     console.load_tensorflow(progress)
     title = f"Inside {', '.join(source.label for source in sources)}"
-    found: list[Any] = []
-    for source, of in zip(sources, prepared, strict=True):
-        from rnnbench.inspection.gradients import VectorModel
+    from rnnbench.inspection.gradients import VectorModel
+    from rnnbench.inspection.split import inspect_split
 
-        model = VectorModel(source.config, source.load())
-        if of_split:
-            from rnnbench.inspection.split import inspect_split
-
-            found.append(inspect_split(model, of, progress, label=source.label))
-        else:
-            from rnnbench.inspection.sample import inspect_sample
-
-            found.append(inspect_sample(model, *of, label=source.label))
-        if source is sources[0]:
-            first = model
+    models = [VectorModel(source.config, source.load(fast=of_split)) for source in sources]
+    found: list[Any] = [
+        inspect_split(model, of, progress, label=source.label)
+        if of_split
+        else inspect_sample(model, *of, label=source.label)
+        for source, model, of in zip(sources, models, prepared, strict=True)
+    ]
     if writes:
         if of_split:
-            page = _describe_splits(title, sources, first, prepared[0], found)
+            page = _describe_splits(title, sources, models[0], prepared[0], found)
         else:
-            page = _describe_samples(title, sources[0], first, found, layer, units)
+            page = _describe_samples(title, sources[0], models[0], found, layer, units)
         _write(directory, page, sources, found, suffixes, inches, csv=csv, npz=npz)
     if json:
-        documents = [one.to_json() for one in found]
-        labelled = [
-            {"run_dir": str(source.run.path), **document}
-            for source, document in zip(sources, documents, strict=True)
+        documents = [
+            ({"run_dir": str(source.run.path)} if compare else {}) | one.to_json()
+            for source, one in zip(sources, found, strict=True)
         ]
-        console.print_json({"runs": labelled} if compare else documents[0])
+        console.print_json({"runs": documents} if compare else documents[0])
     elif writes:
         for sentence in page.summary:
             console.print_text(sentence)
         console.print_text(str(directory / "inspection.html"))
+
+
+def _require_one_input(
+    runs: Sequence[str], received: Sequence[str], limit: int | None, *, compare: bool
+) -> None:
+    if len(received) > 1:
+        raise InputError(f"received {' and '.join(received)}; give one of them")
+    if received and limit is not None:
+        raise InputError(f"received {received[0]} and --limit; a limit is about a split")
+    if len(runs) > 1 and not compare:
+        raise InputError(f"received {len(runs)} runs; --compare inspects several")
+    if compare and len(runs) < 2:
+        raise InputError("--compare: received one run; give several")
 
 
 def _parse_plots(plots: str | None) -> list[str]:
@@ -211,11 +212,13 @@ def _parse_size(size: str | None) -> tuple[float, float] | None:
 
 
 def _find_sources(runs: Sequence[str], output: Path, *, limited: bool) -> list[_Source]:
+    from rnnbench.inspection.sample import require_recurrent
+
     sources = []
     for name in runs:
         run = arguments.find_run(name, output, limited=limited)
         arguments.note_weights(run)
-        sources.append(_Source("", run, run.read_config()))
+        sources.append(_Source("", run, require_recurrent(run)))
     names = [source.config.name for source in sources]
     return [
         _Source(
@@ -231,8 +234,6 @@ def _require_layer(source: _Source, layer: str | None, units: str | None) -> Non
 
     named = {of.name: of.layer.recurrent_layer() for of in summarize(source.config)}
     recurrent = {name: of for name, of in named.items() if of is not None}
-    if not recurrent:
-        raise RunError(f"{source.run.path}: its model has no recurrent layer to look into")
     if layer is not None and layer.partition("/")[0] not in recurrent:
         raise InputError(
             f"--layer: received {layer!r}; {source.label} has the recurrent layers "
@@ -266,35 +267,16 @@ def _read_split(source: _Source, split: Any, limit: int) -> Any:
     return config.dataset.load().splits[chosen][:limit]
 
 
-def _read_sample(source: _Source, split: Any, index: int) -> tuple[Sample, Any]:
-    from rnnbench.training.evaluate import split_sample
-
-    config = source.config
-    chosen = choose_split(config, split)
-    samples = config.dataset.load().splits[chosen]
-    if index >= len(samples):
-        raise InputError(
-            f"--index: received {index}; the {chosen} split of {source.label} has the samples 0 to "
-            f"{len(samples) - 1}"
-        )
-    vocabulary = source.run.read_vocabulary() if source.run.vocabulary_file.exists() else None
-    return split_sample(config, samples, index, vocabulary)
-
-
-def _make_sample(
-    source: _Source, text: str | None, values: str | None, file: Path | None
-) -> Sample:
-    from rnnbench.training.evaluate import parse_values, text_sample, values_sample
+def _read_input(text: str | None, values: str | None, file: Path | None, run: RunDirectory) -> Any:
+    """The text or the values that were given; a file has what the run takes."""
+    from rnnbench.training.evaluate import parse_values
 
     if file is not None:
         content = _read_file(file)
-        if source.config.model.all_layers[0].takes_tokens:
-            text = content
-        else:
-            values = ",".join(content.replace(",", " ").split())
-    if text is not None:
-        return text_sample(source.config, text, source.run)
-    return values_sample(source.config, parse_values(values or ""))
+        if run.read_config().model.all_layers[0].takes_tokens:
+            return content
+        values = ",".join(content.replace(",", " ").split())
+    return text if values is None else parse_values(values)
 
 
 def _read_file(file: Path) -> str:

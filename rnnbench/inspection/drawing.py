@@ -83,8 +83,10 @@ def draw_heat_maps(
     steps = range(len(layer.mask)) if window is None else window
     rows, gap = len(units), max(1, len(units) // 8)
     # One image of all symbols, each with a bar of its colours: axes of their own take far longer.
-    bar = max(1, len(steps) // 60)
-    image = np.ones((len(of) * (rows + gap), len(steps) + 2 * bar, 4))
+    fine = math.ceil(60 / len(steps))  # columns of a step
+    columns, bar = fine * len(steps), max(1, len(steps) // 60)
+    image = np.ones((len(of) * (rows + gap), columns + 2 * bar, 4))
+    right = steps.stop + 2 * bar / fine + 0.5
     bottom, top = (0.45 if window is None else 1.2), 0.35
     height = top + bottom + len(of) * min(1.5, max(0.5, 0.045 * rows))
     figure = Figure(figsize=(_WIDTH, height), dpi=120)
@@ -95,14 +97,14 @@ def draw_heat_maps(
         is_share = layer.legend[symbol].endswith("gate")
         size, first = limits[symbol] or 1.0, i * (rows + gap)
         low, high = (0.0, 1.0) if is_share else (-size, size)
-        part = values[steps.start : steps.stop, units].T
+        part = np.repeat(values[steps.start : steps.stop, units].T, fine, axis=1)
         colors = mpl.colormaps[_SHARE if is_share else _SIGNED]
-        image[first : first + rows, : len(steps)] = colors((part - low) / (high - low))
+        image[first : first + rows, :columns] = colors((part - low) / (high - low))
         scale = np.linspace(1.0, 0.0, max(rows, 2))[:rows]
-        image[first : first + rows, len(steps) + bar :] = colors(scale)[:, np.newaxis]
+        image[first : first + rows, columns + bar :] = colors(scale)[:, np.newaxis]
         every = max(1, math.ceil(rows / 4))
         ticks |= {first + row: str(units[row]) for row in range(0, rows, every)}
-        middle, right = first + (rows - 1) / 2, steps.stop + 2 * bar + 0.5
+        middle = first + (rows - 1) / 2
         axes.annotate(
             literal(symbol),
             (0, middle),
@@ -126,7 +128,7 @@ def draw_heat_maps(
         image,
         aspect="auto",
         interpolation="none",
-        extent=(steps.start + 0.5, steps.stop + 2 * bar + 0.5, len(image) - 0.5, -0.5),
+        extent=(steps.start + 0.5, right, len(image) - 0.5, -0.5),
     )
     for start, stop in _runs(~layer.mask[steps.start : steps.stop]):
         ends = (steps.start + start + 0.5, steps.start + stop + 0.5)
@@ -302,7 +304,8 @@ def draw_reach(curves: Sequence[Curve], title: str, ylabel: str) -> Figure:
     """Draw norms of gradients against the distance, on a logarithmic scale."""
     (axes,) = new_panels(1, 1, 4.2)
     for curve, color, line, marker in zip(curves, cycle(COLORS), cycle(LINES), cycle(MARKERS)):
-        distances, positive = range(len(curve.median)), np.maximum(curve.median, 1e-300)
+        # What is exactly 0, as the gradient of h_T by c_T is, has no place on the scale.
+        distances, positive = range(len(curve.median)), _positive(curve.median)
         axes.plot(
             distances,
             positive,
@@ -314,7 +317,7 @@ def draw_reach(curves: Sequence[Curve], title: str, ylabel: str) -> Figure:
             label=literal(curve.label),
         )
         if curve.low is not None and curve.high is not None:
-            low, high = (np.maximum(of, 1e-300) for of in (curve.low, curve.high))
+            low, high = _positive(curve.low), _positive(curve.high)
             axes.fill_between(distances, low, high, color=color, alpha=0.18, linewidth=0)
     start = curves[0].median[0]
     values = np.concatenate([curve.median for curve in curves])
@@ -328,6 +331,10 @@ def draw_reach(curves: Sequence[Curve], title: str, ylabel: str) -> Figure:
     axes.set(title=literal(title), xlabel="distance T − t in steps", ylabel=f"{ylabel} (log scale)")
     add_legend(axes)
     return figure_of(axes)
+
+
+def _positive(values: Array) -> Array:
+    return np.where(values > 0, values, np.nan)
 
 
 def draw_kernels(layers: Sequence[LayerInspection], title: str) -> Figure:

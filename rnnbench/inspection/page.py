@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+import rnnbench
+from rnnbench.errors import InputError, count
 from rnnbench.inspection import drawing
 from rnnbench.inspection.drawing import Curve
 from rnnbench.inspection.split import Embedded, Reach, SplitInspection
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from rnnbench.inspection.gradients import Array
     from rnnbench.inspection.sample import LayerInspection, SampleInspection
 
+_TABS = (
+    "Prediction", "Tokens", "Attributions", "States and gates", "Memory", "Errors", "Embeddings",
+)  # fmt: skip
 _TOP_TOKENS = 20
 _SHOWN_EXAMPLE = 400  # words of a mistake
 
@@ -54,21 +60,43 @@ class Page:
         summary: Summary in plain sentences.
         plots: Plots by name, in the order of the page.
         blocks: Tables and texts by tab, which stand above the plots.
+        below: Those that stand below them.
     """
 
     title: str
     summary: list[str] = field(default_factory=list)
     plots: dict[str, Plot] = field(default_factory=dict)
     blocks: dict[str, list[Block]] = field(default_factory=dict)
+    below: dict[str, list[Block]] = field(default_factory=dict)
 
     def to_html(self) -> str:
         """One page that needs nothing from elsewhere."""
-        sections: dict[str, list[Block]] = {tab: list(of) for tab, of in self.blocks.items()}
+        sections = {tab: list(self.blocks.get(tab, ())) for tab in _TABS}
         for name, plot in self.plots.items():
             svg = to_svg(plot.figure.savefig, name, plot.description)
             block = Block("wide" if plot.is_wide else "svg", svg)
-            sections.setdefault(plot.tab, []).append(block)
+            sections[plot.tab].append(block)
+        for tab, of in self.below.items():
+            sections[tab] += of
         return render_page(self.title, self.summary, sections, has_tabs=True)
+
+    def to_frame(self) -> str:
+        """The page as an element of another page, such as a notebook."""
+        return (
+            f'<iframe srcdoc="{escape(self.to_html())}" title="{escape(self.title)}" '
+            'style="width: 100%; height: 50rem; border: 0"></iframe>'
+        )
+
+    def plot(self, name: str) -> rnnbench.Plot:
+        """A plot by name; of a long sequence the overview.
+
+        Raises:
+            InputError: There is none of that name.
+        """
+        found = self.plots.get(name) or self.plots.get(f"{name}_overview")
+        if found is None:
+            raise InputError(f"received the plot {name!r}; allowed: {', '.join(self.plots)}")
+        return rnnbench.Plot(to_svg(found.figure.savefig, name, found.description))
 
     def save_plots(
         self, directory: Path, suffixes: Sequence[str], size: tuple[float, float] | None = None
@@ -129,13 +157,13 @@ def _summarize(one: SampleInspection) -> str:
         for name, values in drawing.choose_lines(one.predictions, one.outputs).items()
     )
     return (
-        f"{one.label}: {last} after {len(one.predictions)} steps. Integrated gradients of {a.of} "
-        f"sum to {a.change + a.error:.4g}, from a baseline of zeros it changes by {a.change:.4g}."
+        f"{one.label}: {last} after {count(len(one.predictions), 'step')}. Integrated gradients of "
+        f"{a.of} sum to {a.change + a.error:.4g}, from a baseline of zeros it changes by {a.change:.4g}."
     )
 
 
-def _slug(*parts: str) -> str:
-    """Name of a plot, which is that of its file."""
+def slug(*parts: str) -> str:
+    """Name of a plot of something, which is that of its file."""
     return re.sub(r"[^A-Za-z0-9]+", "_", " ".join(filter(None, parts))).strip("_").lower()
 
 
@@ -164,7 +192,7 @@ def _show_predictions(page: Page, inspections: Sequence[SampleInspection]) -> No
             for t, label in enumerate(first.steps)
         ]
         table = Table.from_rows(["step", "input", *names], rows, "Step by step", numeric=("step",))
-        page._add("Prediction", Block("table", table))
+        page.below["Prediction"] = [Block("table", table)]
 
 
 def _show_attributions(page: Page, inspections: Sequence[SampleInspection]) -> None:
@@ -188,7 +216,7 @@ def _show_attributions(page: Page, inspections: Sequence[SampleInspection]) -> N
         else:
             figure = drawing.draw_lags(a.kinds, a.of, one.features, title)
         page._add("Attributions", Block("list", facts, "Completeness"))
-        page.plots[_slug(prefix, "attributions")] = Plot("Attributions", figure, title)
+        page.plots[slug(prefix, "attributions")] = Plot("Attributions", figure, title)
 
 
 def color_words(tokens: Sequence[str], values: Array, largest: float) -> list[Word]:
@@ -225,12 +253,12 @@ def _show_layers(
         if len(parts) > 1:
             title = f"{name}: states of all steps"
             figure = drawing.draw_heat_maps(of, chosen, title, limits)
-            page.plots[_slug(prefix, of.name, "overview")] = Plot(tab, figure, title, is_wide=True)
+            page.plots[slug(prefix, of.name, "overview")] = Plot(tab, figure, title, is_wide=True)
         for part in parts:
             title = f"{name}: gates and states by unit and step"
             figure = drawing.draw_heat_maps(of, chosen, title, limits, part)
             steps = f"{part.start + 1}-{part.stop}" if len(parts) > 1 else ""
-            page.plots[_slug(prefix, of.name, steps)] = Plot(tab, figure, title, is_wide=True)
+            page.plots[slug(prefix, of.name, steps)] = Plot(tab, figure, title, is_wide=True)
 
 
 def _legend(of: LayerInspection, name: str) -> Table:
@@ -251,7 +279,7 @@ def _show_reach(page: Page, inspections: Sequence[SampleInspection]) -> None:
         for of in one.layers:
             name = " ".join(filter(None, (prefix, of.name)))
             for (a, b), values in of.norms.items():
-                if a == b or not prefix:
+                if a == b:
                     label = f"{name} ‖∂{a}_T/∂{b}_t‖"
                     curves.append(Curve(label, values[of.mask][::-1]))
             for number, values in of.by_state.items():
@@ -272,7 +300,7 @@ def _show_reach(page: Page, inspections: Sequence[SampleInspection]) -> None:
         prefix = _prefix(one, inspections)
         title = "Singular values of the recurrent kernels" + (f", {prefix}" if prefix else "")
         figure = drawing.draw_kernels(one.layers, title)
-        page.plots[_slug(prefix, "kernels")] = Plot(tab, figure, title)
+        page.plots[slug(prefix, "kernels")] = Plot(tab, figure, title)
     shares = {
         " ".join(filter(None, (_prefix(one, inspections), of.name, symbol))): share
         for one in inspections
@@ -335,8 +363,8 @@ def describe_splits(
     page = Page(title)
     for one in inspections:
         page.summary.append(
-            f"{one.label}: {one.samples} samples; integrated gradients of {one.of} are complete "
-            f"within 1% for {one.complete:.1%} of them."
+            f"{one.label}: {count(one.samples, 'sample')}; integrated gradients of {one.of} "
+            f"are complete within 1% for {one.complete:.1%} of them."
         )
     curves: list[Curve] = []
     shares: dict[str, tuple[float, float]] = {}
@@ -380,7 +408,7 @@ def _show_tokens(page: Page, one: SplitInspection, words: Mapping[int, str], pre
     of = f" ({prefix})" if prefix else ""
     if one.by_lag is not None:
         title = f"Mean size of integrated gradients by lag{of}"
-        page.plots[_slug(prefix, "lags")] = Plot(
+        page.plots[slug(prefix, "lags")] = Plot(
             "Attributions",
             drawing.draw_lags({"mean size": one.by_lag}, one.of, one.features, title),
             title,
@@ -402,11 +430,11 @@ def _show_errors(page: Page, one: SplitInspection, prefix: str) -> None:
         c = one.calibration
         title = f"Reliability, expected calibration error {c.error:.3f}{of}"
         figure = drawing.draw_reliability(c.confidence, c.accuracy, c.samples, title)
-        page.plots[_slug(prefix, "reliability")] = Plot("Errors", figure, title)
+        page.plots[slug(prefix, "reliability")] = Plot("Errors", figure, title)
     for by, groups in one.groups.items():
         title = f"Accuracy by {by}{of}"
         figure = drawing.draw_shares(groups, title, "part that is right", by)
-        page.plots[_slug(prefix, "accuracy by", by)] = Plot("Errors", figure, title)
+        page.plots[slug(prefix, "accuracy by", by)] = Plot("Errors", figure, title)
     if one.calibration is None:
         rows = [
             [str(m.index), str(m.example.target), str(m.prediction.prediction)]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnbench.data.text import PAD, TokenDataset
+from rnnbench.errors import InputError, RunError
 from rnnbench.inspection.gradients import (
     Array,
     Batch,
@@ -21,11 +22,21 @@ from rnnbench.inspection.gradients import (
 )
 from rnnbench.model import buckets_by_length
 from rnnbench.tasks import Regression
-from rnnbench.training.evaluate import Sample, decode_target
+from rnnbench.training.evaluate import (
+    Sample,
+    decode_target,
+    split_sample,
+    text_sample,
+    values_sample,
+)
 
 if TYPE_CHECKING:
-
+    import rnnbench
+    from rnnbench.config import RunConfig
+    from rnnbench.data.base import SplitName
+    from rnnbench.inspection.page import Page
     from rnnbench.reference import Recurrence
+    from rnnbench.run import RunDirectory
 
 # A gate below the first or above the second is saturated: it is shut or open.
 SATURATED = (0.1, 0.9)
@@ -170,6 +181,33 @@ class SampleInspection:
     layers: list[LayerInspection]
     attributions: Attributions
 
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        """An array by name, as `arrays` gives them."""
+        return self.arrays()[name]
+
+    def page(self) -> Page:
+        """The page about the sample, with its plots."""
+        from rnnbench.inspection.page import describe_samples  # late: it loads Matplotlib
+
+        return describe_samples(f"Inside {self.label}", [self])
+
+    def plot(self, name: str | None = None) -> rnnbench.Plot:
+        """A plot of the page.
+
+        Args:
+            name: Name of the plot, such as `prediction`, `attributions` or `reach`. Defaults to
+                the gates and states of the first layer.
+
+        Raises:
+            InputError: There is none of that name.
+        """
+        from rnnbench.inspection.page import slug
+
+        return self.page().plot(name or slug(self.layers[0].name))
+
+    def _repr_html_(self) -> str:
+        return self.page().to_frame()
+
     def to_json(self) -> dict[str, Any]:
         """The inspection as JSON values."""
 
@@ -239,6 +277,58 @@ class SampleInspection:
             yield row
 
 
+def make_sample(run: RunDirectory, inputs: str | Sequence[float]) -> Sample:
+    """A sample for a run, of a text or of values.
+
+    Raises:
+        DataError: It is not of the kind that the run was trained on.
+    """
+    config = require_recurrent(run)
+    if isinstance(inputs, str):
+        return text_sample(config, inputs, run)
+    return values_sample(config, inputs)
+
+
+def choose_sample(
+    run: RunDirectory, index: int, split: SplitName | None = None
+) -> tuple[Sample, npt.NDArray[Any]]:
+    """A sample of a split of the dataset of a run, and its target as a batch of one.
+
+    Args:
+        run: The run.
+        index: Index of the sample, from 0.
+        split: The split. Defaults to test, or train where there is no test split.
+
+    Raises:
+        InputError: There is no such sample.
+    """
+    config = require_recurrent(run)
+    splits = config.dataset.load().splits
+    chosen = split or ("test" if "test" in splits else "train")
+    if chosen not in splits:
+        allowed = ", ".join(splits)
+        raise RunError(f"{run.path}: received the split {chosen}; its dataset has {allowed}")
+    if not 0 <= index < len(splits[chosen]):
+        raise InputError(
+            f"received the index {index}; the {chosen} split of {config.name} has the samples 0 to "
+            f"{len(splits[chosen]) - 1}"
+        )
+    vocabulary = run.read_vocabulary() if run.vocabulary_file.exists() else None
+    return split_sample(config, splits[chosen], index, vocabulary)
+
+
+def require_recurrent(run: RunDirectory) -> RunConfig:
+    """The config of a run, whose model must have a recurrent layer.
+
+    Raises:
+        RunError: It has none.
+    """
+    config = run.read_config()
+    if all(layer.recurrent_layer() is None for layer in config.model.all_layers):
+        raise RunError(f"{run.path}: its model has no recurrent layer to look into")
+    return config
+
+
 def inspect_sample(
     model: VectorModel, sample: Sample, target: Any = None, *, label: str = ""
 ) -> SampleInspection:
@@ -268,7 +358,7 @@ def inspect_sample(
         steps=read_labels or steps,
         outputs=_name_outputs(model),
         layers=_inspect_layers(passes, sample.labels, read_labels),
-        attributions=_attribute(model, batch, objective, passes["output"]),
+        attributions=_attribute(model, batch, counts[0], objective, passes["output"]),
     )
 
 
@@ -418,13 +508,19 @@ def _by_recurrence(
     return result
 
 
-def _attribute(model: VectorModel, batch: Batch, objective: Objective, found: Pass) -> Attributions:
+def _attribute(
+    model: VectorModel,
+    batch: Batch,
+    counts: npt.NDArray[np.bool_],
+    objective: Objective,
+    found: Pass,
+) -> Attributions:
     integrated = integrate_gradients(model, batch, objective.weights)
     by_input = (found.by_vectors * batch.vectors)[0].astype(np.float64)
     by_path = integrated.by_vectors[0]
     shape = by_input.shape[:1] if model.has_tokens else by_input.shape
     occlusion = np.zeros(shape)
-    cells = [cell for cell in np.ndindex(shape) if model.counts(batch)[0, cell[0]]]
+    cells = [cell for cell in np.ndindex(shape) if counts[cell[0]]]
     drops = occlude(model, batch, objective.weights, cells)
     for cell, drop in zip(cells, drops, strict=True):
         occlusion[cell] = drop

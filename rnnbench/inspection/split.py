@@ -27,14 +27,14 @@ from rnnbench.training.evaluate import Mistake, find_mistakes
 if TYPE_CHECKING:
     from rnnbench.training import Progress
 
-_BATCH = 16  # samples whose paths are integrated together
+_BATCH = 64  # samples whose paths are integrated together
 # Samples whose gradients are followed: enough for quantiles.
-_FOLLOWED, _FOLLOWED_TOGETHER = 128, 32
+_FOLLOWED, _FOLLOWED_TOGETHER = 64, 32
 _QUANTILES = (0.1, 0.5, 0.9)
 # A distance that fewer of the samples have says nothing of a quantile.
 _FEWEST = 0.1
 _BINS = 10
-_TOLD = 8  # batches between two messages
+_TOLD = 2  # batches between two messages
 _MISTAKES = 5
 _UNKNOWN = (0.0, 0.02, 0.05, 0.1, 1.0)  # shares of unknown words, ends of groups
 
