@@ -702,8 +702,11 @@ def to_svg(draw: Callable[[Path], None], name: str, description: str) -> str:
             attributes.pop("id", None)
         else:
             attributes["id"] = f"{name}-{attributes['id']}"
-        for key in attributes.keys() & {"href", "clip-path"}:
-            attributes[key] = attributes[key].replace("#", f"#{name}-")
+        for key, value in attributes.items():
+            if key == "href":
+                attributes[key] = value.replace("#", f"#{name}-")
+            elif "url(#" in value:  # a clip path, or the hatching of a style
+                attributes[key] = value.replace("url(#", f"url(#{name}-")
         element.attrib = attributes
     return ET.tostring(svg, encoding="unicode")
 

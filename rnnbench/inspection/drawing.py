@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 # Steps of a window, whose tokens can be read.
 WINDOW = 50
-_SHOWN_UNITS = 64
 _LABEL = 16  # characters of a token on an axis
 _WIDTH = 9.0  # inches of a plot along a sequence
 _SHOWN_OUTPUTS = 6
@@ -227,8 +226,8 @@ def draw_steps(
 
 
 def choose_lines(predictions: Array, names: Sequence[str]) -> dict[str, Array]:
-    """The outputs that a plot has room for: those that are largest in the end."""
-    order = np.argsort(-predictions[-1], kind="stable")[:_SHOWN_OUTPUTS]
+    """The outputs that a plot has room for: those that are largest at any step."""
+    order = np.argsort(-predictions.max(axis=0), kind="stable")[:_SHOWN_OUTPUTS]
     return {names[i]: predictions[:, i] for i in sorted(order.tolist())}
 
 

@@ -25,7 +25,7 @@ Values = npt.NDArray[np.float32]
 _ROWS = 256
 # Points in each part of the path of integrated gradients, parts that one is cut into, and how often
 # at most. Few rows take as long as one: the steps come one after the other.
-_POINTS, _PARTS, _CUTS = 8, 4, 6
+_POINTS, _PARTS, _CUTS = 8, 4, 8
 # Largest difference between the sum of integrated gradients and the change, as a part of it.
 COMPLETE = 0.01
 # A change below it is lost in float32.

@@ -31,6 +31,7 @@ _TABS = (
     "Prediction", "Tokens", "Attributions", "States and gates", "Memory", "Errors", "Embeddings",
 )  # fmt: skip
 _TOP_TOKENS = 20
+_TOLD_OUTPUTS = 3
 _SHOWN_EXAMPLE = 400  # words of a mistake
 
 
@@ -152,13 +153,13 @@ def describe_samples(
 
 def _summarize(one: SampleInspection) -> str:
     a = one.attributions
-    last = ", ".join(
-        f"{name} {format_number(values[-1])}"
-        for name, values in drawing.choose_lines(one.predictions, one.outputs).items()
-    )
+    values = one.predictions[-1]
+    order = np.argsort(-values, kind="stable")[:_TOLD_OUTPUTS].tolist()
+    last = ", ".join(f"{one.outputs[i]} {format_number(float(values[i]))}" for i in order)
     return (
         f"{one.label}: {last} after {count(len(one.predictions), 'step')}. Integrated gradients of "
-        f"{a.of} sum to {a.change + a.error:.4g}, from a baseline of zeros it changes by {a.change:.4g}."
+        f"{a.of} sum to {a.change + a.error:.4g}; from a baseline of zeros it changes by "
+        f"{a.change:.4g}."
     )
 
 
