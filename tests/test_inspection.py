@@ -257,6 +257,29 @@ def test_an_encoder_and_a_decoder(tmp_path):
     assert encoder.by_state["output_c"][-1] > 0
 
 
+def test_outputs_of_a_length_of_their_own(tmp_path):
+    text = """\
+dataset: {type: addition, samples: 40, test_samples: 5}
+model:
+  layers:
+    - {type: embedding, output_dim: 3}
+    - {type: lstm, units: 4}
+    - {type: repeat_vector, n: 4}
+    - {type: simple_rnn, units: 4}
+    - {type: dense}
+training: {optimizer: {type: adam}, loss: sparse_categorical_crossentropy, epochs: 1}
+"""
+    model = _vectors(tmp_path, text)
+    sample, target = _sample(model)
+    found = inspect_sample(model, sample, target)
+    assert found.steps == ("1", "2", "3", "4")
+    assert found.attributions.of.endswith(" at step 4")
+    assert found.layers[1].labels == ()
+    assert found.attributions.integrated_gradients.sum() == pytest.approx(
+        found.attributions.change, rel=0.01
+    )
+
+
 def test_calibration_by_hand():
     found = calibrate(np.array([0.95, 0.95, 0.55, 1.0]), np.array([True, False, True, True]))
     assert found.samples.tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 0, 3]

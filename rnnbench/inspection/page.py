@@ -17,7 +17,7 @@ from rnnbench.inspection.drawing import Curve
 from rnnbench.inspection.split import Embedded, Reach, SplitInspection
 from rnnbench.plots import to_svg
 from rnnbench.report import Block, Word, render_page
-from rnnbench.tables import Cell, Table, format_number, metric_cell
+from rnnbench.tables import Cell, Table, count_cell, format_number, metric_cell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -323,8 +323,8 @@ def reach_table(curves: Sequence[Curve]) -> Table:
         [
             curve.label,
             Cell("never" if curve.reach is None else str(curve.reach), curve.reach),
-            f"{curve.median[-1]:.2g}",
-            str(len(curve.median) - 1),
+            metric_cell(float(curve.median[-1]), f"{curve.median[-1]:.2g}"),
+            count_cell(len(curve.median) - 1),
         ]
         for curve in curves
     ]
@@ -417,7 +417,11 @@ def _show_tokens(page: Page, one: SplitInspection, words: Mapping[int, str], pre
     half = min(_TOP_TOKENS, len(one.tokens) // 2)
     for scores, verb in ((one.tokens[:half], "raise"), (one.tokens[::-1][:half], "lower")):
         rows: list[list[Cell | str]] = [
-            [words.get(s.token, str(s.token)), metric_cell(s.mean, f"{s.mean:+.4f}"), str(s.count)]
+            [
+                words.get(s.token, str(s.token)),
+                metric_cell(s.mean, f"{s.mean:+.4f}"),
+                count_cell(s.count),
+            ]
             for s in scores
         ]
         caption = f"Tokens that {verb} {one.of} most{of}"

@@ -321,11 +321,13 @@ def require_recurrent(run: RunDirectory) -> RunConfig:
     """The config of a run, whose model must have a recurrent layer.
 
     Raises:
-        RunError: It has none.
+        RunError: It has none, or its input no steps.
     """
     config = run.read_config()
     if all(layer.recurrent_layer() is None for layer in config.model.all_layers):
         raise RunError(f"{run.path}: its model has no recurrent layer to look into")
+    if len(config.model.input_shape) == 1 and not config.model.all_layers[0].takes_tokens:
+        raise RunError(f"{run.path}: its input is one vector of values, without steps")
     return config
 
 
@@ -414,7 +416,9 @@ def choose_output(
     last: tuple[Any, ...] = (rows,)
     where = ""
     if outputs.ndim == 3:
-        last = (rows, outputs.shape[1] - 1 - counts[:, ::-1].argmax(axis=1))
+        steps = outputs.shape[1]
+        is_padded = counts.shape[1] == steps  # else the layers give a length of their own
+        last = (rows, steps - 1 - (counts[:, ::-1].argmax(axis=1) if is_padded else 0 * rows))
         where = f" at step {last[1][0] + 1}"
     chosen = outputs[last].argmax(axis=1)
     factor = 1.0
@@ -540,7 +544,9 @@ def _predict_steps(
 ) -> tuple[tuple[str, ...], Values]:
     """Outputs after each step [steps, outputs], and the label of each."""
     if found.outputs.ndim == 3:
-        return sample.labels, found.outputs[0]
+        steps = found.outputs.shape[1]
+        is_own = steps != len(sample.labels)  # of a layer that gives a length of its own
+        return tuple(map(str, range(1, steps + 1))) if is_own else sample.labels, found.outputs[0]
     dataset, tokens = model.config.dataset, sample.inputs[0]
     if isinstance(dataset, TokenDataset) and model.has_tokens:
         # Each text that ends there, padded as any other text of its length is.
