@@ -160,7 +160,7 @@ def inspect(
     ]
     if writes:
         if of_split:
-            page = _describe_splits(title, sources, models[0], prepared[0], found)
+            page = _describe_splits(title, sources, models[0], found)
         else:
             page = _describe_samples(title, sources[0], models[0], found, layer, units)
         _write(directory, page, sources, found, suffixes, inches, csv=csv, npz=npz)
@@ -331,24 +331,16 @@ def _describe_splits(
     title: str,
     sources: Sequence[_Source],
     model: Any,
-    split: Any,
     found: Sequence[SplitInspection],
 ) -> Page:
     from rnnbench.inspection.page import describe_splits
-    from rnnbench.inspection.sample import inspect_sample
     from rnnbench.inspection.split import embed_words
-    from rnnbench.training.evaluate import split_sample
 
-    words, source = sources[0].words(), sources[0]
-    mistakes = []
-    for mistake in found[0].mistakes if len(found) == 1 else ():
-        vocabulary = source.run.read_vocabulary() if words else None
-        sample, target = split_sample(source.config, split, mistake.index, vocabulary)
-        mistakes.append(inspect_sample(model, sample, target, label=source.label))
+    words = sources[0].words()
     ends = [*found[0].tokens[: _EMBEDDED // 2], *found[0].tokens[-_EMBEDDED // 2 :]]
     tokens = list(dict.fromkeys(score.token for score in ends if score.token in words))
     embedded = embed_words(model, tokens, words) if tokens else None
-    return describe_splits(title, found, words, mistakes=mistakes, embedded=embedded)
+    return describe_splits(title, found, words, embedded=embedded)
 
 
 def _write(

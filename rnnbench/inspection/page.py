@@ -32,7 +32,6 @@ _TABS = (
 )  # fmt: skip
 _TOP_TOKENS = 20
 _TOLD_OUTPUTS = 3
-_SHOWN_EXAMPLE = 400  # words of a mistake
 
 
 @dataclass(frozen=True, eq=False)
@@ -349,7 +348,6 @@ def describe_splits(
     inspections: Sequence[SplitInspection],
     words: Mapping[int, str],
     *,
-    mistakes: Sequence[SampleInspection] = (),
     embedded: Embedded | None = None,
 ) -> Page:
     """The page of a split inside one model, or of several with their gradients in one plot.
@@ -358,7 +356,6 @@ def describe_splits(
         title: What it is about.
         inspections: One for each model.
         words: Word of each token.
-        mistakes: The mistakes of the only model, inspected.
         embedded: Words in the space of the embeddings of the first.
     """
     page = Page(title)
@@ -385,16 +382,6 @@ def describe_splits(
     _show_saturation(page, shares)
     for one in inspections:
         _show_errors(page, one, one.label if len(inspections) > 1 else "")
-    for wrong, mistake in zip(mistakes, inspections[0].mistakes, strict=False):
-        a = wrong.attributions
-        largest = float(np.abs(a.integrated_gradients).max())
-        heading = f"sample {mistake.index}: {mistake.example.target}"
-        if mistake.prediction.label is not None:
-            share = format_number(mistake.probability or 0.0)
-            heading += f", predicted {mistake.prediction.label} ({share})"
-        if a.integrated_gradients.ndim == 1:
-            shown = color_words(wrong.tokens, a.integrated_gradients, largest)[-_SHOWN_EXAMPLE:]
-            page._add("Errors", Block("words", shown, f"{heading}; blue raises {a.of}"))
     if embedded is not None:
         _show_embeddings(page, embedded)
     return page
@@ -440,6 +427,19 @@ def _show_errors(page: Page, one: SplitInspection, prefix: str) -> None:
         title = f"Accuracy by {by}{of}"
         figure = drawing.draw_shares(groups, title, "part that is right", by)
         page.plots[slug(prefix, "accuracy by", by)] = Plot("Errors", figure, title)
+    for mistake in one.mistakes:
+        values = one.moved.get(mistake.index, np.zeros(0))
+        if len(values) == len(mistake.example.seen):
+            heading = f"sample {mistake.index}{of}: {mistake.example.target}"
+            if mistake.step is not None:
+                heading += f" at step {mistake.step + 1}"
+            if mistake.prediction.label is not None:
+                share = format_number(mistake.probability or 0.0)
+                heading += f", predicted {mistake.prediction.label} ({share})"
+            words = color_words(
+                list(map(str, mistake.example.seen)), values, float(np.abs(values).max())
+            )
+            page._add("Errors", Block("words", words, f"{heading}; blue raises {one.of}"))
     if one.calibration is None:
         rows = [
             [str(m.index), str(m.example.target), str(m.prediction.prediction)]

@@ -106,6 +106,8 @@ class SplitInspection:
             None for tokens.
         reach: Quantiles of gradients by the name of the layer.
         mistakes: The most confident wrong predictions, or the largest errors.
+        moved: Integrated gradients of each token of these samples by index, float64 [tokens]; empty
+            for values.
         calibration: None for a regression.
         groups: Accuracy and number of predictions by group, by what groups them.
     """
@@ -119,6 +121,7 @@ class SplitInspection:
     by_lag: Array | None
     reach: dict[str, Reach]
     mistakes: list[Mistake]
+    moved: dict[int, Array]
     calibration: Calibration | None
     groups: dict[str, dict[str, tuple[float, int]]]
 
@@ -232,6 +235,7 @@ def inspect_split(
         is_right = p.argmax(axis=1) == y
         calibration = calibrate(p.max(axis=1), is_right)
         groups = _group(model, split, is_right, y)
+    mistakes = find_mistakes(dataset, split, outputs, _MISTAKES)
     return SplitInspection(
         label=label or model.config.name,
         samples=len(split),
@@ -241,10 +245,26 @@ def inspect_split(
         features=() if sums.by_lag is None else name_features(model, sums.by_lag.shape[1]),
         by_lag=None if sums.by_lag is None else sums.by_lag / len(split),
         reach=_follow_gradients(model, split),
-        mistakes=find_mistakes(dataset, split, outputs, _MISTAKES),
+        mistakes=mistakes,
+        moved=_attribute_mistakes(model, split, mistakes) if model.has_tokens else {},
         calibration=calibration,
         groups=groups,
     )
+
+
+def _attribute_mistakes(
+    model: VectorModel, split: Split, mistakes: Sequence[Mistake]
+) -> dict[int, Array]:
+    """Integrated gradients of each token of the samples of mistakes, by index."""
+    indices = np.unique(np.array([mistake.index for mistake in mistakes], np.int64))
+    moved: dict[int, Array] = {}
+    for chosen, batch in _batches(model, split, indices, _BATCH):
+        outputs, counts = model.outputs(batch), model.counts(batch)
+        weights = _objective(model, split, chosen, batch, outputs, counts).weights
+        by_token = integrate_gradients(model, batch, weights).by_vectors.sum(axis=2)
+        for index, values, tokens in zip(chosen.tolist(), by_token, batch.inputs, strict=True):
+            moved[index] = values[tokens != PAD]
+    return moved
 
 
 def _batches(
