@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rnnbench.comparison import Comparison
     from rnnbench.config import ModelConfig, RunConfig
     from rnnbench.data.base import SplitName
+    from rnnbench.inspection.sample import SampleInspection
     from rnnbench.run import RunDirectory
     from rnnbench.training import Progress
     from rnnbench.training.evaluate import Prediction
@@ -282,6 +283,43 @@ class Run:
         from rnnbench.training import evaluate
 
         return evaluate.predict(self._run, inputs)
+
+    def inspect(
+        self,
+        inputs: str | Sequence[float] | None = None,
+        *,
+        index: int = 0,
+        split: SplitName | None = None,
+    ) -> SampleInspection:
+        """One sample inside the model: gates, states, gradients and attributions.
+
+        Args:
+            inputs: A text, or the values of a sample. Defaults to a sample of the dataset.
+            index: Index of that sample, from 0.
+            split: Split of that sample. Defaults to test, or train where there is no test split.
+
+        Returns:
+            An inspection that gives arrays by name, such as `["lstm/h"]` float64 [timesteps,
+            units], plots itself, and shows itself as a page in a notebook.
+
+        Raises:
+            DataError: The input is not of the kind that the run was trained on.
+            InputError: The split has no such sample.
+            RunError: The run has no trained model, or its model no recurrent layer.
+        """
+        from rnnbench import tensorflow
+
+        tensorflow.load()
+        from rnnbench.inspection.gradients import VectorModel
+        from rnnbench.inspection.sample import choose_sample, inspect_sample, make_sample
+        from rnnbench.training import evaluate
+
+        if inputs is None:
+            sample, target = choose_sample(self._run, index, split)
+        else:
+            sample, target = make_sample(self._run, inputs), None
+        model = VectorModel(self.config, evaluate.load_model(self._run))
+        return inspect_sample(model, sample, target, label=self.config.name)
 
     def to_frame(self) -> pd.DataFrame:
         """The history as a pandas DataFrame, indexed by the epoch; needs pandas."""

@@ -1,4 +1,4 @@
-"""Keras' activation functions in NumPy, float64, for the recurrences written out."""
+"""Keras' activation functions and their derivatives in NumPy, float64, for recurrences."""
 
 from __future__ import annotations
 
@@ -31,10 +31,20 @@ def _elu(x: Array) -> Array:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0.0)))
 
 
-def _gelu(x: Array) -> Array:
+def _normal_cdf(x: Array) -> Array:
     erf = np.vectorize(math.erf, otypes=[np.float64])
-    result: Array = 0.5 * x * (1.0 + erf(x / math.sqrt(2.0)))
+    result: Array = 0.5 * (1.0 + erf(x / math.sqrt(2.0)))
     return result
+
+
+def _gelu_derivative(x: Array) -> Array:
+    density: Array = np.exp(-0.5 * x**2) / math.sqrt(2.0 * math.pi)
+    return _normal_cdf(x) + x * density
+
+
+def _silu_derivative(x: Array) -> Array:
+    s = sigmoid(x)
+    return s * (1.0 + x * (1.0 - s))
 
 
 # Keras' activation functions by their names in a config.
@@ -49,8 +59,44 @@ ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
     "softsign": lambda x: x / (1.0 + np.abs(x)),
     "elu": _elu,
     "selu": lambda x: _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.minimum(x, 0.0))),
-    "gelu": _gelu,
+    "gelu": lambda x: x * _normal_cdf(x),
     "silu": lambda x: x * sigmoid(x),
     "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
     "exponential": np.exp,
 }
+
+# Derivative of each that works on one number at a time; where there is none, that from below.
+_DERIVATIVES: Mapping[str, Callable[[Array], Array]] = {
+    "linear": np.ones_like,
+    "tanh": lambda x: 1.0 - np.tanh(x) ** 2,
+    "sigmoid": lambda x: sigmoid(x) * (1.0 - sigmoid(x)),
+    "relu": lambda x: np.where(x > 0, 1.0, 0.0),
+    "hard_sigmoid": lambda x: np.where(np.abs(x) < 3.0, 1.0 / 6.0, 0.0),
+    "softplus": sigmoid,
+    "softsign": lambda x: 1.0 / (1.0 + np.abs(x)) ** 2,
+    "elu": lambda x: np.where(x > 0, 1.0, np.exp(np.minimum(x, 0.0))),
+    "selu": lambda x: _SELU_SCALE * np.where(x > 0, 1.0, _SELU_ALPHA * np.exp(np.minimum(x, 0.0))),
+    "gelu": _gelu_derivative,
+    "silu": _silu_derivative,
+    "leaky_relu": lambda x: np.where(x > 0, 1.0, 0.2),
+    "exponential": np.exp,
+}
+
+
+def apply_jacobian(name: str, x: Array, tangents: Array) -> Array:
+    """Product of the Jacobian of an activation function with a matrix.
+
+    Args:
+        name: Name of the function in a config.
+        x: Where the Jacobian is taken, float64 [batch, units].
+        tangents: Derivative of x by something, float64 [batch or 1, units, columns].
+
+    Returns:
+        Derivative of the function by the same, float64 [batch, units, columns].
+    """
+    if name == "softmax":  # each of its outputs depends on all inputs
+        p = softmax(x)[:, :, np.newaxis]
+        result: Array = p * (tangents - (p * tangents).sum(axis=1, keepdims=True))
+    else:
+        result = _DERIVATIVES[name](x)[:, :, np.newaxis] * tangents
+    return result

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
 import os
 import signal
@@ -11,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
+from inspect import getdoc
 from typing import Annotated, Any, TextIO, TypeGuard
 
 import typer
@@ -24,6 +24,7 @@ from rnnbench.commands import (
     data,
     evaluate,
     generate,
+    inspect,
     models,
     predict,
     runs,
@@ -36,7 +37,7 @@ from rnnbench.tables import visible
 # In the order of the help.
 COMMANDS = (
     *(train.train, evaluate.evaluate, evaluate.errors, predict.predict, predict.forecast),
-    generate.generate,
+    *(generate.generate, inspect.inspect),
     *(runs.runs, runs.runs_rm, runs.show, runs.compare, runs.report, runs.reproduce),
     *(sweep.sweep, bench.bench),
     *(configs.configs, configs.init, configs.validate, configs.diff, configs.schema),
@@ -86,7 +87,7 @@ for group in (app, data.app):
     for info in group.registered_commands:
         # Typer joins the lines of the first paragraph alone; the others would break where they do
         # in the source.
-        paragraphs = (inspect.getdoc(info.callback) or "").split("\n\n")
+        paragraphs = (getdoc(info.callback) or "").split("\n\n")
         info.help = "\n\n".join(" ".join(text.split("\n")) for text in paragraphs)
 
 

@@ -177,6 +177,19 @@ class Layer(KerasObject):
         """Name suffix, settings and Keras layer of each recurrence in the built Keras layer."""
         return []
 
+    def output_gradients(self, gradient: Array, outputs: Sequence[Array]) -> list[Array]:
+        """Gradient of something by the outputs of each recurrence, from that by the layer's own.
+
+        Args:
+            gradient: By the outputs of the layer, float64 [batch, units] or [batch, timesteps,
+                units].
+            outputs: Outputs of each recurrence, of the same rank, its steps as it reads them.
+
+        Returns:
+            One for each recurrence, likewise.
+        """
+        return []
+
     def resolve(self, *, needs_sequence: bool, vocabulary_size: int | None) -> Self:
         """The layer with the arguments filled in that follow from its surroundings.
 
@@ -372,6 +385,27 @@ class RNN(Layer):
         """
         raise TypeError(f"{type(self).__name__} is a base class")
 
+    def jacobian(self, x: Array, state: State, weights: Sequence[Array]) -> Array:
+        """Derivative of the new state by the state before, at one step.
+
+        Args:
+            x: As `step` takes it, and so `state` and `weights`.
+            state: Likewise.
+            weights: Likewise.
+
+        Returns:
+            float64 [batch, states·units, states·units]: a row for each unit of the new state, a
+            column for each of the one before, the states in the order of `states`.
+        """
+        raise TypeError(f"{type(self).__name__} is a base class")
+
+    def equations(self) -> dict[str, str]:
+        """Equation of each gate and state by its symbol, with the activation functions by name."""
+        raise TypeError(f"{type(self).__name__} is a base class")
+
+    def output_gradients(self, gradient: Array, outputs: Sequence[Array]) -> list[Array]:
+        return [gradient]
+
     def build_layer(
         self, name: str | None = None, *, batch_size: int | None = None, **extra: Any
     ) -> Any:
@@ -401,6 +435,16 @@ class SimpleRNN(RNN):
         (h,), (kernel, recurrent_kernel, bias) = state, weights
         h = ACTIVATIONS[self.activation](x @ kernel + h @ recurrent_kernel + bias)
         return (h,), {}
+
+    def jacobian(self, x: Array, state: State, weights: Sequence[Array]) -> Array:
+        from rnnbench.activations import apply_jacobian
+
+        (h,), (kernel, recurrent_kernel, bias) = state, weights
+        a = x @ kernel + h @ recurrent_kernel + bias
+        return apply_jacobian(self.activation, a, recurrent_kernel.T[None])
+
+    def equations(self) -> dict[str, str]:
+        return {"h": f"{self.activation}(W x_t + U h_{{t-1}} + b)"}
 
 
 class LSTM(RNN):
@@ -444,6 +488,40 @@ class LSTM(RNN):
         i, f, g, o = gate(i), gate(f), activation(g), gate(o)
         c = f * c + i * g
         return (o * activation(c), c), {"i": i, "f": f, "g": g, "o": o}
+
+    def jacobian(self, x: Array, state: State, weights: Sequence[Array]) -> Array:
+        import numpy as np
+
+        from rnnbench.activations import ACTIVATIONS, apply_jacobian
+
+        kernel, recurrent_kernel, bias = weights
+        (_, c), gates = self.step(x, state, weights)
+        a = np.split(x @ kernel + state[0] @ recurrent_kernel + bias, 4, axis=-1)
+        # Of each gate by h.
+        d_i, d_f, d_g, d_o = (
+            apply_jacobian(
+                self.activation if i == 2 else self.recurrent_activation, a[i], u.T[None]
+            )
+            for i, u in enumerate(np.split(recurrent_kernel, 4, axis=-1))
+        )
+        i, f, g, o = (gate[:, :, None] for gate in gates.values())
+        c_by_h = state[1][:, :, None] * d_f + g * d_i + i * d_g
+        c_by_c = f * np.eye(self.units)
+        of_c = apply_jacobian(self.activation, c, np.concatenate([c_by_h, c_by_c], axis=2))
+        h_by_h, h_by_c = np.split(o * of_c, 2, axis=2)
+        h_by_h = h_by_h + ACTIVATIONS[self.activation](c)[:, :, None] * d_o
+        return np.block([[h_by_h, h_by_c], [c_by_h, c_by_c]])
+
+    def equations(self) -> dict[str, str]:
+        activation, gate = self.activation, self.recurrent_activation
+        return {
+            "i": f"{gate}(W_i x_t + U_i h_{{t-1}} + b_i)",
+            "f": f"{gate}(W_f x_t + U_f h_{{t-1}} + b_f)",
+            "g": f"{activation}(W_c x_t + U_c h_{{t-1}} + b_c)",
+            "o": f"{gate}(W_o x_t + U_o h_{{t-1}} + b_o)",
+            "c": "f_t c_{t-1} + i_t g_t",
+            "h": f"o_t {activation}(c_t)",
+        }
 
 
 class GRU(RNN):
@@ -492,6 +570,40 @@ class GRU(RNN):
         z, r = gate(x_z + h @ u_z + b_z), gate(x_r + h @ u_r + b_r)
         g = activation(x_g + (r * (h @ u_g + b_g) if self.reset_after else (r * h) @ u_g))
         return (z * h + (1.0 - z) * g,), {"z": z, "r": r, "g": g}
+
+    def jacobian(self, x: Array, state: State, weights: Sequence[Array]) -> Array:
+        import numpy as np
+
+        from rnnbench.activations import apply_jacobian
+
+        (h,), (kernel, recurrent_kernel, bias) = state, weights
+        b_x, b_h = bias if self.reset_after else (bias, np.zeros_like(bias))
+        x_z, x_r, x_g = np.split(x @ kernel + b_x, 3, axis=-1)
+        u_z, u_r, u_g = np.split(recurrent_kernel, 3, axis=-1)
+        b_z, b_r, b_g = np.split(b_h, 3)
+        _, gates = self.step(x, state, weights)
+        z, r, g = (gate[:, :, None] for gate in gates.values())
+        d_z = apply_jacobian(self.recurrent_activation, x_z + h @ u_z + b_z, u_z.T[None])
+        d_r = apply_jacobian(self.recurrent_activation, x_r + h @ u_r + b_r, u_r.T[None])
+        if self.reset_after:
+            inner = h @ u_g + b_g
+            a_g, by_h = x_g + r[:, :, 0] * inner, inner[:, :, None] * d_r + r * u_g.T
+        else:
+            a_g = x_g + (r[:, :, 0] * h) @ u_g
+            by_h = u_g.T @ (h[:, :, None] * d_r + r * np.eye(self.units))
+        d_g = apply_jacobian(self.activation, a_g, by_h)
+        result: Array = (h[:, :, None] - g) * d_z + z * np.eye(self.units) + (1.0 - z) * d_g
+        return result
+
+    def equations(self) -> dict[str, str]:
+        gate = self.recurrent_activation
+        inner = "r_t (U_h h_{t-1} + b_rh)" if self.reset_after else "U_h (r_t h_{t-1})"
+        return {
+            "z": f"{gate}(W_z x_t + U_z h_{{t-1}} + b_z)",
+            "r": f"{gate}(W_r x_t + U_r h_{{t-1}} + b_r)",
+            "g": f"{self.activation}(W_h x_t + {inner} + b_h)",
+            "h": "z_t h_{t-1} + (1 - z_t) g_t",
+        }
 
 
 class Bidirectional(Layer):
@@ -542,6 +654,20 @@ class Bidirectional(Layer):
             ("/forward", self.layer, built.forward_layer),
             ("/backward", self.layer, built.backward_layer),
         ]
+
+    def output_gradients(self, gradient: Array, outputs: Sequence[Array]) -> list[Array]:
+        import numpy as np
+
+        forward, backward = outputs
+        if self.layer.return_sequences:  # merged in the order of the inputs
+            backward = backward[:, ::-1]
+        if self.merge_mode == "concat":
+            parts = np.split(gradient, 2, axis=-1)
+        elif self.merge_mode == "mul":
+            parts = [gradient * backward, gradient * forward]
+        else:
+            parts = [gradient / (2.0 if self.merge_mode == "ave" else 1.0)] * 2
+        return [parts[0], parts[1][:, ::-1] if self.layer.return_sequences else parts[1]]
 
     def resolve(self, *, needs_sequence: bool, vocabulary_size: int | None) -> Self:
         layer = self.layer.resolve(needs_sequence=needs_sequence, vocabulary_size=vocabulary_size)

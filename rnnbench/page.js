@@ -31,3 +31,16 @@ function compare(a, b, sign) {
   }
   return sign * a.textContent.localeCompare(b.textContent, "en", { numeric: true });
 }
+
+// Tabs: the section that the address names is shown alone, else the first one.
+if (document.body.classList.contains("tabs")) {
+  const links = Array.from(document.querySelectorAll("nav a"));
+  const sections = Array.from(document.querySelectorAll("main section"));
+  const show = () => {
+    const chosen = Math.max(0, links.findIndex((link) => link.hash === location.hash));
+    links.forEach((link, i) => link.toggleAttribute("aria-current", i === chosen));
+    sections.forEach((section, i) => { section.hidden = i !== chosen; });
+  };
+  addEventListener("hashchange", show);
+  show();
+}

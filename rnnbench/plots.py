@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
 Baseline = tuple[str, float]  # name and value
 
-_COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000")
-_LINES = ("-", "--", "-.", ":")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000")
+LINES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 # Label, colour and marker of each split.
 _SPLITS: Mapping[SplitName, tuple[str, str, str]] = {
     "train": ("training", "#0072B2", "o"),
@@ -161,22 +161,22 @@ def draw_steps(
     """
     columns = min(2, len(samples))
     rows = math.ceil(len(samples) / columns)
-    panels = _new_panels(len(samples), columns, 1.0 + 1.9 * rows, share_y=False)
+    panels = new_panels(len(samples), columns, 1.0 + 1.9 * rows, share_y=False)
     for axes, values in zip(panels, samples, strict=True):
         kinds = zip(("target", "prediction"), ("-", "--"), values, strict=True)
         for kind, line, of_steps in kinds:
             steps = range(1, len(of_steps) + 1)
             for i, of_output in enumerate(of_steps.T):
                 # One output: the target in black, as the truth of a forecast is.
-                single = "#000000" if kind == "target" else _COLORS[0]
-                color = single if len(of_steps.T) == 1 else _COLORS[i % len(_COLORS)]
+                single = "#000000" if kind == "target" else COLORS[0]
+                color = single if len(of_steps.T) == 1 else COLORS[i % len(COLORS)]
                 label = f"{kind} {names[i]}" if names else kind
                 shown = label if axes is panels[0] else ""  # once, in the legend of all
                 axes.plot(steps, of_output, line, color=color, label=shown, linewidth=1.4)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    _add_legend(panels[0])
-    figure = _figure(panels[0])
-    figure.suptitle(_literal(title))
+    add_legend(panels[0])
+    figure = figure_of(panels[0])
+    figure.suptitle(literal(title))
     for axes in panels[-columns:]:  # the last row may be shorter
         axes.tick_params(labelbottom=True)
         axes.set_xlabel("step")
@@ -204,7 +204,7 @@ def draw_confusion_matrix(
     side = min(max(3.2, (0.5 if is_small else 0.18) * size), 18.0)
     is_upright = longest > side / size
     axes = _new_axes(side + 1.1 + longest * is_upright)
-    figure = _figure(axes)
+    figure = figure_of(axes)
     figure.set_figwidth(side + 1.8 + longest)
     shares = [[n / max(1, sum(row)) for n in row] for row in matrix]
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="none")
@@ -212,7 +212,7 @@ def draw_confusion_matrix(
         for j, number in enumerate(row):
             color = "white" if shares[i][j] > 0.5 else "black"
             axes.text(j, i, str(number), ha="center", va="center", color=color, fontsize="small")
-    names = list(map(_literal, names))
+    names = list(map(literal, names))
     axes.set_xticks(named, names, rotation=90 * is_upright, fontsize=fontsize)
     axes.set_yticks(named, names, fontsize=fontsize)
     axes.grid(visible=False)
@@ -244,8 +244,8 @@ def draw_forecasts(
     rows = windows.target_rows()[chosen].ravel()
     at = rows if windows.times is None else windows.times[rows]
     targets = list(dict.fromkeys(task.output_targets))
-    panels = _new_panels(len(targets), 1, 1.4 + 3.0 * len(targets), share_y=False)
-    styles = list(zip(("#000000", *_COLORS), ("-", *_LINES), strict=False))
+    panels = new_panels(len(targets), 1, 1.4 + 3.0 * len(targets), share_y=False)
+    styles = list(zip(("#000000", *COLORS), ("-", *LINES), strict=False))
     values = {
         label: task.unscale(scaled[chosen]).reshape(len(rows), len(targets))
         for label, scaled in lines.items()
@@ -254,13 +254,13 @@ def draw_forecasts(
         for (label, of), (color, line) in zip(values.items(), styles, strict=False):
             shown = "" if i else label  # once, in the legend of all
             axes.plot(at, of[:, i], color=color, linestyle=line, linewidth=1.4, label=shown)
-        axes.set_ylabel(_literal(target))
-    _add_legend(panels[0])
+        axes.set_ylabel(literal(target))
+    add_legend(panels[0])
     panels[-1].set_xlabel("row" if windows.times is None else "time")
     if windows.times is not None and windows.times.dtype.kind == "M":
-        _figure(panels[0]).autofmt_xdate()
-    panels[0].set_title(_literal(title))
-    _figure(panels[0]).savefig(path)
+        figure_of(panels[0]).autofmt_xdate()
+    panels[0].set_title(literal(title))
+    figure_of(panels[0]).savefig(path)
 
 
 def draw_lengths(
@@ -308,7 +308,7 @@ def draw_curves(
     together = len(curves) <= _MOST_TOGETHER
     if together:
         axes = _new_axes()
-        styles = zip(labels, curves, _COLORS, _LINES, _MARKERS, strict=False)
+        styles = zip(labels, curves, COLORS, LINES, MARKERS, strict=False)
         for label, curve, color, line, marker in styles:
             _draw_curve(axes, curve, color=color, linestyle=line, marker=marker, label=label)
         panels = [axes]
@@ -320,7 +320,7 @@ def draw_curves(
     for panel in panels:
         values = _draw_baselines(panel, baselines, means)
     if together or baselines:
-        _add_legend(axes)
+        add_legend(axes)
     metric = _choose_scale(axes.set_yscale, values, metric)
     drawn = [estimate([value]) for value in values[len(means) :]]
     axes.set_ylim(_limits([*curves, drawn], is_log=axes.get_yscale() == "log"))
@@ -328,8 +328,8 @@ def draw_curves(
     if together:
         _save(axes, path, title, "epoch", metric)
     else:
-        figure = _figure(axes)
-        figure.suptitle(_literal(title))
+        figure = figure_of(axes)
+        figure.suptitle(literal(title))
         figure.supxlabel("epoch", fontsize="medium")
         figure.supylabel(metric, fontsize="medium")
         figure.savefig(path)
@@ -337,12 +337,12 @@ def draw_curves(
 
 def _draw_panels(labels: Sequence[str], curves: Sequence[Sequence[Estimate]]) -> list[Axes]:
     """Axes for each group, with the curves of the others behind its own."""
-    panels = _new_panels(len(curves), 2, 1.0 + 1.9 * math.ceil(len(curves) / 2))
+    panels = new_panels(len(curves), 2, 1.0 + 1.9 * math.ceil(len(curves) / 2))
     for axes, label, curve in zip(panels, labels, curves, strict=True):
         for other in curves:
             means = [e.mean for e in other]
             axes.plot(range(1, len(other) + 1), means, color="#b0b0b0", linewidth=0.8)
-        _draw_curve(axes, curve, color=_COLORS[0], linewidth=2)
+        _draw_curve(axes, curve, color=COLORS[0], linewidth=2)
         axes.set_title(label, fontsize="small")
     for axes in panels[-2:]:  # the last row may be shorter
         axes.tick_params(labelbottom=True)
@@ -391,17 +391,17 @@ def draw_means(
         baselines: Names and values of baselines in the same metric, drawn as lines.
     """
     axes = _new_axes(1.5 + 0.55 * len(labels))
-    for row, (e, color, marker) in enumerate(zip(means, cycle(_COLORS), cycle(_MARKERS))):
+    for row, (e, color, marker) in enumerate(zip(means, cycle(COLORS), cycle(MARKERS))):
         _draw_point(axes, e, row - 0.1, color=color, marker=marker)
         below = [row + 0.25] * len(e.values)
         axes.plot(e.values, below, "o", markersize=4, color="grey", alpha=0.6)
         note = f"{with_interval(e)}\nn = {len(e.values)}"
         at = ("axes fraction", "data")
         axes.annotate(note, (1.02, row), xycoords=at, va="center", fontsize="small")
-    _name_rows(axes, list(map(_wrap, labels)), fontsize="small")
+    name_rows(axes, list(map(_wrap, labels)), fontsize="small")
     values = _draw_baselines(axes, baselines, [e.mean for e in means], is_vertical=True)
     if baselines:
-        _add_legend(axes)
+        add_legend(axes)
     _save(axes, path, title, _choose_scale(axes.set_xscale, values, metric))
 
 
@@ -428,7 +428,7 @@ def draw_against(
         baselines: Names and values of baselines in the same metric, drawn as lines.
     """
     axes = _new_axes()
-    points = zip(labels, costs, means, cycle(_COLORS), cycle(_MARKERS))
+    points = zip(labels, costs, means, cycle(COLORS), cycle(MARKERS))
     for label, x, y, color, marker in points:
         _draw_point(axes, x, y, color=color, marker=marker, label=_wrap(label))
     axes.margins(0.08)
@@ -437,7 +437,7 @@ def draw_against(
     ylabel = _choose_scale(axes.set_yscale, values, metric)
     if axes.get_xscale() == "linear":
         axes.xaxis.set_major_formatter("{x:,.9g}")
-    _add_legend(axes)
+    add_legend(axes)
     _save(axes, path, title, xlabel, ylabel)
 
 
@@ -461,9 +461,9 @@ def draw_norms(
         title: Title of the plot.
         path: File to write.
     """
-    panels = _new_panels(len(norms), 1, 1.0 + 2.0 * len(norms), share_y=False)
+    panels = new_panels(len(norms), 1, 1.0 + 2.0 * len(norms), share_y=False)
     for axes, (kind, by_layer) in zip(panels, norms.items(), strict=True):
-        looks = zip(cycle(_COLORS), cycle(_LINES), cycle(_MARKERS))
+        looks = zip(cycle(COLORS), cycle(LINES), cycle(MARKERS))
         for (layer, values), (color, line, marker) in zip(by_layer.items(), looks, strict=False):
             axes.plot(
                 epochs,
@@ -471,16 +471,16 @@ def draw_norms(
                 color=color,
                 linestyle=line,
                 marker=marker if len(values) <= _MOST_MARKED else "",
-                label=_literal(layer) if axes is panels[0] else "",  # once, in the legend of all
+                label=literal(layer) if axes is panels[0] else "",  # once, in the legend of all
             )
-        axes.set_ylabel(_literal(kind))
+        axes.set_ylabel(literal(kind))
         # Norms may all be zero, or of a training that has diverged.
         if any(0 < value < math.inf for values in by_layer.values() for value in values):
-            axes.set(yscale="log", ylabel=_literal(f"{kind}\n(log scale)"))
-    panels[0].set_title(_literal(title))
+            axes.set(yscale="log", ylabel=literal(f"{kind}\n(log scale)"))
+    panels[0].set_title(literal(title))
     panels[-1].set_xlabel("epoch")
-    _add_legend(panels[0])
-    _figure(panels[0]).savefig(path)
+    add_legend(panels[0])
+    figure_of(panels[0]).savefig(path)
 
 
 def draw_gradients(
@@ -498,8 +498,8 @@ def draw_gradients(
     import numpy as np
     from matplotlib.colors import LogNorm
 
-    panels = _new_panels(len(gradients), 1, 1.2 + 2.8 * len(gradients), share_y=False)
-    figure = _figure(panels[0])
+    panels = new_panels(len(gradients), 1, 1.2 + 2.8 * len(gradients), share_y=False)
+    figure = figure_of(panels[0])
     interval = float(epochs[1] - epochs[0]) if len(epochs) > 1 else 1.0
     for axes, (layer, norms) in zip(panels, gradients.items(), strict=True):
         shown = np.where(np.isfinite(norms), norms, 0.0)
@@ -516,7 +516,7 @@ def draw_gradients(
             interpolation="none",
         )
         axes.set_facecolor("#d0d0d0")  # of what is no finite number
-        axes.set(title=_literal(layer), ylabel="steps before the last one")
+        axes.set(title=literal(layer), ylabel="steps before the last one")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(visible=False)
         figure.colorbar(
@@ -526,7 +526,7 @@ def draw_gradients(
             extend="min" if is_cut else "neither",
         )
     panels[-1].set_xlabel("epoch")
-    figure.suptitle(_literal(title))
+    figure.suptitle(literal(title))
     figure.savefig(path)
 
 
@@ -546,9 +546,9 @@ def draw_saturation(
         title: Title of the plot.
         path: File to write.
     """
-    panels = _new_panels(len(fractions), 1, 1.0 + 2.2 * len(fractions))
+    panels = new_panels(len(fractions), 1, 1.0 + 2.2 * len(fractions))
     gates = dict.fromkeys(gate for by_gate in fractions.values() for gate in by_gate)
-    colors = dict(zip(gates, cycle(_COLORS), strict=False))
+    colors = dict(zip(gates, cycle(COLORS), strict=False))
     ends = zip(("below", "above"), bounds, ("--", "-"), strict=True)
     for i, (end, bound, line) in enumerate(ends):
         for axes, by_gate in zip(panels, fractions.values(), strict=True):
@@ -556,15 +556,15 @@ def draw_saturation(
                 axes.plot(epochs, values[:, i], color=colors[gate], linestyle=line)
         # Once for all panels, of which the first one may lack a gate.
         for gate, color in colors.items():
-            label = _literal(f"{gate} {end} {bound:g}")
+            label = literal(f"{gate} {end} {bound:g}")
             panels[0].plot([], [], color=color, linestyle=line, label=label)
     for axes, layer in zip(panels, fractions, strict=True):
-        axes.set_title(_literal(layer), fontsize="medium")
+        axes.set_title(literal(layer), fontsize="medium")
         axes.set(ylim=(-0.02, 1.02), ylabel="fraction of values")
     panels[-1].set_xlabel("epoch")
-    _figure(panels[0]).suptitle(_literal(title))
-    _add_legend(panels[0])
-    _figure(panels[0]).savefig(path)
+    figure_of(panels[0]).suptitle(literal(title))
+    add_legend(panels[0])
+    figure_of(panels[0]).savefig(path)
 
 
 def draw_traces(
@@ -591,8 +591,8 @@ def draw_traces(
     longest = max(len(values) for values in shown.values())
     width = min(max(7.0, 1.6 + 0.3 * longest), _WIDEST)
     heights = [min(max(0.9, 0.12 * values.shape[1]), 2.0) for values in shown.values()]
-    panels = _new_panels(len(shown), 1, 1.6 + sum(heights), share_x=False, share_y=False)
-    figure = _figure(panels[0])
+    panels = new_panels(len(shown), 1, 1.6 + sum(heights), share_x=False, share_y=False)
+    figure = figure_of(panels[0])
     figure.set_figwidth(width)
     if (grid := panels[0].get_gridspec()) is not None:
         grid.set_height_ratios(heights)
@@ -611,7 +611,7 @@ def draw_traces(
         )
         axes.set_facecolor("#d0d0d0")  # of what is no finite number
         axes.grid(visible=False)
-        axes.set_title(_literal(f"{layer}, {name}"), fontsize="medium", loc="left")
+        axes.set_title(literal(f"{layer}, {name}"), fontsize="medium", loc="left")
         axes.set_ylabel("unit")
         rows = range(0, values.shape[1], math.ceil(values.shape[1] / _LABELS_PER_INCH))
         axes.set_yticks(list(rows), [str(units[layer][row]) for row in rows])
@@ -621,11 +621,11 @@ def draw_traces(
         of_layer = labels[layer]
         texts = [shorten(of_layer[i], _TOKEN) if of_layer else str(i + 1) for i in named]
         is_last = lasts[layer] == name
-        axes.set_xticks(list(named), list(map(_literal, texts)) if is_last else [])
+        axes.set_xticks(list(named), list(map(literal, texts)) if is_last else [])
         axes.tick_params(axis="x", rotation=90)
         if is_last and not of_layer:
             axes.set_xlabel("step")
-    figure.suptitle(_literal(title))
+    figure.suptitle(literal(title))
     figure.savefig(path)
 
 
@@ -641,9 +641,9 @@ def draw_delays(
     """
     columns = min(2, len(losses))
     height = 1.0 + 2.4 * math.ceil(len(losses) / columns)
-    panels = _new_panels(len(losses), columns, height, share_x=False)
+    panels = new_panels(len(losses), columns, height, share_x=False)
     cells = dict.fromkeys(cell for by_cell in losses.values() for cell in by_cell)
-    looks = dict(zip(cells, zip(cycle(_COLORS), cycle(_LINES), cycle(_MARKERS)), strict=False))
+    looks = dict(zip(cells, zip(cycle(COLORS), cycle(LINES), cycle(MARKERS)), strict=False))
     lines = {
         "chance level": (1.0, ":"),
         f"solved: at most {solved:g} of chance level": (solved, "--"),
@@ -665,7 +665,7 @@ def draw_delays(
         for value, line in lines.values():
             axes.axhline(value, color="black", linestyle=line, linewidth=1.2)
         ticks = sorted({delay for by_delay in by_cell.values() for delay in by_delay})
-        axes.set(xscale="log", yscale="log", title=_literal(task))
+        axes.set(xscale="log", yscale="log", title=literal(task))
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.tick_params(labelleft=True)
@@ -673,11 +673,11 @@ def draw_delays(
         axes.set_xlabel("delay in steps (log scale)")
     # Once for all panels, of which the first one may lack a cell.
     for cell, (color, line, marker) in looks.items():
-        panels[0].plot([], [], color=color, linestyle=line, marker=marker, label=_literal(cell))
+        panels[0].plot([], [], color=color, linestyle=line, marker=marker, label=literal(cell))
     for label, (_, line) in lines.items():
         panels[0].plot([], [], color="black", linestyle=line, linewidth=1.2, label=label)
-    _add_legend(panels[0])
-    figure = _figure(panels[0])
+    add_legend(panels[0])
+    figure = figure_of(panels[0])
     figure.supylabel("loss / loss at chance level (log scale)", fontsize="medium")
     figure.savefig(path)
 
@@ -706,17 +706,17 @@ def draw_times(
             height=_BAR,
             xerr=_whiskers(measured),
             capsize=3,
-            color=_COLORS[i],
+            color=COLORS[i],
             label=name,
         )
     for group, note in enumerate(notes):
         longest = max(measured[group].high for measured in times.values())
         axes.annotate(note, (longest, group), (8, 0), textcoords="offset points", va="center")
-    _name_rows(axes, labels)
+    name_rows(axes, labels)
     axes.margins(x=0.15)
     axes.set_xlim(left=0)
     if len(times) > 1:
-        _add_legend(axes)
+        add_legend(axes)
     _save(axes, path, title, "seconds per epoch: median, least and largest")
 
 
@@ -739,8 +739,8 @@ def draw_scaling(
     """
     axes = _new_axes()
     order = sorted(range(len(values)), key=lambda i: values[i])
-    for (config, times), color in zip(lines, cycle(_COLORS)):
-        for (name, measured), line, marker in zip(times.items(), _LINES, _MARKERS, strict=False):
+    for (config, times), color in zip(lines, cycle(COLORS)):
+        for (name, measured), line, marker in zip(times.items(), LINES, MARKERS, strict=False):
             ordered = [measured[i] for i in order]
             axes.errorbar(
                 [values[i] for i in order],
@@ -768,10 +768,10 @@ def _whiskers(measured: Sequence[Measurement]) -> list[list[float]]:
 
 def _new_axes(height: float = 4.4) -> Axes:
     """A pair of axes in a new figure, whose height is in inches."""
-    return _new_panels(1, 1, height)[0]
+    return new_panels(1, 1, height)[0]
 
 
-def _new_panels(
+def new_panels(
     count: int, columns: int, height: float, *, share_x: bool = True, share_y: bool = True
 ) -> list[Axes]:
     """Several pairs of axes, by default with common scales, in a new figure, row by row."""
@@ -787,7 +787,7 @@ def _new_panels(
     return list(grid[:count])
 
 
-def _name_rows(axes: Axes, labels: Sequence[str], **style: Any) -> None:
+def name_rows(axes: Axes, labels: Sequence[str], **style: Any) -> None:
     """Name the rows of a horizontal plot, the first one on top."""
     axes.set_yticks(range(len(labels)), labels, **style)
     axes.set_ylim(len(labels) - 0.5, -0.5)
@@ -814,9 +814,9 @@ def _draw_baselines(
     One that is so far off that nothing else could be told apart is in the legend alone.
     """
     low, high, shown = min(values), max(values), list(values)
-    for (name, value), line in zip(baselines, _LINES[1:], strict=False):
+    for (name, value), line in zip(baselines, LINES[1:], strict=False):
         style: dict[str, Any] = {"color": "black", "linestyle": line, "linewidth": 1.2, "zorder": 1}
-        label = _literal(f"{name}: {value:.4g}")
+        label = literal(f"{name}: {value:.4g}")
         if low > 0 and not low / _LOG_RANGE <= value <= high * _LOG_RANGE:
             axes.plot([], [], label=f"{label}, off the scale", **style)
             continue
@@ -826,12 +826,12 @@ def _draw_baselines(
     return shown
 
 
-def _add_legend(axes: Axes) -> None:
+def add_legend(axes: Axes) -> None:
     """Add a legend below the axes, by whose height the figure grows."""
     labels = [label.splitlines() for label in axes.get_legend_handles_labels()[1]]
     longest = max(len(line) for lines in labels for line in lines)
     columns = max(1, min(len(labels), _LEGEND_WIDTH // (longest + 8)))
-    figure = _figure(axes)
+    figure = figure_of(axes)
     height = 0.2 * math.ceil(len(labels) / columns) * max(map(len, labels))
     figure.set_figheight(figure.get_figheight() + height)
     figure.legend(loc="outside lower center", ncols=columns, frameon=False)
@@ -839,21 +839,22 @@ def _add_legend(axes: Axes) -> None:
 
 def _wrap(label: str) -> str:
     """A label in lines."""
-    return _literal("\n".join(textwrap.wrap(label, _LABEL_WIDTH, break_on_hyphens=False)))
+    return literal("\n".join(textwrap.wrap(label, _LABEL_WIDTH, break_on_hyphens=False)))
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """A text that Matplotlib draws as it is, without formulas."""
     return visible(text).replace("$", r"\$")
 
 
-def _figure(axes: Axes) -> Figure:
+def figure_of(axes: Axes) -> Figure:
+    """The figure that axes are in."""
     return cast("Figure", axes.get_figure(root=True))
 
 
 def _save(axes: Axes, path: Path, title: str, xlabel: str, ylabel: str = "") -> None:
-    axes.set(title=_literal(title), xlabel=_literal(xlabel), ylabel=_literal(ylabel))
-    _figure(axes).savefig(path)
+    axes.set(title=literal(title), xlabel=literal(xlabel), ylabel=literal(ylabel))
+    figure_of(axes).savefig(path)
 
 
 def to_svg(draw: Callable[[Path], None], name: str, description: str) -> str:
@@ -888,8 +889,11 @@ def to_svg(draw: Callable[[Path], None], name: str, description: str) -> str:
             attributes.pop("id", None)
         else:
             attributes["id"] = f"{name}-{attributes['id']}"
-        for key in attributes.keys() & {"href", "clip-path"}:
-            attributes[key] = attributes[key].replace("#", f"#{name}-")
+        for key, value in attributes.items():
+            if key == "href":
+                attributes[key] = value.replace("#", f"#{name}-")
+            elif "url(#" in value:  # a clip path, or the hatching of a style
+                attributes[key] = value.replace("url(#", f"url(#{name}-")
         element.attrib = attributes
     return ET.tostring(svg, encoding="unicode")
 

@@ -6,8 +6,9 @@ each recurrence stands in the class of its layer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,10 +45,7 @@ def unroll(
         Each gate and, after every step, each state by its symbol, [batch, timesteps, units]; a
         masked step has the gates that it would have if it counted.
     """
-    if not layer.use_bias:
-        weights = [*weights, np.zeros(layer.bias_shape())]
-    zeros = tuple(np.zeros((len(inputs), layer.units)) for _ in layer.states)
-    state = zeros if initial_state is None else tuple(initial_state)
+    weights, state = _complete(layer, inputs, weights, initial_state)
     steps: list[dict[str, Array]] = []
     for t in range(inputs.shape[1]):
         new, gates = layer.step(inputs[:, t], state, weights)
@@ -59,6 +57,82 @@ def unroll(
     if not steps:
         return {name: np.zeros((len(inputs), 0, layer.units)) for name in layer.states}
     return {name: np.stack([step[name] for step in steps], axis=1) for name in steps[0]}
+
+
+def _complete(
+    layer: RNN,
+    inputs: Array,
+    weights: Sequence[Array],
+    initial_state: Sequence[Array] | None,
+) -> tuple[Sequence[Array], tuple[Array, ...]]:
+    """Weights with a bias, and the state before the first step."""
+    if not layer.use_bias:
+        weights = [*weights, np.zeros(layer.bias_shape())]
+    zeros = tuple(np.zeros((len(inputs), layer.units)) for _ in layer.states)
+    return weights, zeros if initial_state is None else tuple(initial_state)
+
+
+def backpropagate(
+    layer: RNN,
+    inputs: Array,
+    weights: Sequence[Array],
+    states: Mapping[str, Array],
+    mask: Mask | None = None,
+    initial_state: Sequence[Array] | None = None,
+    output_gradients: Mapping[str, Array] = MappingProxyType({}),
+) -> tuple[dict[tuple[str, str], Array], dict[str, dict[str, Array]]]:
+    """How far gradients reach back: products of the Jacobians of the steps.
+
+    With s_t the states of step t, ∂s_T/∂s_t = J_T J_{T-1} … J_{t+1}, where J_t is what
+    `RNN.jacobian` gives, and I at a masked step. The norm is that of Frobenius divided by √units:
+    the root mean square of the singular values, 1 where the gradient is kept. Of the states of one
+    step, each is a variable of its own (Pascanu, Mikolov and Bengio, "On the difficulty of training
+    recurrent neural networks", 2013, for one state).
+
+    Args:
+        layer: The layer; its direction does not count.
+        inputs: As `unroll` takes them, and so `weights`, `mask` and `initial_state`.
+        weights: Likewise.
+        states: What `unroll` gives.
+        mask: Likewise.
+        initial_state: Likewise.
+        output_gradients: Derivatives of numbers, by their names, by the states as the layers above
+            use them: by the hidden state float64 [batch, timesteps, units], or by all states
+            [batch, timesteps, states·units].
+
+    Returns:
+        ‖∂a_T/∂b_t‖ by the pair of the symbols of a and b, float64 [batch, timesteps]; and by name
+        the derivative of each number by each state through all later steps, float64 [batch,
+        timesteps, units].
+    """
+    weights, _ = _complete(layer, inputs, weights, initial_state)
+    batch, timesteps = inputs.shape[:2]
+    size = layer.units * len(layer.states)
+    parts = {s: slice(i * layer.units, (i + 1) * layer.units) for i, s in enumerate(layer.states)}
+    total = np.broadcast_to(np.eye(size), (batch, size, size))
+    norms: dict[tuple[str, str], Array] = {
+        (of, by): np.ones((batch, timesteps)) for of in layer.states for by in layer.states
+    }
+    gradients = np.zeros((len(output_gradients), batch, timesteps, size))
+    for own, given in zip(gradients, output_gradients.values(), strict=True):
+        own[:, :, : given.shape[2]] = given
+    for t in reversed(range(timesteps)):
+        for (of, by), values in norms.items():
+            block = total[:, parts[of], parts[by]]
+            values[:, t] = np.sqrt((block**2).sum(axis=(1, 2)) / layer.units)
+        if not t:
+            break
+        old = tuple(states[s][:, t - 1] for s in layer.states)
+        jacobian = layer.jacobian(inputs[:, t], old, weights)
+        if mask is not None:
+            jacobian = np.where(mask[:, t, np.newaxis, np.newaxis], jacobian, np.eye(size))
+        total = total @ jacobian
+        gradients[:, :, t - 1] += (gradients[:, :, t, np.newaxis] @ jacobian)[:, :, 0]
+    through = {
+        name: {s: own[:, :, part] for s, part in parts.items()}
+        for name, own in zip(output_gradients, gradients, strict=True)
+    }
+    return norms, through
 
 
 class StepModel:
@@ -143,6 +217,142 @@ class LayerTrace:
             return float(np.abs(self.states["h"] - self.keras_states).max(initial=0.0))
 
 
+@dataclass(frozen=True, eq=False)
+class Recurrence:
+    """A recurrence of a model and what it reads: one of the two of a bidirectional layer.
+
+    Its steps are in the order in which it reads them.
+
+    Attributes:
+        name: Name of the layer, with the direction of a bidirectional one.
+        layer: Its class.
+        of_keras: Keras' layer.
+        inputs: float64 [batch, timesteps, features].
+        mask: Steps that count, bool [batch, timesteps]; None where all do.
+        initial_state: Each state before the first step, float64 [batch, units]; None for zeros.
+        reads_inputs: Whether step t of the layer belongs to step t of the model's input, or in a
+            decoder of the target.
+        is_decoder: Whether it is a layer of a decoder.
+    """
+
+    name: str
+    layer: RNN
+    of_keras: keras.Layer
+    inputs: Array
+    mask: Mask | None
+    initial_state: list[Array] | None
+    reads_inputs: bool
+    is_decoder: bool
+
+    @property
+    def weights(self) -> list[Array]:
+        """Kernel, recurrent kernel and, if the layer has one, bias, float64 in Keras' shapes."""
+        return [np.asarray(weight, np.float64) for weight in self.of_keras.get_weights()]
+
+    @property
+    def legend(self) -> dict[str, str]:
+        """Meaning of each symbol that `unroll` gives."""
+        # The step gives the gates in the order of the kernels; a plain recurrence has none.
+        symbols = [symbol for symbol in self.layer.equations() if symbol not in self.layer.states]
+        return dict(zip(symbols, self.layer.gates, strict=False)) | _STATES
+
+    def unroll(self) -> dict[str, Array]:
+        """Gates and states, as `unroll` gives them."""
+        with np.errstate(over="ignore", invalid="ignore"):  # an unbounded activation may grow so
+            return unroll(self.layer, self.inputs, self.weights, self.mask, self.initial_state)
+
+    def backpropagate(
+        self, states: Mapping[str, Array], output_gradients: Mapping[str, Array]
+    ) -> tuple[dict[tuple[str, str], Array], dict[str, dict[str, Array]]]:
+        """Norms of gradients, as `backpropagate` gives them."""
+        given = (self.inputs, self.weights, states, self.mask, self.initial_state)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return backpropagate(self.layer, *given, output_gradients)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerCall:
+    """A layer of a model, called: tensors, or NumPy arrays where Keras was given them.
+
+    Attributes:
+        layer: The layer of the config.
+        built: Keras' layer.
+        inputs: What it is called with.
+        mask: Steps that count; None where all do.
+        initial_state: States that a recurrent layer of a decoder begins with; else None.
+        outputs: Its output; of a recurrent layer of an encoder also its last states.
+        is_decoder: Whether it is a layer of a decoder.
+        timesteps: Steps of the input, or in a decoder of the target.
+    """
+
+    layer: Layer
+    built: keras.Layer
+    inputs: Any
+    mask: Any
+    initial_state: list[Any] | None
+    outputs: tuple[Any, ...]
+    is_decoder: bool
+    timesteps: int | None
+
+    def recurrences(self) -> Iterator[Recurrence]:
+        """The recurrences of the layer and what they read."""
+        x, mask = np.asarray(self.inputs), None
+        if self.mask is not None:
+            mask = np.asarray(self.mask, np.bool_)
+        first = self.initial_state and [np.asarray(s, np.float64) for s in self.initial_state]
+        for suffix, layer, of_keras in self.layer.recurrences(self.built):
+            step = -1 if of_keras.go_backwards else 1
+            yield Recurrence(
+                name=f"{self.built.name}{suffix}",
+                layer=layer,
+                of_keras=of_keras,
+                inputs=x[:, ::step].astype(np.float64),
+                mask=None if mask is None else mask[:, ::step],
+                initial_state=first,
+                reads_inputs=step == 1 and x.shape[1] == self.timesteps,
+                is_decoder=self.is_decoder,
+            )
+
+
+def call_layers(
+    layers: Sequence[Layer],
+    model: keras.Model,
+    inputs: Any,
+    target: Any = None,
+    vectors: Any = None,
+) -> Iterator[LayerCall]:
+    """Call the layers of a model one after the other, as Keras does.
+
+    Args:
+        layers: The layers of the config that the model was built from.
+        model: The stack of Keras layers.
+        inputs: Tokens [batch, timesteps], or values [batch, timesteps, features].
+        target: What a decoder reads, tokens [batch, target steps]; None without a decoder.
+        vectors: Taken in the place of what the first layer, which takes tokens, gives.
+    """
+    x, mask = inputs, None
+    states: list[list[Any]] = []  # of the encoder
+    is_decoder, timesteps = False, inputs.shape[1]
+    own = model.layers[1:] if target is None else map(model.get_layer, layer_names(layers))
+    for i, (layer, built) in enumerate(zip(layers, own, strict=True)):  # without the input
+        if target is not None and layer.takes_tokens and i:
+            x, mask, is_decoder, timesteps = target, None, True, target.shape[1]
+        is_recurrent = layer.recurrent_layer() is not None
+        arguments = {"mask": mask} if mask is not None and layer.mask == "use" else {}
+        initial_state = states.pop(0) if is_decoder and is_recurrent else None
+        if initial_state is not None:
+            arguments["initial_state"] = initial_state
+        output = built(x, **arguments) if i or vectors is None else vectors
+        outputs = (output,)
+        if target is not None and is_recurrent and not is_decoder:
+            output, *last = outputs = tuple(output)
+            states.append(last)
+        used = arguments.get("mask")
+        yield LayerCall(layer, built, x, used, initial_state, outputs, is_decoder, timesteps)
+        mask = built.compute_mask(x, mask) if built.supports_masking else None
+        x = output
+
+
 def trace_model(
     layers: Sequence[Layer],
     model: keras.Model,
@@ -162,73 +372,31 @@ def trace_model(
     Returns:
         A trace for each recurrent layer, two for a bidirectional one, from the input up.
     """
-    traces: list[LayerTrace] = []
-    x: Any = inputs
-    mask: Any = None
-    states: list[list[Any]] = []  # of the encoder
-    is_decoder, timesteps = False, inputs.shape[1]
-    own = model.layers[1:] if target is None else map(model.get_layer, layer_names(layers))
-    for i, (layer, built) in enumerate(zip(layers, own, strict=True)):  # without the input
-        if target is not None and layer.takes_tokens and i:
-            x, mask, is_decoder, timesteps = target, None, True, target.shape[1]
-        is_recurrent = layer.recurrent_layer() is not None
-        arguments = {"mask": mask} if mask is not None and layer.mask == "use" else {}
-        if is_decoder and is_recurrent:
-            arguments["initial_state"] = states.pop(0)
-        for suffix, recurrence, of_keras in layer.recurrences(built):
-            steps, counts = np.asarray(x), None if mask is None else np.asarray(mask, np.bool_)
-            trace = _trace(
-                f"{built.name}{suffix}",
-                recurrence,
-                of_keras,
-                steps,
-                counts,
-                timesteps,
-                arguments.get("initial_state"),
-            )
-            traces.append(replace(trace, is_decoder=is_decoder))
-        output = built(x, **arguments)
-        if target is not None and is_recurrent and not is_decoder:
-            output, *last = output
-            states.append(last)
-        mask = built.compute_mask(x, mask) if built.supports_masking else None
-        x = output
-    return traces
+    return [
+        _trace(recurrence, call)
+        for call in call_layers(layers, model, inputs, target)
+        for recurrence in call.recurrences()
+    ]
 
 
-def _trace(
-    name: str,
-    layer: RNN,
-    of_keras: keras.Layer,
-    x: npt.NDArray[Any],
-    mask: Mask | None,
-    timesteps: int,
-    initial_state: Sequence[Any] | None,
-) -> LayerTrace:
-    """Trace of a recurrence over inputs [1, steps, features] in a model of so many timesteps."""
+def _trace(recurrence: Recurrence, call: LayerCall) -> LayerTrace:
     # A copy of Keras' layer returns the states of all steps. Inside a Bidirectional, Keras gives
     # zeros at masked steps; the trace has the state itself.
+    of_keras, unrolled = recurrence.of_keras, recurrence.unroll()
     changes = {"return_sequences": True, "return_state": False}
     every_step = type(of_keras).from_config(of_keras.get_config() | changes)
     every_step.zero_output_for_mask = False
-    every_step.build(x.shape)
+    every_step.build(call.inputs.shape)
     every_step.set_weights(of_keras.get_weights())
-    outputs = every_step(x, mask=mask, initial_state=initial_state)
-    keras_states = np.asarray(outputs, dtype=np.float32)[0]
-    if of_keras.go_backwards:
-        x, mask = x[:, ::-1], None if mask is None else mask[:, ::-1]
-    weights = [np.asarray(weight, np.float64) for weight in of_keras.get_weights()]
-    with np.errstate(over="ignore", invalid="ignore"):  # an unbounded activation may grow so
-        first = initial_state and [np.asarray(state, np.float64) for state in initial_state]
-        unrolled = unroll(layer, x.astype(np.float64), weights, mask, first)
-    # The step gives the gates in the order of the kernels; a plain recurrence has none.
-    symbols = [symbol for symbol in unrolled if symbol not in layer.states]
+    outputs = every_step(call.inputs, mask=call.mask, initial_state=call.initial_state)
+    first, mask = recurrence.layer.states[0], recurrence.mask
     return LayerTrace(
-        name=name,
-        states={name: unrolled[name][0] for name in layer.states},
-        gates={name: values[0] for name, values in unrolled.items() if name != layer.states[0]},
-        legend=dict(zip(symbols, layer.gates, strict=False)) | _STATES,
-        keras_states=keras_states,
+        name=recurrence.name,
+        states={name: unrolled[name][0] for name in recurrence.layer.states},
+        gates={name: values[0] for name, values in unrolled.items() if name != first},
+        legend=recurrence.legend,
+        keras_states=np.asarray(outputs, dtype=np.float32)[0],
         mask=None if mask is None else mask[0],
-        reads_inputs=not of_keras.go_backwards and x.shape[1] == timesteps,
+        reads_inputs=recurrence.reads_inputs,
+        is_decoder=recurrence.is_decoder,
     )

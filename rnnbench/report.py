@@ -40,19 +40,33 @@ from rnnbench.training.record import record_plots
 _NOT_DRAWN = ("epoch", "learning_rate", "seconds")
 
 
+class Word(NamedTuple):
+    """Word of a text, coloured by what it did.
+
+    Attributes:
+        text: The word.
+        share: How strong the colour is: from -1, orange, over 0 to 1, blue.
+        title: Shown where a pointer rests on it.
+    """
+
+    text: str
+    share: float
+    title: str
+
+
 @dataclass(frozen=True)
 class Block:
     """Part of a section.
 
     Attributes:
-        kind: Kind of the content.
-        content: `Table`, items of a list, lines of code, SVG element, or address of an image; a
-            block without any is left out.
-        heading: Heading of a list or of code, description of an image.
+        kind: Kind of the content; `wide` is an SVG element that scrolls in a narrow window.
+        content: `Table`, items of a list, lines of code, SVG element, address of an image, or words
+            of a text; a block without any is left out.
+        heading: Heading of a list, of code or of a text, description of an image.
     """
 
-    kind: Literal["table", "list", "code", "svg", "image"]
-    content: Table | Sequence[str]
+    kind: Literal["table", "list", "code", "svg", "wide", "image", "words"]
+    content: Table | Sequence[str] | Sequence[Word]
     heading: str = ""
 
 
@@ -70,13 +84,16 @@ def render_report(source: RunDirectory | SweepDirectory) -> str:
     return render_page(*_describe_sweep(source))
 
 
-def render_page(title: str, summary: Sequence[str], sections: Sections) -> str:
+def render_page(
+    title: str, summary: Sequence[str], sections: Sections, *, has_tabs: bool = False
+) -> str:
     """A page as HTML, every text of it escaped.
 
     Args:
         title: What the page is about.
         summary: Summary in plain sentences.
         sections: Blocks by title of the section; a section without any is left out.
+        has_tabs: Whether one section is shown at a time.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -95,6 +112,7 @@ def render_page(title: str, summary: Sequence[str], sections: Sections) -> str:
         title=title,
         summary=summary,
         sections={name: blocks for name, blocks in filled.items() if blocks},
+        has_tabs=has_tabs,
         version=rnnbench.__version__,
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )

@@ -5,12 +5,14 @@ from typing import get_args
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from rnnbench.activations import ACTIVATIONS
 from rnnbench.config import ModelConfig
-from rnnbench.layers import GRU, LSTM, ActivationName, SimpleRNN
+from rnnbench.keras_object import members
+from rnnbench.layers import GRU, LSTM, ActivationName, Layer, SimpleRNN
 from rnnbench.model import build_model
-from rnnbench.reference import trace_model, unroll
+from rnnbench.reference import backpropagate, trace_model, unroll
 
 
 def test_every_activation_of_a_config_has_a_reference():
@@ -165,3 +167,104 @@ def test_a_fixed_batch_size_is_no_obstacle():
     layers, model = _model(rnn, given=given)
     (trace,) = trace_model(layers, model, np.ones((1, 2, 10), np.float32))
     assert trace.max_difference < 1e-6
+
+
+RECURRENCES = [
+    {"type": "simple_rnn"},
+    {"type": "simple_rnn", "activation": "softmax"},
+    {"type": "lstm"},
+    {"type": "lstm", "activation": "softmax", "recurrent_activation": "hard_sigmoid"},
+    {"type": "gru"},
+    {"type": "gru", "reset_after": False},
+    {"type": "gru", "recurrent_activation": "softmax"},
+    *({"type": "lstm", "activation": name} for name in get_args(ActivationName)),
+]
+
+
+def _random_layer(arguments):
+    """A layer of a config, Keras' cell of float64, and random weights."""
+    layer = members(Layer)[arguments["type"]].model_validate({"units": 4} | arguments)
+    random = np.random.default_rng(1)
+    shapes = layer.weight_shapes((None, 3)).values()
+    weights = [random.normal(scale=0.7, size=shape) for shape in shapes]
+    built = layer.build_layer()
+    cell = type(built.cell).from_config(built.cell.get_config() | {"dtype": "float64"})
+    cell.build((2, 3))
+    cell.set_weights(weights)
+    return layer, cell, weights
+
+
+@pytest.mark.parametrize("arguments", RECURRENCES, ids=str)
+def test_the_jacobian_of_each_step_equals_automatic_differentiation(arguments):
+    layer, cell, weights = _random_layer(arguments)
+    random = np.random.default_rng(2)
+    x = random.normal(size=(2, 3))
+    state = tf.constant(random.normal(size=(2, 4 * len(layer.states))))
+    with tf.GradientTape() as tape:
+        tape.watch(state)
+        _, new = cell(tf.constant(x), tf.split(state, len(layer.states), axis=1))
+        joined = tf.concat(new, axis=1)
+    expected = tape.batch_jacobian(joined, state).numpy()
+    old = tuple(np.split(state.numpy(), len(layer.states), axis=1))
+    np.testing.assert_allclose(layer.jacobian(x, old, weights), expected, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("arguments", RECURRENCES[:7], ids=str)
+def test_gates_and_states_equal_keras_cell_called_step_by_step(arguments):
+    layer, cell, weights = _random_layer(arguments)
+    x = np.random.default_rng(3).normal(size=(2, 6, 3))
+    unrolled = unroll(layer, x, weights)
+    state = [np.zeros((2, 4)) for _ in layer.states]
+    for t in range(6):
+        _, state = cell(tf.constant(x[:, t]), state)
+        for symbol, values in zip(layer.states, state, strict=True):
+            np.testing.assert_allclose(unrolled[symbol][:, t], values.numpy(), atol=1e-12)
+
+
+def test_an_orthogonal_linear_recurrence_keeps_the_norm_of_the_gradient():
+    layer = SimpleRNN(units=16, activation="linear")
+    built = layer.build_layer()
+    built.build((None, None, 3))
+    weights = [np.asarray(weight, np.float64) for weight in built.get_weights()]
+    x = np.random.default_rng(0).normal(size=(1, 200, 3))
+    norms, _ = backpropagate(layer, x, weights, unroll(layer, x, weights))
+    np.testing.assert_allclose(norms["h", "h"], 1.0, rtol=0, atol=1e-4)
+
+
+def test_a_forget_gate_of_one_keeps_the_gradient_of_the_cell():
+    layer, _, weights = _random_layer({"type": "lstm"})
+    kernel, recurrent_kernel, bias = (weight.copy() for weight in weights)
+    # Only the cell carries: the state is in no gate, and the forget gate is 1.
+    recurrent_kernel[:] = 0.0
+    kernel[:, 4:8], bias[4:8] = 0.0, 60.0
+    x = np.random.default_rng(0).normal(size=(1, 100, 3))
+    weights = [kernel, recurrent_kernel, bias]
+    norms, _ = backpropagate(layer, x, weights, unroll(layer, x, weights))
+    assert norms["c", "c"].tolist() == [[1.0] * 100]
+
+
+@pytest.mark.parametrize("arguments", RECURRENCES[:7], ids=str)
+def test_gradients_through_time_equal_automatic_differentiation(arguments):
+    layer, cell, weights = _random_layer(arguments)
+    random = np.random.default_rng(4)
+    x, by_output = random.normal(size=(2, 5, 3)), random.normal(size=(2, 5, 4))
+    mask = np.array([[True] * 5, [True, True, False, True, False]])
+    added = [tf.zeros((2, 4), "float64") for _ in range(5)]  # to each hidden state
+    with tf.GradientTape() as tape:
+        tape.watch(added)
+        state, total = [tf.zeros((2, 4), "float64") for _ in layer.states], 0.0
+        for t in range(5):
+            _, new = cell(tf.constant(x[:, t]), state)
+            counts = mask[:, t, np.newaxis]
+            state = [tf.where(counts, n, old) for n, old in zip(new, state, strict=True)]
+            state[0] += added[t]
+            total += tf.reduce_sum(by_output[:, t] * state[0])
+    expected = np.stack(tape.gradient(total, added), axis=1)
+    states = unroll(layer, x, weights, mask)
+    _, gradients = backpropagate(
+        layer, x, weights, states, mask, output_gradients={"loss": by_output}
+    )
+    np.testing.assert_allclose(gradients["loss"]["h"], expected, rtol=0, atol=1e-10)
+    ratio, _ = backpropagate(layer, x, weights, states, mask)
+    assert ratio["h", "h"][:, -1].tolist() == [1.0, 1.0]
+    assert ratio["h", "h"][1, 3] == 1.0  # the last step is masked

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from rnnbench.commands import console
-from rnnbench.errors import ConfigError, RunError, count
+from rnnbench.errors import ConfigError, InputError, RunError, count
 
 if TYPE_CHECKING:
     from rnnbench.config import ModelConfig
@@ -288,6 +288,31 @@ def resolve_target(target: str, output: Path, option: str = "--match-params") ->
     if count < 1:
         raise ConfigError(f"{option}: received {target}; allowed: at least 1 parameter")
     return count
+
+
+def parse_units(text: str, layer: str, units: int, *, other: str = "") -> list[int]:
+    """Units that `--units` names, such as `0-5` or `0,3,7`.
+
+    Args:
+        text: What was given.
+        layer: Name of the layer.
+        units: Number of its units.
+        other: What else is allowed, for the message.
+
+    Raises:
+        InputError: The layer has not all of them.
+    """
+    chosen: list[int] = []
+    for part in text.split(","):
+        low, _, high = part.partition("-")
+        ends = [int(end) if end.isdecimal() else -1 for end in (low, high or low)]
+        chosen += range(ends[0], ends[1] + 1) if -1 not in ends else [-1]
+    if not chosen or not set(chosen) <= set(range(units)):
+        raise InputError(
+            f"--units: received {text!r}; {layer} has the units 0 to {units - 1}; allowed: such as "
+            f"0-5 or 0,3,7{other}"
+        )
+    return chosen
 
 
 def note_weights(run: RunDirectory) -> WeightsSource:

@@ -55,7 +55,7 @@ def evaluate(
         if file is not None and split is not None:
             raise InputError("received --split and --file; give one of them")
         # The samples of a file are to the model what those of the test split are.
-        chosen = "test" if file is not None else _choose_split(config, split)
+        chosen = "test" if file is not None else choose_split(config, split)
         thresholds.require_computed((chosen,), config.training.metric_names(validation=False))
         samples, evaluation = _evaluate(found, config, chosen, file)
         metrics, task = evaluation.metrics, config.dataset.info().task
@@ -84,7 +84,7 @@ def evaluate(
     thresholds.require_passed()
 
 
-def _choose_split(config: RunConfig, split: SplitName | None) -> SplitName:
+def choose_split(config: RunConfig, split: SplitName | None) -> SplitName:
     """The split to evaluate on; a note says where it is not the usual one."""
     splits = config.dataset.info().num_examples
     chosen = split or ("test" if "test" in splits else "train")
@@ -130,7 +130,7 @@ def errors(
     found = arguments.find_run(run, output, limited=limited)
     weights = arguments.note_weights(found)
     config = found.read_config()
-    chosen = _choose_split(config, split)
+    chosen = choose_split(config, split)
     if not config.dataset.info().task.keeps_outputs:
         raise RunError(
             f"{found.path}: this is {config.dataset.info().task}: each of its tokens is a target, "

@@ -305,20 +305,10 @@ def _print_outputs(
 
 def _choose_units(text: str | None, trace: LayerTrace, *, default: int | None) -> list[int]:
     """Units that `--units` names, such as `0-5` or `0,3,7`; without it so many, or all."""
-    every = list(range(trace.keras_states.shape[1]))
+    units = trace.keras_states.shape[1]
     if text is None:
-        return every[:default]
-    chosen: list[int] = []
-    for part in text.split(","):
-        low, _, high = part.partition("-")
-        ends = [int(end) if end.isdecimal() else -1 for end in (low, high or low)]
-        chosen += range(ends[0], ends[1] + 1) if -1 not in ends else [-1]
-    if not chosen or not set(chosen) <= set(every):
-        raise InputError(
-            f"--units: received {text!r}; {trace.name} has the units 0 to {every[-1]}; allowed: "
-            "such as 0-5 or 0,3,7"
-        )
-    return chosen
+        return list(range(units))[:default]
+    return arguments.parse_units(text, trace.name, units)
 
 
 def _print_trace(

@@ -185,6 +185,10 @@ class Dataset(Settings):
         """Token of each word, for text; else None."""
         return None
 
+    def feature_names(self) -> tuple[str, ...]:
+        """Name of each feature of a step; empty where they have none."""
+        return ()
+
     def describe_files(self) -> dict[str, Any] | None:
         """What a run keeps to know `info` without the dataset's files, as JSON values; or None."""
         return None

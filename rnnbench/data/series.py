@@ -221,6 +221,10 @@ class Series(FileDataset):
                 key = "sequence_length" if name == "train" else f"{name}_split"
                 raise FileError(message, key)
 
+    def feature_names(self) -> tuple[str, ...]:
+        features: tuple[str, ...] = self.description.features
+        return features
+
     def read_splits(self) -> dict[SplitName, Split]:
         found: SeriesDescription = self.description
         arrays = self.read_arrays()

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from rnnbench.config.schema import ModelConfig, RunConfig
 from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
 from rnnbench.data.batches import Batches
-from rnnbench.data.sequences import TokenSequences, Windows
+from rnnbench.data.sequences import StepTargets, TokenSequences, Windows
 from rnnbench.data.stats import Example, read_examples
-from rnnbench.data.text import OOV, TokenDataset, decode_tokens, invert
+from rnnbench.data.text import OOV, PAD, TokenDataset, decode_tokens, invert
 from rnnbench.errors import DataError, DivergenceError, RunError, count, shorten
 from rnnbench.generation import Decoder
 from rnnbench.layers import Shape, ShapeError
@@ -759,12 +759,49 @@ def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sam
     vocabulary = run.read_vocabulary() if run else dataset.read_vocabulary()
     if not dataset.find_words(text, vocabulary):
         raise DataError(f"--text: received {text!r}, which has no words; give at least one")
-    tokens = dataset.encode(text, vocabulary)
+    return _token_sample(config, dataset, dataset.encode(text, vocabulary), vocabulary)
+
+
+def _token_sample(
+    config: ModelConfig, dataset: TokenDataset, tokens: Sequence[int], vocabulary: dict[str, int]
+) -> Sample:
     if config.model.input_shape[0] is None and _misfit(config, (len(tokens),)) is None:
         inputs = np.array([tokens], np.int32)
     else:
         inputs = dataset.sequences([tokens])[np.arange(1)]
     return Sample(inputs, tuple(decode_tokens(inputs[0].tolist(), invert(vocabulary))))
+
+
+def split_sample(
+    config: RunConfig, split: Split, index: int, vocabulary: dict[str, int] | None
+) -> tuple[Sample, npt.NDArray[Any]]:
+    """A sample of a split, as `text_sample` gives that of a user, and its target.
+
+    Args:
+        config: Resolved config.
+        split: The samples.
+        index: Index of the sample, from 0.
+        vocabulary: Token of each word, for text.
+
+    Returns:
+        The sample, and its target as a batch of one, of the steps of the sample.
+    """
+    chosen = np.array([index])
+    x = split.x[chosen]
+    if isinstance(config.dataset, TokenDataset) and vocabulary is not None:
+        tokens = x[0][x[0] != PAD].tolist()
+        sample = _token_sample(config, config.dataset, tokens, vocabulary)
+    elif x.dtype.kind == "i":
+        names = config.dataset.info().task.class_names
+        labels = (names[t] if t < len(names) else str(t) for t in x[0].tolist())
+        sample = Sample(x, tuple(labels))
+    else:
+        scaling = config.dataset.info().input_scaling
+        values = np.asarray(x if scaling is None else scaling.undo(x), np.float32)
+        sample = Sample(x, _label_values(values))
+    if isinstance(split.y, StepTargets) and split.y.start is None:
+        return sample, split.y.pad(chosen, sample.inputs.shape[1])[0]
+    return sample, split.y[chosen]
 
 
 def values_sample(config: ModelConfig, values: Sequence[float]) -> Sample:

@@ -1,0 +1,1 @@
+"""What happens inside trained models: states, gates, gradients, attributions and mistakes."""

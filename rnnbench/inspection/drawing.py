@@ -1,0 +1,461 @@
+"""Plots of what happens inside models: each function gives a Matplotlib figure.
+
+Values between 0 and 1 are drawn in viridis, others in purple and orange around 0: both can be told
+apart by the colour-blind, and in grey.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle, pairwise
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
+
+from rnnbench.errors import shorten
+from rnnbench.plots import COLORS, LINES, MARKERS, add_legend, figure_of, literal, new_panels
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+
+    from rnnbench.inspection.gradients import Array
+    from rnnbench.inspection.sample import LayerInspection
+
+# Steps of a window, whose tokens can be read.
+WINDOW = 50
+_LABEL = 16  # characters of a token on an axis
+_WIDTH = 9.0  # inches of a plot along a sequence
+_SHOWN_OUTPUTS = 6
+_SHOWN_TOKENS = 24  # bars
+_TURNS = 6  # steps that are named where a sequence is long
+_FAINT = 0.01  # part of its start below which a gradient is called faint
+_SIGNED, _SHARE = "PuOr_r", "viridis"
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Norms against the distance T - t, the median of several samples where there are such.
+
+    Attributes:
+        label: Name of the curve.
+        median: By distance from 0, float64 [distances].
+        low: Lower quantile, likewise; None for one sample.
+        high: Upper quantile.
+    """
+
+    label: str
+    median: Array
+    low: Array | None = None
+    high: Array | None = None
+
+    @property
+    def reach(self) -> int | None:
+        """First distance at which the median is below 1% of its start; None where it never is."""
+        below = np.nonzero(self.median < _FAINT * self.median[0])[0]
+        return int(below[0]) if len(below) else None
+
+
+def draw_heat_maps(
+    layer: LayerInspection,
+    units: Sequence[int],
+    title: str,
+    limits: Mapping[str, float],
+    window: range | None = None,
+) -> Figure:
+    """Draw gates and states by unit and step; masked steps are hatched.
+
+    Args:
+        layer: The layer.
+        units: Units to draw, from the top.
+        title: Title of the figure.
+        limits: Largest size of each state and of the candidate, for scales that plots share.
+        window: Steps to draw with their labels. Defaults to an overview of the states of all.
+    """
+    of = layer.states if window is None else layer.gates | layer.states
+    steps = range(len(layer.mask)) if window is None else window
+    rows, gap = len(units), max(1, len(units) // 8)
+    # One image of all symbols, each with a bar of its colours: axes of their own take far longer.
+    fine = math.ceil(60 / len(steps))  # columns of a step
+    columns, bar = fine * len(steps), max(1, len(steps) // 60)
+    image = np.ones((len(of) * (rows + gap), columns + 2 * bar, 4))
+    right = steps.stop + 2 * bar / fine + 0.5
+    bottom, top = (0.45 if window is None else 1.05), 0.35
+    height = top + bottom + len(of) * min(1.5, max(0.5, 0.045 * rows))
+    figure = Figure(figsize=(_WIDTH, height), dpi=120)
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.08, bottom / height, 0.86, 1 - (bottom + top) / height))
+    ticks: dict[int, str] = {}
+    for i, (symbol, values) in enumerate(of.items()):
+        is_share = layer.legend[symbol].endswith("gate")
+        size, first = limits[symbol] or 1.0, i * (rows + gap)
+        low, high = (0.0, 1.0) if is_share else (-size, size)
+        part = np.repeat(values[steps.start : steps.stop, units].T, fine, axis=1)
+        colors = mpl.colormaps[_SHARE if is_share else _SIGNED]
+        image[first : first + rows, :columns] = colors((part - low) / (high - low))
+        scale = np.linspace(1.0, 0.0, max(rows, 2))[:rows]
+        image[first : first + rows, columns + bar :] = colors(scale)[:, np.newaxis]
+        every = max(1, math.ceil(rows / 4))
+        ticks |= {first + row: str(units[row]) for row in range(0, rows, every)}
+        middle = first + (rows - 1) / 2
+        axes.annotate(
+            literal(symbol),
+            (0, middle),
+            (-34, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=10,
+            weight="bold",
+        )
+        for at, value in ((first, high), (first + rows - 1, low)):
+            axes.annotate(
+                f" {value:.2g}".replace("-", "−"),
+                (right, at),
+                va="center",
+                fontsize=7,
+                annotation_clip=False,
+            )
+    axes.imshow(
+        image,
+        aspect="auto",
+        interpolation="none",
+        extent=(steps.start + 0.5, right, len(image) - 0.5, -0.5),
+    )
+    for start, stop in _runs(~layer.mask[steps.start : steps.stop]):
+        ends = (steps.start + start + 0.5, steps.start + stop + 0.5)
+        style: dict[str, Any] = {
+            "facecolor": "#dddddd",
+            "edgecolor": "#555555",
+            "hatch": "///",
+            "linewidth": 0,
+        }
+        axes.axvspan(*ends, **style)
+    # Texts, not ticks, which take ten times as long.
+    axes.set_axis_off()
+    for row, unit in ticks.items():
+        style = {"xytext": (-3, 0), "textcoords": "offset points", "fontsize": 6}
+        axes.annotate(unit, (steps.start + 0.5, row), ha="right", va="center", **style)
+    if window is None or not layer.labels:
+        every = max(1, len(steps) // 10)
+        labels = {t: str(t + 1) for t in range(steps.start, steps.stop, every)}
+        label, rotation = "step", 0
+    else:
+        labels = {t: literal(shorten(layer.labels[t], _LABEL)) for t in steps}
+        label, rotation = f"steps {steps.start + 1} to {steps.stop}", 90
+    for t, name in labels.items():
+        axes.text(t + 1, len(image), name, rotation=rotation, fontsize=7, ha="center", va="top")
+    figure.text(0.5, 0.02 / height, label, fontsize=7, ha="center", va="bottom")
+    if window is None:
+        for part_of in windows(len(steps))[1:]:
+            axes.axvline(part_of.start + 0.5, color="#555555", linewidth=0.6)
+    figure.suptitle(literal(title), fontsize=10, y=1 - 0.08 / height)
+    return figure
+
+
+def _label_steps(axes: Axes, labels: Sequence[str], steps: range) -> None:
+    """Name the steps, from 1, of an axis; with their labels where there are such."""
+    if labels:
+        shown = [literal(shorten(labels[t], _LABEL)) for t in steps]
+        axes.set_xticks([t + 1 for t in steps], shown, rotation=90, fontsize=7)
+        axes.set_xlabel(f"steps {steps.start + 1} to {steps.stop}", fontsize=7)
+    else:
+        axes.set_xlabel("step", fontsize=8)
+        axes.tick_params(axis="x", labelsize=7)
+        axes.set_xticks(range(1, len(steps) + 1, max(1, len(steps) // 10)))
+
+
+def _runs(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and end of each run of steps that are set."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.view(np.int8), [0]])))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def windows(timesteps: int) -> list[range]:
+    """Windows of a sequence, nearly equal in length."""
+    number = max(1, math.ceil(timesteps / WINDOW))
+    ends = [round(i * timesteps / number) for i in range(number + 1)]
+    return [range(a, b) for a, b in pairwise(ends)]
+
+
+def draw_steps(
+    lines: Mapping[str, Array],
+    labels: Sequence[str],
+    title: str,
+    ylabel: str,
+) -> Figure:
+    """Draw outputs after each step; of a long sequence the steps that change most are named.
+
+    Args:
+        lines: Values [steps] by name.
+        labels: Label of each step.
+        title: Title of the figure.
+        ylabel: What the values are.
+    """
+    (axes,) = new_panels(1, 1, 3.6)
+    figure = figure_of(axes)
+    figure.set_figwidth(_WIDTH)
+    longest = max(map(len, lines.values()))
+    styles = zip(lines.items(), cycle(COLORS), cycle(LINES), cycle(MARKERS))
+    for (name, values), color, line, marker in styles:
+        axes.plot(
+            range(1, len(values) + 1),
+            values,
+            color=color,
+            linestyle=line,
+            marker=marker if longest <= WINDOW else "",
+            markersize=4,
+            label=literal(name),
+        )
+    if longest <= WINDOW:
+        _label_steps(axes, labels, range(len(labels)))
+        axes.set_xlabel("")
+    else:
+        _label_steps(axes, (), range(longest))
+        first = next(iter(lines.values()))
+        jumps = np.abs(np.diff(first))
+        for t in sorted(np.argsort(-jumps)[:_TURNS].tolist()):
+            axes.annotate(
+                literal(shorten(labels[t + 1], _LABEL)),
+                (t + 2, first[t + 1]),
+                (0, 8 if first[t + 1] > first[t] else -14),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
+            )
+    axes.set(title=literal(title), ylabel=literal(ylabel))
+    if len(lines) > 1:
+        add_legend(axes)
+    return figure
+
+
+def choose_lines(predictions: Array, names: Sequence[str]) -> dict[str, Array]:
+    """The outputs that a plot has room for: those that are largest at any step."""
+    order = np.argsort(-predictions.max(axis=0), kind="stable")[:_SHOWN_OUTPUTS]
+    return {names[i]: predictions[:, i] for i in sorted(order.tolist())}
+
+
+def draw_attributions(
+    kinds: Mapping[str, Array], of: str, tokens: Sequence[str], title: str
+) -> Figure:
+    """Draw the tokens with the largest attributions as bars, in the order of the text.
+
+    Args:
+        kinds: Attributions [timesteps] by name; the first ones choose the tokens.
+        of: What is attributed, in words.
+        tokens: The tokens.
+        title: Title of the figure.
+    """
+    size = np.abs(next(iter(kinds.values())))
+    chosen = np.sort(np.argsort(-size, kind="stable")[:_SHOWN_TOKENS])
+    (axes,) = new_panels(1, 1, 1.4 + 0.3 * len(chosen))
+    for i, (name, values) in enumerate(kinds.items()):
+        at = [row + (i - 1) * 0.27 for row in range(len(chosen))]
+        axes.barh(at, values[chosen], height=0.27, color=COLORS[i], label=name)
+    axes.axvline(0, color="black", linewidth=0.8)
+    names = [literal(f"{shorten(tokens[t], _LABEL)} ({t + 1})") for t in chosen.tolist()]
+    axes.set_yticks(range(len(names)), names, fontsize="small")
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.set(title=literal(title), xlabel=literal(f"part of the change of {of}"))
+    add_legend(axes)
+    return figure_of(axes)
+
+
+def draw_lags(kinds: Mapping[str, Array], of: str, features: Sequence[str], title: str) -> Figure:
+    """Draw attributions of values by lag; of several features the first ones alone, as a map.
+
+    Args:
+        kinds: Attributions [timesteps, features] by name.
+        of: What is attributed, in words.
+        features: Name of each feature.
+        title: Title of the figure.
+    """
+    name, first = next(iter(kinds.items()))
+    timesteps, width = first.shape
+    (axes,) = new_panels(1, 1, 3.6 if width == 1 else 1.6 + 0.3 * min(width, 40))
+    if width == 1:
+        lags = range(timesteps - 1, -1, -1)
+        for (kind, values), color, line in zip(kinds.items(), COLORS, LINES, strict=False):
+            axes.plot(lags, values[:, 0], color=color, linestyle=line, label=kind)
+        axes.axhline(0, color="black", linewidth=0.8)
+        axes.set_ylabel(literal(f"part of {of}"))
+        axes.invert_xaxis()
+        add_legend(axes)
+    else:
+        size = float(np.abs(first).max()) or 1.0
+        image = axes.imshow(
+            first.T,
+            cmap=_SIGNED,
+            vmin=-size,
+            vmax=size,
+            aspect="auto",
+            interpolation="none",
+            extent=(timesteps - 0.5, -0.5, width - 0.5, -0.5),
+        )
+        every = math.ceil(width / 40)
+        names = [literal(shorten(feature, _LABEL)) for feature in features]
+        axes.set_yticks(range(0, width, every), names[::every], fontsize="small")
+        axes.grid(visible=False)
+        figure_of(axes).colorbar(image, ax=axes, label=literal(f"{name} of {of}"))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set(title=literal(title), xlabel="lag in steps before the last one")
+    return figure_of(axes)
+
+
+def draw_reach(curves: Sequence[Curve], title: str, ylabel: str) -> Figure:
+    """Draw norms of gradients against the distance, on a logarithmic scale."""
+    (axes,) = new_panels(1, 1, 4.2)
+    for curve, color, line, marker in zip(curves, cycle(COLORS), cycle(LINES), cycle(MARKERS)):
+        # What is exactly 0, as the gradient of h_T by c_T is, has no place on the scale.
+        distances, positive = range(len(curve.median)), _positive(curve.median)
+        axes.plot(
+            distances,
+            positive,
+            color=color,
+            linestyle=line,
+            marker=marker,
+            markersize=4,
+            markevery=max(1, len(distances) // 10),
+            label=literal(curve.label),
+        )
+        if curve.low is not None and curve.high is not None:
+            low, high = _positive(curve.low), _positive(curve.high)
+            axes.fill_between(distances, low, high, color=color, alpha=0.18, linewidth=0)
+    start = curves[0].median[0]
+    values = np.concatenate([curve.median for curve in curves])
+    values = values[values > 0]
+    axes.set_yscale("log")
+    # A formula of Matplotlib takes tens of milliseconds for each tick.
+    axes.yaxis.set_major_formatter(lambda value, _: f"10{_superscript(math.log10(value))}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    # What is lost in any case does not press the rest together.
+    lowest = max(float(values.min()), 1e-12 * start) if len(values) else 1e-12
+    axes.set_ylim(lowest / 2, 3 * max(float(values.max()) if len(values) else 1.0, start))
+    axes.axhline(_FAINT * start, color="black", linestyle=":", linewidth=1, label="1% of the start")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set(title=literal(title), xlabel="distance T − t in steps", ylabel=f"{ylabel} (log scale)")
+    add_legend(axes)
+    return figure_of(axes)
+
+
+def _superscript(exponent: float) -> str:
+    return str(round(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def _positive(values: Array) -> Array:
+    return np.where(values > 0, values, np.nan)
+
+
+def draw_kernels(layers: Sequence[LayerInspection], title: str) -> Figure:
+    """Draw the singular values of the recurrent kernels, with their spectral radii."""
+    columns = min(2, len(layers))
+    height = 1.2 + 2.6 * math.ceil(len(layers) / columns)
+    panels = new_panels(len(layers), columns, height, share_x=False, share_y=False)
+    for axes, layer in zip(panels, layers, strict=True):
+        blocks = zip(layer.kernels.items(), COLORS, LINES, strict=False)
+        for (name, values), color, line in blocks:
+            label = f"{name}: spectral radius {layer.radii[name]:.2f}"
+            axes.plot(range(1, len(values) + 1), values, line, color=color, label=label)
+        axes.axhline(1.0, color="black", linestyle=":", linewidth=1)
+        axes.legend(fontsize="x-small")
+        axes.set_title(literal(layer.name), fontsize="small")
+        axes.set(xlabel="rank", ylabel="singular value")
+        axes.tick_params(labelbottom=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    figure = figure_of(panels[0])
+    figure.suptitle(literal(title))
+    return figure
+
+
+def draw_saturation(shares: Mapping[str, tuple[float, float]], title: str) -> Figure:
+    """Draw the fractions of the values of gates that are shut and open, as bars."""
+    (axes,) = new_panels(1, 1, 1.4 + 0.4 * len(shares))
+    rows = range(len(shares))
+    shut, open_ = (np.array([share[i] for share in shares.values()]) for i in (0, 1))
+    axes.barh(rows, shut, color=COLORS[0], label="shut: below 0.1")
+    axes.barh(rows, 1 - shut - open_, left=shut, color="#d0d0d0", label="between")
+    axes.barh(rows, open_, left=1 - open_, color=COLORS[1], hatch="//", label="open: above 0.9")
+    axes.set_yticks(rows, [literal(name) for name in shares], fontsize="small")
+    axes.set_ylim(len(shares) - 0.5, -0.5)
+    axes.set(title=literal(title), xlabel="fraction of units and steps", xlim=(0, 1))
+    axes.grid(visible=False, axis="y")
+    add_legend(axes)
+    return figure_of(axes)
+
+
+def draw_points(points: Array, names: Sequence[str], shares: Sequence[float], title: str) -> Figure:
+    """Draw words in the plane of the first two principal components of all embeddings.
+
+    Args:
+        points: float64 [words, 2].
+        names: Name of each word.
+        shares: Part of the variance that each of the components has.
+        title: Title of the figure.
+    """
+    (axes,) = new_panels(1, 1, 5.6)
+    axes.plot(points[:, 0], points[:, 1], "o", markersize=3, color=COLORS[0])
+    for (x, y), name in zip(points.tolist(), names, strict=True):
+        label = literal(shorten(name, _LABEL))
+        axes.annotate(label, (x, y), (2, 2), textcoords="offset points", fontsize=7)
+    axes.set(
+        title=literal(title),
+        xlabel=f"first component, {shares[0]:.0%} of the variance",
+        ylabel=f"second component, {shares[1]:.0%} of the variance",
+    )
+    return figure_of(axes)
+
+
+def draw_reliability(
+    confidence: Array, accuracy: Array, samples: npt.NDArray[np.int64], title: str
+) -> Figure:
+    """Draw how often predictions of a confidence are right, with the number of samples below.
+
+    Args:
+        confidence: Mean probability of the predicted class in each bin, float64 [bins].
+        accuracy: Part of the predictions that are right, likewise.
+        samples: Number of predictions in each bin.
+        title: Title of the figure.
+    """
+    upper, lower = new_panels(2, 1, 5.4, share_y=False)
+    filled = samples > 0
+    upper.plot([0, 1], [0, 1], ":", color="black", label="calibrated")
+    upper.plot(
+        confidence[filled], accuracy[filled], "-o", color=COLORS[0], label="predictions in bins"
+    )
+    upper.set(title=literal(title), ylabel="part that is right", ylim=(0, 1.02), xlim=(0, 1.02))
+    upper.legend()
+    edges = np.linspace(0, 1, len(samples) + 1)
+    lower.bar(edges[:-1], samples, width=1 / len(samples), align="edge", color=COLORS[4])
+    lower.set(xlabel="probability of the predicted class", ylabel="predictions")
+    return figure_of(upper)
+
+
+def draw_shares(
+    groups: Mapping[str, tuple[float, int]], title: str, ylabel: str, xlabel: str
+) -> Figure:
+    """Draw a fraction for each group of samples as a bar, with the number of samples."""
+    (axes,) = new_panels(1, 1, 1.6 + 0.4 * len(groups))
+    for row, (share, samples) in enumerate(groups.values()):
+        axes.barh(row, share, color=COLORS[0], height=0.7)
+        axes.annotate(
+            f"n = {samples:,}",
+            (share, row),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize="small",
+        )
+    axes.set_yticks(range(len(groups)), [literal(shorten(name, 34)) for name in groups])
+    axes.set_ylim(len(groups) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.set(title=literal(title), xlabel=ylabel, ylabel=xlabel, xlim=(0, 1.15))
+    return figure_of(axes)

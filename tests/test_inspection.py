@@ -1,0 +1,443 @@
+"""Inside trained runs: attributions, predictions and gradients, beside plain Keras."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from pages import PageReader
+
+import rnnbench
+from rnnbench.config import load_run_config
+from rnnbench.errors import InputError
+from rnnbench.inspection.gradients import VectorModel, integrate_gradients
+from rnnbench.inspection.sample import choose_sample, inspect_sample, make_sample
+from rnnbench.inspection.split import calibrate, embed_words, inspect_split
+from rnnbench.lookup import find_run
+from rnnbench.training import Progress
+from rnnbench.training.evaluate import load_fast_model, load_model, predict
+
+REVIEWS = "text,label\n" + "".join(
+    f"{text},{label}\n"
+    for text, label in [
+        ("a good film with a good end", "good"),
+        ("a dull film and a dull end", "bad"),
+        ("good", "good"),
+        ("dull and long", "bad"),
+        ("this film is good and not long", "good"),
+        ("not good and so dull", "bad"),
+        ("so good", "good"),
+        ("a long dull film", "bad"),
+    ]
+    * 3
+)
+TEXT = """\
+name: NAME
+dataset: {type: text, train: reviews.csv, maxlen: 8, PADDING, test_split: 0.25}
+model:
+  layers:
+    - {type: embedding, output_dim: 4, MASK}
+    - LAYER
+    - {type: dense}
+training: {optimizer: {type: adam, learning_rate: 0.05}, loss: binary_crossentropy, epochs: 6,
+  metrics: [accuracy], batch_size: 8, backend: keras}
+ignore: [padding_without_mask, left_padding_under_mask, validation_on_test_data,
+  duplicates_across_splits, fast_path_lost]
+"""
+WAVES = """\
+name: waves
+dataset: {type: adding_problem, length: 6, samples: 30, test_samples: 10}
+model:
+  layers:
+    - {type: bidirectional, merge_mode: MERGE, layer: {type: gru, units: 3}}
+    - {type: lstm, units: 2}
+    - {type: dense}
+training: {optimizer: {type: adam}, loss: mean_squared_error, epochs: 1, batch_size: 10}
+"""
+DATES = """\
+name: dates
+dataset: {type: date_formats, samples: 48, test_samples: 16, seed: 1}
+model:
+  encoder:
+    layers:
+      - {type: embedding, output_dim: 4, mask_zero: true}
+      - {type: lstm, units: 5}
+  decoder:
+    layers:
+      - {type: embedding, output_dim: 3}
+      - {type: lstm, units: 5}
+      - {type: dense}
+training: {optimizer: {type: adam}, loss: sparse_categorical_crossentropy, epochs: 1,
+  batch_size: 16}
+"""
+TOY = """\
+name: toy
+dataset: {type: toy_sequence}
+model: {layers: [LAYERS, {type: dense, units: 1}]}
+training: {optimizer: {type: adam}, loss: mse, batch_size: 6, epochs: 2}
+"""
+
+
+def _write_text(layer="{type: lstm, units: 5}", padding="padding: post", mask="mask_zero: true"):
+    text = TEXT.replace("LAYER", layer).replace("PADDING", padding).replace("MASK", mask)
+    return text.replace("NAME", "reviews")
+
+
+@pytest.fixture(scope="module")
+def trained(train_once):
+    return train_once({"reviews.yaml": _write_text(), "reviews.csv": REVIEWS})
+
+
+@pytest.fixture
+def run(trained, enter):
+    """The run of reviews, in whose directory the test runs."""
+    enter(trained)
+    return find_run("reviews", trained / "runs")
+
+
+def _vectors(path, text, **changes):
+    """A model with random weights, by its config."""
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    (path / "c.yaml").write_text(text)
+    config = load_run_config(path / "c.yaml")
+    return VectorModel(config, rnnbench.build_model(config))
+
+
+def _sample(model):
+    from rnnbench.training.evaluate import split_sample
+
+    dataset = model.config.dataset
+    splits = dataset.load().splits
+    split = splits.get("test", splits["train"])
+    return split_sample(model.config, split, 1, dataset.read_vocabulary())
+
+
+def test_the_prediction_of_each_prefix_is_that_of_predict(run):
+    model = VectorModel(run.read_config(), load_model(run))
+    found = inspect_sample(model, make_sample(run, "a dull film, but a good end"))
+    assert found.tokens == ("<start>", "a", "dull", "film", "<oov>", "a", "good", "end")
+    assert found.steps == found.tokens
+    texts = ["a", "a dull", "a dull film", "a dull film but", "a dull film but a"]
+    expected = [p.probabilities[model.task.class_names[1]] for p in predict(run, texts)]
+    np.testing.assert_allclose(found.predictions[1:6, 0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("padding", ["pre", "post"])
+def test_without_a_mask_a_prefix_is_padded_as_any_text(tmp_path, padding):
+    text = _write_text(padding=f"padding: {padding}", mask="mask_zero: false")
+    (tmp_path / "reviews.csv").write_text(REVIEWS)
+    model = _vectors(tmp_path, text)
+    dataset = model.config.dataset
+    sample, _ = _sample(model)
+    found = inspect_sample(model, sample)
+    tokens = sample.inputs[0][sample.inputs[0] != 0].tolist()
+    rows = keras.utils.pad_sequences(
+        [tokens[: t + 1] for t in range(len(tokens))], dataset.maxlen, padding=padding
+    )
+    np.testing.assert_allclose(found.predictions, model.model(rows), atol=1e-6)
+
+
+def test_of_values_the_first_steps_are_a_sample_of_their_own(tmp_path):
+    layers = "{type: gru, units: 3}, {type: lstm, units: 2}"
+    for chosen in (layers, "{type: bidirectional, layer: {type: gru, units: 3}}"):
+        model = _vectors(tmp_path, TOY, LAYERS=chosen)
+        sample, _ = _sample(model)
+        found = inspect_sample(model, sample)
+        x = sample.inputs
+        expected = []
+        for end in range(1, 5):
+            y = x[:, :end]
+            for built in model.model.layers[1:]:
+                y = built(y)
+            expected.append(np.asarray(y)[0])
+        np.testing.assert_allclose(found.predictions, expected, atol=1e-6)
+        assert found.outputs == ("prediction",)
+        assert found.attributions.integrated_gradients.shape == (4, 1)
+
+
+def test_attributions_are_complete_and_those_of_plain_keras(run):
+    model = VectorModel(run.read_config(), load_model(run))
+    sample = make_sample(run, "not a good film but a dull end")
+    a = inspect_sample(model, sample).attributions
+    embedding, *above = model.model.layers[1:]
+    vectors = tf.constant(embedding(sample.inputs))
+
+    def call(x):
+        for built in above:
+            x = built(x)
+        return x
+
+    with tf.GradientTape() as tape:
+        tape.watch(vectors)
+        output = call(vectors)
+    gradient = tape.gradient(output, vectors)
+    expected = tf.reduce_sum(gradient * vectors, axis=-1)[0]
+    np.testing.assert_allclose(a.gradient_input, expected, atol=1e-6)
+    change = float(output[0, 0] - call(tf.zeros_like(vectors))[0, 0])
+    assert a.change == pytest.approx(change, abs=1e-6)
+    assert a.integrated_gradients.sum() == pytest.approx(change, rel=0.01)
+    for t in range(len(a.occlusion)):
+        without = vectors.numpy().copy()
+        without[0, t] = 0
+        drop = float(output[0, 0] - call(tf.constant(without))[0, 0])
+        assert a.occlusion[t] == pytest.approx(drop, abs=1e-6)
+
+
+def test_a_path_that_turns_within_a_small_part_is_cut_there(tmp_path):
+    model = _vectors(
+        tmp_path, TOY, LAYERS="{type: simple_rnn, units: 1, recurrent_initializer: ones}"
+    )
+    rnn, dense = model.model.layers[1:]
+    # A latch: it flips where the inputs pass 3.001 / 500.
+    rnn.set_weights([np.array([[500.0]]), np.array([[3.0]]), np.array([-3.001])])
+    dense.set_weights([np.array([[1.0]]), np.array([0.0])])
+    batch = model.batch(np.ones((1, 4, 1), np.float32))
+    found = integrate_gradients(model, batch, np.ones((1, 1), np.float32))
+    assert found.errors[0] <= 0.01
+    assert found.points[0] > 8
+    assert found.change[0] == pytest.approx(1 - np.tanh(-3.001 + 3 * np.tanh(-3.001)), abs=0.02)
+
+
+@pytest.mark.parametrize("merge", ["concat", "sum", "mul", "ave"])
+def test_gradients_by_states_are_those_by_what_the_layers_give(tmp_path, merge):
+    """The gradient by the last state of each direction, against automatic differentiation."""
+    model = _vectors(tmp_path, WAVES, MERGE=merge)
+    sample, target = _sample(model)
+    found = inspect_sample(model, sample, target)
+    forward, backward, lstm = found.layers
+    assert [of.name for of in found.layers] == [
+        "bidirectional/forward", "bidirectional/backward", "lstm",
+    ]  # fmt: skip
+    assert backward.labels == forward.labels[::-1] == found.tokens[::-1]
+    layer, *above = model.model.layers[1:]
+    ways = [
+        type(way).from_config(way.get_config() | {"name": f"way{i}"})
+        for i, way in enumerate((layer.forward_layer, layer.backward_layer))
+    ]
+    states = []
+    for way, own in zip(ways, (layer.forward_layer, layer.backward_layer), strict=True):
+        way.build(sample.inputs.shape)
+        way.set_weights(own.get_weights())
+        states.append(tf.constant(way(sample.inputs)))
+    with tf.GradientTape() as tape:
+        tape.watch(states)
+        h, g = states[0], states[1][:, ::-1]
+        x = {
+            "concat": tf.concat([h, g], -1), "sum": h + g, "mul": h * g, "ave": (h + g) / 2,
+        }[merge]  # fmt: skip
+        for built in above:
+            x = built(x)
+        loss = tf.reduce_mean((tf.cast(target, "float32") - x) ** 2)
+    expected = tape.gradient(loss, states)
+    for of, gradient in zip((forward, backward), expected, strict=True):
+        norm = float(np.linalg.norm(gradient[0, -1]))
+        assert of.by_state["loss_h"][-1] == pytest.approx(norm, rel=1e-3)
+    assert lstm.by_state["loss_c"].shape == (6,)
+
+
+def test_an_encoder_and_a_decoder(tmp_path):
+    model = _vectors(tmp_path, DATES)
+    sample, target = _sample(model)
+    found = inspect_sample(model, sample, target)
+    assert [(of.name, of.states["c"].shape[1]) for of in found.layers] == [
+        ("lstm", 5),
+        ("lstm_1", 5),
+    ]
+    assert found.layers[1].labels == found.steps
+    assert len(found.predictions) == len(found.steps)
+    a = found.attributions
+    assert a.integrated_gradients.shape == (len(found.tokens),)
+    assert a.integrated_gradients.sum() == pytest.approx(a.change, rel=0.01)
+    # The output hangs on the encoder through its last states alone.
+    encoder = found.layers[0]
+    assert encoder.by_state["output_h"][-1] > 0
+    assert encoder.by_state["output_c"][-1] > 0
+
+
+def test_outputs_of_a_length_of_their_own(tmp_path):
+    text = """\
+dataset: {type: addition, samples: 40, test_samples: 5}
+model:
+  layers:
+    - {type: embedding, output_dim: 3}
+    - {type: lstm, units: 4}
+    - {type: repeat_vector, n: 4}
+    - {type: simple_rnn, units: 4}
+    - {type: dense}
+training: {optimizer: {type: adam}, loss: sparse_categorical_crossentropy, epochs: 1}
+"""
+    model = _vectors(tmp_path, text)
+    sample, target = _sample(model)
+    found = inspect_sample(model, sample, target)
+    assert found.steps == ("1", "2", "3", "4")
+    assert found.attributions.of.endswith(" at step 4")
+    assert found.layers[1].labels == ()
+    assert found.attributions.integrated_gradients.sum() == pytest.approx(
+        found.attributions.change, rel=0.01
+    )
+
+
+def test_calibration_by_hand():
+    found = calibrate(np.array([0.95, 0.95, 0.55, 1.0]), np.array([True, False, True, True]))
+    assert found.samples.tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 0, 3]
+    assert found.accuracy[9] == pytest.approx(2 / 3)
+    gap = 3 * abs(2.9 / 3 - 2 / 3) + abs(1 - 0.55)
+    assert found.error == pytest.approx(gap / 4)
+
+
+def test_a_split_says_what_its_samples_say_one_by_one(run):
+    config = run.read_config()
+    split = config.dataset.load().splits["train"]
+    found = inspect_split(VectorModel(config, load_fast_model(run)), split, Progress())
+    assert found.complete == 1.0
+    assert found.samples == len(split)
+    one = VectorModel(config, load_model(run))
+    sums, norms = {}, []
+    for i in range(len(split)):
+        sample, target = choose_sample(run, i, "train")
+        each = inspect_sample(one, sample, target)
+        norms.append(each.layers[0].gradient_norms[::-1])
+        for token, value in zip(
+            sample.inputs[0], each.attributions.integrated_gradients, strict=True
+        ):
+            sums.setdefault(int(token), []).append(value)
+    for score in found.tokens:
+        assert score.count == len(sums[score.token])
+        assert score.mean == pytest.approx(np.mean(sums[score.token]), abs=2e-3)
+    assert [s.mean for s in found.tokens] == sorted((s.mean for s in found.tokens), reverse=True)
+    second = [row[1] for row in norms if len(row) > 1]
+    quantiles = found.reach["lstm"].quantiles[:, 1]
+    np.testing.assert_allclose(quantiles, np.quantile(second, (0.1, 0.5, 0.9)), rtol=1e-4)
+    accuracy = found.groups["class"]
+    assert sum(n for _, n in accuracy.values()) == len(split)
+    assert sum(n for _, n in found.groups["length"].values()) == len(split)
+
+
+def test_neighbours_and_components_of_words(run):
+    model = VectorModel(run.read_config(), load_model(run))
+    words = {token: word for word, token in run.read_vocabulary().items()}
+    tokens = [4, 5]
+    found = embed_words(model, tokens, words, nearest=2)
+    (table,) = model.model.layers[1].get_weights()
+    unit = table[4:] / np.linalg.norm(table[4:], axis=1, keepdims=True)
+    cosines = unit @ unit[0]
+    order = np.argsort(-cosines)
+    assert [word for word, _ in found.neighbours[0]] == [words[4 + i] for i in order[1:3]]
+    assert found.neighbours[0][0][1] == pytest.approx(float(cosines[order[1]]), abs=1e-6)
+    centred = table[4:] - table[4:].mean(axis=0)
+    expected = np.linalg.svd(centred, full_matrices=False)[2][:2] @ centred[:2].T
+    np.testing.assert_allclose(np.abs(found.points), np.abs(expected.T), atol=1e-5)
+
+
+def test_the_command_prints_json_of_the_documented_shape(rnnbench, run):
+    result = rnnbench("inspect", "reviews", "--text", "a dull film", "--json")
+    assert result.code == 0, result.err
+    found = json.loads(result.out)
+    assert list(found) == ["tokens", "predictions", "layers", "attributions"]
+    assert found["tokens"] == ["<start>", "a", "dull", "film"]
+    (layer,) = found["layers"]
+    assert list(layer) == ["name", "states", "gates", "gradient_norms"]
+    assert np.shape(layer["states"]["h"]) == np.shape(layer["gates"]["f"]) == (4, 5)
+    assert layer["gradient_norms"][-1] == 1.0
+    assert list(found["attributions"]) == ["integrated_gradients", "change"]
+    assert not list(run.path.glob("inspection*"))
+
+
+def test_the_page_the_plots_the_table_and_the_arrays(rnnbench, run, tmp_path):
+    out = tmp_path / "out"
+    given = ("inspect", "reviews", "--text", "a dull film", "-o", out)
+    result = rnnbench(*given, "--plots", "svg,pdf", "--size", "5x3", "--csv", "--npz")
+    assert result.code == 0, result.err
+    page = PageReader((out / "inspection.html").read_text())
+    tabs = ["Prediction", "Attributions", "States and gates", "Memory", "Embeddings"]
+    assert page.headings == tabs
+    assert "f_t = sigmoid(W_f x_t + U_f h_{t-1} + b_f)" in page.text
+    names = {path.stem for path in out.glob("*.svg")}
+    assert names == {path.stem for path in out.glob("*.pdf")}
+    assert {"prediction", "attributions", "lstm", "reach", "kernels", "embeddings"} <= names
+    assert 'width="360pt" height="216pt"' in (out / "reach.svg").read_text()
+    lines = (out / "table.csv").read_text().splitlines()
+    assert lines[0].startswith("step,token,counts,p(good),gradient_input,integrated_gradients")
+    assert len(lines) == 5
+    with np.load(out / "arrays.npz") as arrays:
+        assert arrays["lstm/h"].shape == (4, 5)
+        assert arrays["lstm/norm_c_c"][-1] == 1.0
+    again = rnnbench(*given)
+    assert again.code == 2
+    assert "already exists" in again.err
+
+
+def test_several_runs_and_a_split_have_one_page(rnnbench, run, tmp_path):
+    out = tmp_path / "out"
+    result = rnnbench("inspect", "--compare", "reviews", run.path, "--text", "dull", "-o", out)
+    assert result.code == 0, result.err
+    assert "Prediction" in PageReader((out / "inspection.html").read_text()).headings
+    result = rnnbench("inspect", "reviews", "--split", "test", "--limit", "4", "-o", tmp_path / "s")
+    assert result.code == 0, result.err
+    page = PageReader((tmp_path / "s" / "inspection.html").read_text())
+    assert page.headings[-1] in ("Errors", "Embeddings")
+    assert (
+        "4 samples; integrated gradients of p(good) are complete within 1% for 100.0%" in page.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--layer", "gru"), "--layer: received 'gru'; reviews has the recurrent layers lstm"),
+        (("--units", "3-7"), "lstm has the units 0 to 4; allowed: such as 0-5 or 0,3,7 or top:8"),
+        (("--units", "top:9"), "lstm has 5 units"),
+        (("--text", "..."), "which has no words"),
+        (("--values", "1,2"), "takes tokens; give --text"),
+        (
+            ("--index", "99"),
+            "received the index 99; the test split of reviews has the samples 0 to 5",
+        ),
+        (("--index", "0", "--text", "a"), "received --text and --index; give one of them"),
+        (("--text", "a", "--limit", "3"), "a limit is about a split"),
+        (("--file", "none.txt"), "--file: none.txt: cannot be read"),
+        (("--plots", "gif"), "--plots: received 'gif'; allowed: png, svg, pdf"),
+        (("--size", "big"), "--size: received 'big'"),
+        (("--split", "validation"), "received validation; this run's dataset has train, test"),
+        (("reviews",), "received 2 runs; --compare inspects several"),
+    ],
+)
+def test_bad_input(rnnbench, run, arguments, message):
+    result = rnnbench("inspect", "reviews", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_run_whose_data_or_weights_are_gone(rnnbench, run, tmp_path):
+    copy = tmp_path / "runs" / "reviews" / run.path.name
+    shutil.copytree(run.path, copy)
+    (copy / "model.keras").unlink()
+    shutil.rmtree(copy / "checkpoint")
+    result = rnnbench("inspect", copy, "--text", "a")
+    assert result.code == 2
+    assert "no trained model" in result.err
+    data = run.path.parents[2] / "reviews.csv"
+    kept = data.read_text()
+    data.unlink()
+    try:
+        assert rnnbench("inspect", "reviews", "--text", "a", "--json").code == 0
+        result = rnnbench("inspect", "reviews", "--index", "0")
+        assert result.code == 2
+        assert "reviews.csv" in result.err
+    finally:
+        data.write_text(kept)
+
+
+def test_from_python(run):
+    found = rnnbench.Run(run.path).inspect("a dull film")
+    assert found["lstm/h"].shape == (4, 5)
+    assert found.plot()._repr_html_().startswith("<svg")
+    assert found.plot("reach").svg.startswith("<svg")
+    with pytest.raises(InputError, match="received the plot 'x'; allowed: prediction, "):
+        found.plot("x")
+    assert found._repr_html_().startswith("<iframe srcdoc=")
+    assert rnnbench.Run(run.path).inspect(index=2).layers[0].by_state.keys() >= {"loss_h"}
