@@ -281,7 +281,7 @@ training.batch_size=16,32,64,128,256,512`:
 # Keys
 
 Made from the classes by `python tests/config_reference.py`. Each shipped config is headed by its
-command and by what a run of it measured."""
+command and by what a run of it measured."""  # noqa: E501 - one line is as `validate` prints it
 
 
 def render() -> str:
