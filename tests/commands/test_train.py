@@ -34,7 +34,8 @@ def test_json_goes_to_stdout_and_progress_to_stderr(toy_runs):
     assert (document["status"], document["epochs"]) == ("finished", 2)
     assert list(document["metrics"]) == ["train"]
     assert (directory / document["run_dir"] / "model.keras").exists()
-    lines = done.stderr.splitlines()
+    # On a busy machine baselines take long enough to be told.
+    lines = [line for line in done.stderr.splitlines() if "computing baselines" not in line]
     assert lines[:4] == [
         "loading TensorFlow",
         "loading toy_sequence",
