@@ -441,3 +441,33 @@ def test_from_python(run):
         found.plot("x")
     assert found._repr_html_().startswith("<iframe srcdoc=")
     assert rnnbench.Run(run.path).inspect(index=2).layers[0].by_state.keys() >= {"loss_h"}
+
+
+KEPT = """\
+name: kept
+dataset: {type: toy_sequence}
+model: {layers: [{type: gru, units: 4}, {type: dense}]}
+training: {batch_size: 6, epochs: 2, keep_checkpoints: all}
+"""
+
+
+def test_the_epochs_of_one_run(rnnbench, in_tmp):
+    (in_tmp / "kept.yaml").write_text(KEPT)
+    assert rnnbench("train", "kept.yaml", "-q").code == 0
+    given = ("kept", "--values", "1,2,3,4", "--json")
+    found = rnnbench("inspect", "--compare", *given)
+    assert found.code == 0, found.err
+    first, last = json.loads(found.out)["runs"]
+    assert (first["epoch"], last["epoch"]) == (1, 2)
+    final = json.loads(rnnbench("inspect", *given).out)
+    assert last["layers"] == final["layers"]
+    assert first["layers"] != final["layers"]
+    split = rnnbench("inspect", "--compare", "kept", "--split", "train", "--json")
+    assert [one["epoch"] for one in json.loads(split.out)["runs"]] == [1, 2]
+
+
+def test_a_run_that_keeps_no_epochs_has_none_to_compare(rnnbench, run):
+    result = rnnbench("inspect", "--compare", "reviews", "--text", "a")
+    assert (result.code, result.out) == (2, "")
+    assert f"{run.path.name} has kept the weights of 0 epochs; give several runs" in result.err
+    assert "keep_checkpoints: all" in result.err

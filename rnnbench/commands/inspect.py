@@ -6,7 +6,7 @@ import csv as csv_format
 import io
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,21 +29,31 @@ if TYPE_CHECKING:
 _LIMIT = 500  # samples of a split
 _TOP = "top:"
 _EMBEDDED = 30  # words
+_MOST_EPOCHS = 6  # that are compared: so many lines can be told apart
 
 
 @dataclass(frozen=True)
 class _Source:
-    """A model that is inspected: that of a run."""
+    """A model that is inspected: that of a run, or that after one of its epochs."""
 
     label: str
     run: RunDirectory
     config: RunConfig
+    epoch: int | None = None
 
     def load(self, *, fast: bool) -> keras.Model:
         """The model: for many samples with fast kernels, which take longer to begin."""
+        from rnnbench.model import build_fast_model
         from rnnbench.training.evaluate import load_fast_model, load_model
 
-        return load_fast_model(self.run) if fast else load_model(self.run)
+        if self.epoch is None:
+            return load_fast_model(self.run) if fast else load_model(self.run)
+        model = load_model(self.run, self.epoch)
+        if not fast:
+            return model
+        faster = build_fast_model(self.config)
+        faster.set_weights(model.get_weights())
+        return faster
 
     def words(self) -> dict[int, str]:
         """Word of each token; empty where there are no words."""
@@ -64,7 +74,12 @@ def inspect(
     ],
     *,
     compare: Annotated[
-        bool, Option("--compare", help="Inspect the same input in several runs, on one page.")
+        bool,
+        Option(
+            "--compare",
+            help="Inspect the same input in several runs, or after the epochs of one that keeps "
+            "its checkpoints, on one page.",
+        ),
     ] = False,
     text: Annotated[str | None, Option(metavar="TEXT", help="The input, for tokens.")] = None,
     values: Annotated[str | None, Option(metavar="V,V,…", help="The input, for values.")] = None,
@@ -128,6 +143,8 @@ def inspect(
     _require_one_input(runs, received, limit, compare=compare)
     suffixes, inches = _parse_plots(plots), _parse_size(size)
     sources = _find_sources(runs, default_output(), limited=limited)
+    if compare and len(sources) == 1:
+        sources = _split_epochs(sources[0])
     for source in sources:
         _require_layer(source, layer, units)
     if not received and not of_split:
@@ -166,7 +183,8 @@ def inspect(
         _write(directory, page, sources, found, suffixes, inches, csv=csv, npz=npz)
     if json:
         documents = [
-            ({"run_dir": str(source.run.path)} if compare else {}) | one.to_json()
+            ({"run_dir": str(source.run.path), "epoch": source.epoch} if compare else {})
+            | one.to_json()
             for source, one in zip(sources, found, strict=True)
         ]
         console.print_json({"runs": documents} if compare else documents[0])
@@ -185,8 +203,6 @@ def _require_one_input(
         raise InputError(f"received {received[0]} and --limit; a limit is about a split")
     if len(runs) > 1 and not compare:
         raise InputError(f"received {len(runs)} runs; --compare inspects several")
-    if compare and len(runs) < 2:
-        raise InputError("--compare: received one run; give several")
 
 
 def _parse_plots(plots: str | None) -> list[str]:
@@ -226,6 +242,21 @@ def _find_sources(runs: Sequence[str], output: Path, *, limited: bool) -> list[_
         )
         for n, source in zip(names, sources, strict=True)
     ]
+
+
+def _split_epochs(source: _Source) -> list[_Source]:
+    """The model of a run after each epoch whose weights are kept, or some of many epochs."""
+    import numpy as np
+
+    kept = source.run.kept_epochs()
+    if len(kept) < 2:
+        raise InputError(
+            f"--compare: received one run, and {source.run.path} has kept the weights of "
+            f"{count(len(kept), 'epoch')}; give several runs, or one that was trained with "
+            "training.keep_checkpoints: all"
+        )
+    places = np.linspace(0, len(kept) - 1, min(len(kept), _MOST_EPOCHS)).round().astype(int)
+    return [replace(source, label=f"epoch {kept[i]}", epoch=kept[i]) for i in places]
 
 
 def _require_layer(source: _Source, layer: str | None, units: str | None) -> None:
