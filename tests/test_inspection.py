@@ -471,3 +471,29 @@ def test_a_run_that_keeps_no_epochs_has_none_to_compare(rnnbench, run):
     assert (result.code, result.out) == (2, "")
     assert f"{run.path.name} has kept the weights of 0 epochs; give several runs" in result.err
     assert "keep_checkpoints: all" in result.err
+
+
+def test_gates_are_those_of_the_cell_of_keras_called_step_by_step(run):
+    found = rnnbench.Run(run.path).inspect("a dull film")
+    model = load_model(run)
+    embedding, layer = model.layers[1:3]
+    cell, seen = layer.cell, []
+
+    def record(function):
+        def recorded(values):
+            seen.append(np.asarray(function(values))[0])
+            return seen[-1][np.newaxis]
+
+        return recorded
+
+    cell.activation = record(cell.activation)
+    cell.recurrent_activation = record(cell.recurrent_activation)
+    words = run.read_vocabulary()
+    tokens = [1, *(words[word] for word in ("a", "dull", "film"))]
+    states = [np.zeros((1, layer.units), np.float32)] * 2
+    for step, token in enumerate(tokens):
+        seen.clear()
+        _, states = cell(np.asarray(embedding(np.array([token]))), states)
+        i, f, g, o = seen[:4]
+        for name, values in {"i": i, "f": f, "g": g, "o": o, "h": states[0][0]}.items():
+            np.testing.assert_allclose(found[f"lstm/{name}"][step], values, atol=1e-6)
