@@ -309,8 +309,10 @@ def test_a_split_says_what_its_samples_say_one_by_one(run):
         assert score.mean == pytest.approx(np.mean(sums[score.token]), abs=2e-3)
     assert [s.mean for s in found.tokens] == sorted((s.mean for s in found.tokens), reverse=True)
     second = [row[1] for row in norms if len(row) > 1]
-    quantiles = found.reach["lstm"].quantiles[:, 1]
+    quantiles = found.reach["lstm"].quantiles["h"][:, 1]
     np.testing.assert_allclose(quantiles, np.quantile(second, (0.1, 0.5, 0.9)), rtol=1e-4)
+    assert found.reach["lstm"].quantiles["c"][:, 0].tolist() == [1.0, 1.0, 1.0]
+    assert list(found.to_json()["layers"][0]["gradient_norms"]) == ["h", "c"]
     accuracy = found.groups["class"]
     assert sum(n for _, n in accuracy.values()) == len(split)
     assert sum(n for _, n in found.groups["length"].values()) == len(split)

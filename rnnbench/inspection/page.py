@@ -14,7 +14,7 @@ import rnnbench
 from rnnbench.errors import InputError, count
 from rnnbench.inspection import drawing
 from rnnbench.inspection.drawing import Curve
-from rnnbench.inspection.split import Embedded, Reach, SplitInspection
+from rnnbench.inspection.split import Embedded, SplitInspection
 from rnnbench.plots import to_svg
 from rnnbench.report import Block, Word, render_page
 from rnnbench.tables import Cell, Table, count_cell, format_number, metric_cell
@@ -369,7 +369,9 @@ def describe_splits(
     for one in inspections:
         for name, reach in one.reach.items():
             label = " ".join(filter(None, (one.label if len(inspections) > 1 else "", name)))
-            curves.append(_curve(f"{label} ‖∂h_T/∂h_t‖", reach))
+            for state, (low, median, high) in reach.quantiles.items():
+                curve = f"{label} ‖∂{state}_T/∂{state}_t‖"
+                curves.append(Curve(curve, median, low, high))
             shares |= {f"{label} {symbol}": share for symbol, share in reach.saturation.items()}
     for one in inspections:
         prefix = one.label if len(inspections) > 1 else ""
@@ -385,11 +387,6 @@ def describe_splits(
     if embedded is not None:
         _show_embeddings(page, embedded)
     return page
-
-
-def _curve(label: str, reach: Reach) -> Curve:
-    low, median, high = reach.quantiles
-    return Curve(label, median, low, high)
 
 
 def _show_tokens(page: Page, one: SplitInspection, words: Mapping[int, str], prefix: str) -> None:

@@ -56,14 +56,14 @@ class TokenScore:
 
 @dataclass(frozen=True, eq=False)
 class Reach:
-    """Quantiles of ‖∂h_T/∂h_t‖ over samples, by the distance T - t.
+    """Quantiles of ‖∂s_T/∂s_t‖ over samples, by the distance T - t, for each state s.
 
     Attributes:
-        quantiles: Lower, median and upper one, float64 [3, distances].
+        quantiles: Lower, median and upper one by the symbol of the state, float64 [3, distances].
         saturation: Fractions of the values of each gate that are shut and open, by symbol.
     """
 
-    quantiles: Array
+    quantiles: dict[str, Array]
     saturation: dict[str, tuple[float, float]]
 
 
@@ -134,9 +134,10 @@ class SplitInspection:
             "layers": [
                 {
                     "name": name,
-                    "gradient_norms": dict(
-                        zip(("q10", "median", "q90"), reach.quantiles.tolist(), strict=True)
-                    ),
+                    "gradient_norms": {
+                        state: dict(zip(("q10", "median", "q90"), of.tolist(), strict=True))
+                        for state, of in reach.quantiles.items()
+                    },
                     "saturation": {s: list(shares) for s, shares in reach.saturation.items()},
                 }
                 for name, reach in self.reach.items()
@@ -164,7 +165,8 @@ class SplitInspection:
             "token_counts": np.array([score.count for score in self.tokens], np.int64),
         }
         for name, reach in self.reach.items():
-            found[f"{name}/norm_quantiles"] = reach.quantiles
+            for state, of in reach.quantiles.items():
+                found[f"{name}/norm_quantiles_{state}"] = of
         if self.by_lag is not None:
             found["by_lag"] = self.by_lag
         return found | ({} if self.calibration is None else vars(self.calibration))
@@ -325,7 +327,7 @@ def _rank(sums: _Sums, samples: int) -> list[TokenScore]:
 def _follow_gradients(model: VectorModel, split: Split) -> dict[str, Reach]:
     """How far gradients reach back in each recurrence, and how saturated its gates are."""
     first = np.arange(min(_FOLLOWED, len(split)))
-    norms: dict[str, list[Array]] = {}
+    norms: dict[str, dict[str, list[Array]]] = {}
     shares: dict[str, dict[str, list[tuple[float, float, int]]]] = {}
     for _, batch in _batches(model, split, first, _FOLLOWED_TOGETHER):
         outputs = model.outputs(batch)
@@ -335,20 +337,17 @@ def _follow_gradients(model: VectorModel, split: Split) -> dict[str, Reach]:
                 found, _ = recurrence.backpropagate(values, {})
                 counts = recurrence.mask
                 counts = np.ones(found["h", "h"].shape, np.bool_) if counts is None else counts
-                # From the end, and without the steps that keep the state.
-                norms.setdefault(recurrence.name, []).extend(
-                    row[mask][::-1] for row, mask in zip(found["h", "h"], counts, strict=True)
-                )
+                by_state = norms.setdefault(recurrence.name, {})
+                for (of, by), rows in found.items():
+                    if of == by:  # from the end, and without the steps that keep the state
+                        by_state.setdefault(of, []).extend(
+                            row[mask][::-1] for row, mask in zip(rows, counts, strict=True)
+                        )
                 gates = shares.setdefault(recurrence.name, {})
                 for symbol, share in saturated(values, recurrence.legend, counts).items():
                     gates.setdefault(symbol, []).append((*share, int(counts.sum())))
     reach = {}
-    for name, rows in norms.items():
-        lengths = np.sort([len(row) for row in rows])
-        longest = int(lengths[int((1 - _FEWEST) * (len(rows) - 1))])
-        table = np.full((len(rows), longest), np.nan)
-        for i, row in enumerate(rows):
-            table[i, : len(row)] = row[:longest]
+    for name, by_state in norms.items():
         means = {
             symbol: (
                 float(np.average([s[0] for s in of], weights=[s[2] for s in of])),
@@ -356,8 +355,19 @@ def _follow_gradients(model: VectorModel, split: Split) -> dict[str, Reach]:
             )
             for symbol, of in shares[name].items()
         }
-        reach[name] = Reach(np.nanquantile(table, _QUANTILES, axis=0), means)
+        reach[name] = Reach({state: _quantiles(rows) for state, rows in by_state.items()}, means)
     return reach
+
+
+def _quantiles(rows: Sequence[Array]) -> Array:
+    """Quantiles over samples of each distance that enough of them have: [3, distances]."""
+    lengths = np.sort([len(row) for row in rows])
+    longest = int(lengths[int((1 - _FEWEST) * (len(rows) - 1))])
+    table = np.full((len(rows), longest), np.nan)
+    for i, row in enumerate(rows):
+        table[i, : len(row)] = row[:longest]
+    found: Array = np.nanquantile(table, _QUANTILES, axis=0)
+    return found
 
 
 def calibrate(confidence: Array, is_right: npt.NDArray[np.bool_]) -> Calibration:
