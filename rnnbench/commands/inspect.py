@@ -43,17 +43,9 @@ class _Source:
 
     def load(self, *, fast: bool) -> keras.Model:
         """The model: for many samples with fast kernels, which take longer to begin."""
-        from rnnbench.model import build_fast_model
         from rnnbench.training.evaluate import load_fast_model, load_model
 
-        if self.epoch is None:
-            return load_fast_model(self.run) if fast else load_model(self.run)
-        model = load_model(self.run, self.epoch)
-        if not fast:
-            return model
-        faster = build_fast_model(self.config)
-        faster.set_weights(model.get_weights())
-        return faster
+        return (load_fast_model if fast else load_model)(self.run, self.epoch)
 
     def words(self) -> dict[int, str]:
         """Word of each token; empty where there are no words."""

@@ -52,13 +52,17 @@ _CHUNK = 512  # steps of a text that are evaluated at one time
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def load_fast_model(run: RunDirectory) -> keras.Model:
-    """The trained model of a run, compiled and with fast kernels where its config allows them.
+def load_fast_model(run: RunDirectory, epoch: int | None = None) -> keras.Model:
+    """The model of `load_model`, compiled and with fast kernels where its config allows them.
+
+    Args:
+        run: As for `load_model`.
+        epoch: Likewise.
 
     Raises:
-        RunError: As for `load_model`.
+        RunError: Likewise.
     """
-    stock, config = load_model(run), run.read_config()
+    stock, config = load_model(run, epoch), run.read_config()
     model = build_fast_model(config)
     compile_model(model, config.training, config.dataset.info().task)
     write_variables(model.variables, read_variables(stock.variables))
