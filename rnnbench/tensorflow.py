@@ -209,10 +209,10 @@ def _keep_compiled_code() -> None:
 
     # XLA takes a damaged file for an error of the model. So it gets a directory of its own, with
     # copies of the files whose checksums are right.
+    if "TF_XLA_FLAGS" in os.environ or " " in tempfile.gettempdir():
+        return  # the user's own; flags end at a space
     view = Path(tempfile.mkdtemp(prefix="rnnbench-xla-"))
     atexit.register(shutil.rmtree, view, ignore_errors=True)
-    if "TF_XLA_FLAGS" in os.environ or " " in str(view):  # the user's own; flags end at a space
-        return
     with contextlib.suppress(OSError):
         kept = cache_directory() / f"xla-{_processor_digest()}"
         for file in kept.glob("*.pb"):

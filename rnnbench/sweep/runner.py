@@ -116,7 +116,10 @@ class LocalExecutor(Executor):
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._forker.kill()
+        if error[0] is None:  # no trial is left, and what was compiled is kept
+            self._forker.stop()
+        else:
+            self._forker.kill()
 
     def start(self, trial: Trial, *, resume: bool) -> None:
         self._running[trial.name, trial.seed] = trial
