@@ -29,6 +29,7 @@ from rnnbench.training.evaluate import (
     text_sample,
     values_sample,
 )
+from rnnbench.training.record import SATURATED
 
 if TYPE_CHECKING:
     import rnnbench
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from rnnbench.inspection.page import Page
     from rnnbench.reference import Recurrence
     from rnnbench.run import RunDirectory
-
-# A gate below the first or above the second is saturated: it is shut or open.
-SATURATED = (0.1, 0.9)
 
 
 @dataclass(frozen=True, eq=False)
