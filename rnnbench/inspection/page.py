@@ -31,7 +31,7 @@ _TABS = (
     "Prediction", "Tokens", "Attributions", "States and gates", "Memory", "Errors", "Embeddings",
 )  # fmt: skip
 _TOP_TOKENS = 20
-_TOLD_OUTPUTS = 3
+_SHOWN_OUTPUTS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +153,7 @@ def describe_samples(
 def _summarize(one: SampleInspection) -> str:
     a = one.attributions
     values = one.predictions[-1]
-    order = np.argsort(-values, kind="stable")[:_TOLD_OUTPUTS].tolist()
+    order = np.argsort(-values, kind="stable")[:_SHOWN_OUTPUTS].tolist()
     last = ", ".join(f"{one.outputs[i]} {format_number(float(values[i]))}" for i in order)
     return (
         f"{one.label}: {last} after {count(len(one.predictions), 'step')}. Integrated gradients of "

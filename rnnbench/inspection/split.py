@@ -34,7 +34,7 @@ _QUANTILES = (0.1, 0.5, 0.9)
 # A distance that fewer of the samples have says nothing of a quantile.
 _FEWEST = 0.1
 _BINS = 10
-_TOLD = 2  # batches between two messages
+_MESSAGE_EVERY = 2  # batches between two messages
 _MISTAKES = 5
 _UNKNOWN = (0.0, 0.02, 0.05, 0.1, 1.0)  # shares of unknown words, ends of groups
 
@@ -204,7 +204,7 @@ def inspect_split(
     Args:
         model: The model.
         split: The samples.
-        progress: Is told how far the work is.
+        progress: Shows how far the work is.
         label: Name of the model.
     """
     dataset, task = model.config.dataset, model.task
@@ -228,7 +228,7 @@ def inspect_split(
         ):
             sums.outputs[index] = row[own].reshape(-1, outputs.shape[-1])
         done += len(chosen)
-        if done % (_TOLD * _BATCH) < len(chosen):
+        if done % (_MESSAGE_EVERY * _BATCH) < len(chosen):
             progress.message(f"{done} of {len(split)} samples")
     outputs = np.concatenate([sums.outputs[i] for i in range(len(split))])
     calibration, groups = None, {}

@@ -420,15 +420,15 @@ def _fit(
 
 def _describe_extras(run: RunDirectory, recorder: Recorder | None, seconds: float) -> list[str]:
     """What records and kept checkpoints have cost: time of this training, and space."""
-    told = []
+    lines = []
     if recorder is not None and run.records_file.exists():
         size = run.records_file.stat().st_size / 1e3
         times = f"{recorder.seconds:.1f} s of {seconds:.1f} s"
-        told.append(f"recording took {times}; {run.records_file.name} has {size:,.0f} kB")
+        lines.append(f"recording took {times}; {run.records_file.name} has {size:,.0f} kB")
     if kept := run.kept_epochs():
         size = sum(run.epoch_file(epoch).stat().st_size for epoch in kept) / 1e3
-        told.append(f"kept the weights of {count(len(kept), 'epoch')}: {size:,.0f} kB")
-    return told
+        lines.append(f"kept the weights of {count(len(kept), 'epoch')}: {size:,.0f} kB")
+    return lines
 
 
 def _restore(setup: TrainingSetup, run: RunDirectory, state: TrainingState) -> None:
