@@ -259,9 +259,9 @@ class _Terminal(io.TextIOWrapper):
 def test_without_an_input_a_terminal_is_asked(rnnbench, in_toy, monkeypatch):
     from rnnbench.training import evaluate
 
-    loaded = []
+    loaded, load_model = [], evaluate.load_model
     monkeypatch.setattr(
-        evaluate, "load_model", lambda run, load=evaluate.load_model: loaded.append(1) or load(run)
+        evaluate, "load_model", lambda *given: loaded.append(given) or load_model(*given)
     )
     for json_ in ([], ["--json"]):
         typed = _Terminal(io.BytesIO(b"6,7,8,9\n\nsix\n-1,0,1,2\n"))
