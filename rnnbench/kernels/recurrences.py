@@ -6,8 +6,9 @@ Keras runs its cells in a loop of TensorFlow operations, step by step and on abo
   (`BlockLSTMGradV2`; the one that TensorFlow has registered for it is that of another kernel);
 - a SimpleRNN, a GRU and a wider LSTM are compiled by XLA: the products with the inputs are hoisted
   out of the loop and the gradients of the weights are products behind it, both for a chunk of steps
-  at a time, which stays in the CPU's cache. What the backward pass needs beside the states is
-  computed anew, which takes as long as writing and reading it, and no memory.
+  at a time, which stays in the CPU's cache. The values of the gates, which the backward pass needs
+  beside the states, are computed anew for few units, which takes as long as writing and reading
+  them, and no memory. The products of many units take longer: there they are kept.
 
 They know no mask and take a batch in blocks, as `rnnbench.kernels.blocks` lays it out.
 
@@ -115,37 +116,49 @@ def _block_lstm(inputs: Tensor, *arguments: Tensor) -> Any:
 
 
 def _compile(
-    forward_chunk: Callable[[Tensor, States, Weights], States],
+    forward_chunk: Callable[[Tensor, States, Weights], tuple[States, States]],
     backward_chunk: Callable[..., tuple[States, Tensor, Weights]],
+    gates_chunk: Callable[[Tensor, States, Weights], States] | None = None,
 ) -> Recurrence:
     """Recurrence by its chunks, in a loop that XLA compiles for each shape of a block.
 
     Args:
         forward_chunk: Takes inputs [C, R, D], the states before, [R, u] each, and the weights;
-            returns the states after each step, [C, R, u] each.
+            returns the states after each step and the values of the gates in it, [C, R, u] each.
         backward_chunk: Takes inputs, the states from those before to those after all, [C + 1, R, u]
-            each, the weights, the gradients of the states after each step, and those of the last
-            ones from behind the chunk, [R, u] each; returns the gradients of the states before the
-            chunk, that of the inputs, and those of the weights.
+            each, the gates, the weights, the gradients of the states after each step, and those of
+            the last ones from behind the chunk, [R, u] each; returns the gradients of the states
+            before the chunk, that of the inputs, and those of the weights.
+        gates_chunk: Takes the first two and the weights; returns the gates, which are then computed
+            anew in the backward pass. Defaults to gates that are kept.
     """
 
     @tf.function(jit_compile=True, autograph=False)
-    def forward(x: Tensor, weights: Weights, states: States, chunks: Tensor, steps: int) -> States:
+    def forward(
+        x: Tensor, weights: Weights, states: States, chunks: Tensor, steps: int
+    ) -> tuple[States, States]:
         x = _cut(x, steps)
-        count = tf.shape(x)[0]
+        count, like = tf.shape(x)[0], states[0]
+
+        def compute_chunk(k: Tensor, states: States) -> tuple[States, States]:
+            after, gates = forward_chunk(x[k], states, weights)
+            return after, gates if gates_chunk is None else ()
+
+        kept = sum(map(len, compute_chunk(0, states)))
         out = tuple(
-            tf.TensorArray(tf.float32, count, element_shape=(steps, *state.shape))
-            for state in states
+            tf.TensorArray(tf.float32, count, element_shape=(steps, *like.shape))
+            for _ in range(kept)
         )
 
         def body(k: Tensor, states: States, out: States) -> tuple[Any, ...]:
-            after = forward_chunk(x[k], states, weights)
-            written = (array.write(k, values) for array, values in zip(out, after, strict=True))
-            return k + 1, tuple(values[-1] for values in after), tuple(written)
+            after, gates = compute_chunk(k, states)
+            new = zip(out, after + gates, strict=True)
+            written = tuple(array.write(k, values) for array, values in new)
+            return k + 1, tuple(values[-1] for values in after), written
 
         *_, out = _loop(body, chunks, count, states, out)
-        shapes = [(-1, *_sizes(state)) for state in states]
-        return tuple(tf.reshape(o.stack(), shape) for o, shape in zip(out, shapes, strict=True))
+        values = tuple(tf.reshape(o.stack(), (-1, *_sizes(like))) for o in out)
+        return values[: len(states)], values[len(states) :]
 
     @tf.function(jit_compile=True, autograph=False)
     def backward(
@@ -154,13 +167,15 @@ def _compile(
         initial: States,
         chunks: Tensor,
         after: States,
+        kept: States,
         upstream: States,
         steps: int,
     ) -> tuple[Tensor, Weights, States]:
         shape = tf.shape(x)
         x = _cut(x, steps)
-        after = tuple(_cut(values, steps) for values in after)
-        upstream = tuple(_cut(values, steps) for values in upstream)
+        after, kept, upstream = (
+            tuple(_cut(values, steps) for values in arrays) for arrays in (after, kept, upstream)
+        )
         count = tf.shape(x)[0]
         to_x = tf.TensorArray(tf.float32, count, element_shape=x.shape[1:])
 
@@ -174,8 +189,13 @@ def _compile(
                 tf.concat([state[tf.newaxis], values[k]], axis=0)
                 for state, values in zip(first, after, strict=True)
             )
-            arguments = x[k], states, weights, tuple(values[k] for values in upstream), to_states
-            to_states, to_inputs, more = backward_chunk(*arguments)
+            gates = tuple(values[k] for values in kept)
+            if gates_chunk is not None:
+                gates = gates_chunk(x[k], states, weights)
+            to_after = tuple(values[k] for values in upstream)
+            to_states, to_inputs, more = backward_chunk(
+                x[k], states, gates, weights, to_after, to_states
+            )
             summed = tuple(sum_ + new for sum_, new in zip(to_weights, more, strict=True))
             return i + 1, to_states, to_x.write(k, to_inputs), summed
 
@@ -192,12 +212,15 @@ def _compile(
         # A number of Python, so that a function traced for lengths that vary serves no other.
         steps = chunk_steps(inputs.shape[1])
         chunks = -(-count // steps)
-        states = [forward(inputs[p], weights, initial[p], chunks, steps) for p in blocks]
+        computed = [forward(inputs[p], weights, initial[p], chunks, steps) for p in blocks]
+        states, kept = zip(*computed, strict=True)
 
         def gradient(*upstream: Tensor) -> tuple[Tensor, ...]:
             to_states = [upstream[p :: len(blocks)] for p in blocks]
             back = [
-                backward(inputs[p], weights, initial[p], chunks, states[p], to_states[p], steps)
+                backward(
+                    inputs[p], weights, initial[p], chunks, states[p], kept[p], to_states[p], steps
+                )
                 for p in blocks
             ]
             to_inputs, to_weights, to_initial = zip(*back, strict=True)
@@ -278,7 +301,7 @@ def _bias_gradient(gradients: Sequence[Tensor]) -> Tensor:
     return tf.concat([tf.reduce_sum(g, axis=(0, 1)) for g in gradients], -1)
 
 
-def _simple_rnn_forward(x: Tensor, states: States, weights: Weights) -> States:
+def _simple_rnn_forward(x: Tensor, states: States, weights: Weights) -> tuple[States, States]:
     w, u, b = weights
 
     def step(states: States, z: Tensor) -> tuple[States, States]:
@@ -286,11 +309,11 @@ def _simple_rnn_forward(x: Tensor, states: States, weights: Weights) -> States:
         h = tf.tanh(z + h @ u)
         return (h,), (h,)
 
-    return _scan(step, states, [_times(x, w) + b])[1]
+    return _scan(step, states, [_times(x, w) + b])[1], ()
 
 
 def _simple_rnn_backward(
-    x: Tensor, states: States, weights: Weights, upstream: States, to_states: States
+    x: Tensor, states: States, _: States, weights: Weights, upstream: States, to_states: States
 ) -> tuple[States, Tensor, Weights]:
     (w, u, _), (h,), (to_all,) = weights, states, upstream
     before, after = h[:-1], h[1:]
@@ -310,28 +333,32 @@ def _simple_rnn_backward(
     return to_states, _input_gradient([to_z], [w]), to_weights
 
 
-def _lstm_forward(x: Tensor, states: States, weights: Weights) -> States:
+def _lstm_forward(x: Tensor, states: States, weights: Weights) -> tuple[States, States]:
     w, u, b = (tf.split(weight, 4, axis=-1) for weight in weights)
 
     def step(states: States, *x: Tensor) -> tuple[States, States]:
         h, c = states
         i, f, g, o = (x_ + h @ u_ for x_, u_ in zip(x, u, strict=True))
-        c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
-        h = tf.sigmoid(o) * tf.tanh(c)
-        return (h, c), (h, c)
+        i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+        c = f * c + i * g
+        h = o * tf.tanh(c)
+        return (h, c), (h, c, i, f, g, o)
 
-    return _scan(step, states, [_times(x, w_) + b_ for w_, b_ in zip(w, b, strict=True)])[1]
+    found = _scan(step, states, [_times(x, w_) + b_ for w_, b_ in zip(w, b, strict=True)])[1]
+    return found[:2], found[2:]
 
 
 def _lstm_backward(
-    x: Tensor, states: States, weights: Weights, upstream: States, to_states: States
+    x: Tensor,
+    states: States,
+    gates: States,
+    weights: Weights,
+    upstream: States,
+    to_states: States,
 ) -> tuple[States, Tensor, Weights]:
-    (w, u, b), (h, c) = (tf.split(weight, 4, axis=-1) for weight in weights), states
+    (w, u, _), (h, c) = (tf.split(weight, 4, axis=-1) for weight in weights), states
     before_h, before_c, tanh_c = h[:-1], c[:-1], tf.tanh(c[1:])
-    i, f, g, o = (
-        _times(x, w_) + _times(before_h, u_) + b_ for w_, u_, b_ in zip(w, u, b, strict=True)
-    )
-    i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
+    i, f, g, o = gates
     # What turns the gradient of the new states into those of the gates before their activations.
     by_i, by_f, by_g = g * i * (1.0 - i), before_c * f * (1.0 - f), i * (1.0 - g * g)
     by_o, by_c = tanh_c * o * (1.0 - o), o * (1.0 - tanh_c * tanh_c)
@@ -354,18 +381,18 @@ def _lstm_backward(
         to_before = to_i @ u_i + to_f @ u_f + to_g @ u_g + to_o @ u_o
         return (to_before, to_c * f), (to_i, to_f, to_g, to_o)
 
-    to_states, gates = _scan(
+    to_states, to_gates = _scan(
         step, to_states, [by_i, by_f, by_g, by_o, by_c, f, *upstream], reverse=True
     )
     to_weights = (
-        _weight_gradient(x, gates),
-        _weight_gradient(before_h, gates),
-        _bias_gradient(gates),
+        _weight_gradient(x, to_gates),
+        _weight_gradient(before_h, to_gates),
+        _bias_gradient(to_gates),
     )
-    return to_states, _input_gradient(gates, w), to_weights
+    return to_states, _input_gradient(to_gates, w), to_weights
 
 
-def _gru_forward(x: Tensor, states: States, weights: Weights) -> States:
+def _gru_forward(x: Tensor, states: States, weights: Weights) -> tuple[States, States]:
     w, u, b = weights
     u_z, u_r, u_g = tf.split(u, 3, axis=-1)
     b_g = tf.split(b[1], 3)[2]
@@ -379,30 +406,43 @@ def _gru_forward(x: Tensor, states: States, weights: Weights) -> States:
     def step(states: States, x_z: Tensor, x_r: Tensor, x_g: Tensor) -> tuple[States, States]:
         (h,) = states
         z, r = tf.sigmoid(x_z + h @ u_z), tf.sigmoid(x_r + h @ u_r)
-        g = tf.tanh(x_g + r * (h @ u_g + b_g))
+        a = h @ u_g + b_g
+        g = tf.tanh(x_g + r * a)
         h = g + z * (h - g)
-        return (h,), (h,)
+        return (h,), (h, z, r, g, a)
 
-    return _scan(step, states, [x_z, x_r, x_g])[1]
+    found = _scan(step, states, [x_z, x_r, x_g])[1]
+    return found[:1], found[1:]
 
 
-def _gru_backward(
-    x: Tensor, states: States, weights: Weights, upstream: States, to_states: States
-) -> tuple[States, Tensor, Weights]:
+def _gru_gates(x: Tensor, states: States, weights: Weights) -> States:
     w, u, b = weights
     before = states[0][:-1]
-    w_z, w_r, w_g = kernels = tf.split(w, 3, axis=-1)
+    w_z, w_r, w_g = tf.split(w, 3, axis=-1)
     u_z, u_r, u_g = tf.split(u, 3, axis=-1)
     b_z, b_r, b_g = tf.split(b[0], 3)
     s_z, s_r, s_g = tf.split(b[1], 3)
     z = tf.sigmoid(_times(x, w_z) + _times(before, u_z) + (b_z + s_z))
     r = tf.sigmoid(_times(x, w_r) + _times(before, u_r) + (b_r + s_r))
     a = _times(before, u_g) + s_g
-    g = tf.tanh(_times(x, w_g) + b_g + r * a)
+    return z, r, tf.tanh(_times(x, w_g) + b_g + r * a), a
+
+
+def _gru_backward(
+    x: Tensor,
+    states: States,
+    gates: States,
+    weights: Weights,
+    upstream: States,
+    to_states: States,
+) -> tuple[States, Tensor, Weights]:
+    w, u, _ = weights
+    before, (z, r, g, a) = states[0][:-1], gates
+    kernels = tf.split(w, 3, axis=-1)
     # What turns the gradient of the new state into those of z, r and a before their activations.
     by_g = (1.0 - z) * (1.0 - g * g)
     by_z, by_r, by_a = (before - g) * z * (1.0 - z), by_g * a * r * (1.0 - r), by_g * r
-    back_z, back_r, back_g = (tf.transpose(v) for v in (u_z, u_r, u_g))
+    back_z, back_r, back_g = (tf.transpose(v) for v in tf.split(u, 3, axis=-1))
 
     def step(
         to_states: States, by_z: Tensor, by_r: Tensor, by_a: Tensor, z: Tensor, to_this: Tensor
@@ -425,4 +465,5 @@ def _gru_backward(
 lstm = Recurrence(_lstm, is_compiled=False)
 wide_lstm = _compile(_lstm_forward, _lstm_backward)
 simple_rnn = _compile(_simple_rnn_forward, _simple_rnn_backward)
-gru = _compile(_gru_forward, _gru_backward)
+gru = _compile(_gru_forward, _gru_backward, _gru_gates)
+wide_gru = _compile(_gru_forward, _gru_backward)

@@ -13,10 +13,11 @@ CELLS = {
     "simple_rnn": (keras.layers.SimpleRNN, FastSimpleRNN),
     "lstm": (keras.layers.LSTM, FastLSTM),
     "wide_lstm": (keras.layers.LSTM, FastLSTM),
+    "wide_gru": (keras.layers.GRU, FastGRU),
     "gru": (keras.layers.GRU, FastGRU),
 }
 FEATURES, UNITS = 3, 4
-WIDE_UNITS = 97  # the fewest for which an LSTM has another kernel
+WIDE_UNITS = 97  # the fewest for which an LSTM and a GRU have other kernels
 
 
 def _mask(kind, batch, steps, random):

@@ -21,6 +21,7 @@ CASES = {
     "lstm": (recurrences.lstm, LSTM(units=4), _weights(4, ())),
     "wide_lstm": (recurrences.wide_lstm, LSTM(units=4), _weights(4, ())),
     "gru": (recurrences.gru, GRU(units=4), _weights(3, (2,))),
+    "wide_gru": (recurrences.wide_gru, GRU(units=4), _weights(3, (2,))),
 }
 
 
