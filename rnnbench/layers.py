@@ -370,6 +370,11 @@ class RNN(Layer):
         """Whether a fast kernel computes the layer on a CPU."""
         return all(getattr(self, name) == value for name, value in self.fast_arguments.items())
 
+    def compiles_fast_kernel(self) -> bool:
+        """Whether XLA compiles the fast kernel, which takes seconds."""
+        is_compiled: bool = self._fast_class().choose_recurrence(self.units).is_compiled
+        return is_compiled
+
     def step(
         self, x: Array, state: State, weights: Sequence[Array]
     ) -> tuple[State, dict[str, Any]]:
@@ -411,10 +416,13 @@ class RNN(Layer):
     ) -> Any:
         if batch_size is None:
             return super().build_layer(name, **extra)
+        arguments = self.arguments(**extra)
+        return self._fast_class()(**arguments, name=name or self.type, batch_size=batch_size)
+
+    def _fast_class(self) -> Any:
         from rnnbench import kernels
 
-        fast = getattr(kernels, f"Fast{type(self).__name__}")
-        return fast(**self.arguments(**extra), name=name or self.type, batch_size=batch_size)
+        return getattr(kernels, f"Fast{type(self).__name__}")
 
 
 class SimpleRNN(RNN):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import keras
 
 # Over fewer steps, compiling a fast kernel takes longer than it saves.
-_FEWEST_STEPS = 32
+_FEWEST_COMPILED_STEPS = 32
 # A matched parameter count may differ from the target by so much of it.
 _TOLERANCE = Fraction(1, 100)
 _HALF = Fraction(1, 2)
@@ -292,7 +292,11 @@ def build_fast_model(config: RunConfig) -> keras.Model:
             recurrent is not None
             and may_be_fast
             and recurrent.has_fast_kernel()
-            and (backend == "fast" or timesteps >= _FEWEST_STEPS)
+            and (
+                backend == "fast"
+                or timesteps >= _FEWEST_COMPILED_STEPS
+                or not recurrent.compiles_fast_kernel()
+            )
         )
         size = batch_size if is_fast else None
         return named.layer.build_layer(named.name, batch_size=size, **extra)

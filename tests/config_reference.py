@@ -257,11 +257,11 @@ The mathematics, the weights and the saved files are Keras'; the computation is 
   checksum: the first epoch of `imdb_gru --limit 1000` takes 21 seconds, and 6 in the next process.
 
 `training.backend: keras` computes with Keras' own loops, over batches padded to `maxlen`. `auto`
-uses the fast kernels where a sequence has 32 steps or more, below which compiling takes longer
-than it saves; `fast` uses them everywhere. What no fast kernel computes (`recurrent_dropout`,
-other activations, `unroll`, a GRU with `reset_after: false`) stays with Keras, and the warning
-`fast_path_lost` says so. On a GPU, cuDNN computes Keras' layers. A run's `model.keras` holds
-Keras' own layers in any case.
+uses the fast kernels but where one has to be compiled (all but that of an LSTM of up to 96 units)
+for sequences of fewer than 32 steps, which takes longer than it saves; `fast` uses them everywhere.
+What no fast kernel computes (`recurrent_dropout`, other activations, `unroll`, a GRU with
+`reset_after: false`) stays with Keras, and the warning `fast_path_lost` says so. On a GPU, cuDNN
+computes Keras' layers. A run's `model.keras` holds Keras' own layers in any case.
 
 Time grows with the tokens, and memory with batch × length, here on two CPU cores. `rnnbench bench
 imdb_lstm --vary dataset.maxlen=50,100,200,500,1000,2000` and `--vary

@@ -227,9 +227,11 @@ def test_on_a_gpu_the_layers_of_keras_stay(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "steps", "backend", "expected"),
     [
-        ("type: lstm", 32, "auto", True),
-        ("type: lstm", 31, "auto", False),
-        ("type: lstm", 31, "fast", True),
+        ("type: lstm", 1, "auto", True),  # the kernel of few units needs no compiling
+        ("type: lstm, units: 97", 32, "auto", True),
+        ("type: lstm, units: 97", 31, "auto", False),
+        ("type: lstm, units: 97", 31, "fast", True),
+        ("type: gru", 31, "auto", False),
         ("type: lstm", 500, "keras", False),
         ("type: lstm, recurrent_dropout: 0.1", 500, "fast", False),
         ("type: lstm, activation: relu", 500, "auto", False),
@@ -241,9 +243,10 @@ def test_on_a_gpu_the_layers_of_keras_stay(tmp_path, monkeypatch):
     ],
 )
 def test_when_a_layer_has_a_fast_kernel(tmp_path, arguments, steps, backend, expected):
+    units = "" if "units" in arguments else "units: 1, "
     text = (
         f"dataset: {{type: imdb, num_words: 50, maxlen: {steps}}}\n"
-        f"model: {{layers: [{{type: embedding, output_dim: 1}}, {{units: 1, {arguments}}}, "
+        f"model: {{layers: [{{type: embedding, output_dim: 1}}, {{{units}{arguments}}}, "
         "{type: dense, units: 1, activation: sigmoid}]}\n"
         f"training: {{loss: binary_crossentropy, epochs: 1, backend: {backend}}}\n"
     )

@@ -46,6 +46,12 @@ class _FastLoop:
         config: dict[str, Any] = super().get_config()  # type: ignore[misc]
         return config | {"batch_size": self.batch_size}
 
+    @classmethod
+    def choose_recurrence(cls, units: int) -> Recurrence:
+        """The recurrence for so many units."""
+        wide = cls.wide_recurrence if units > _MOST_NARROW_UNITS else None
+        return wide or cls.recurrence
+
     def inner_loop(
         self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False
     ) -> Outputs:
@@ -58,9 +64,8 @@ class _FastLoop:
         kernel = tf.convert_to_tensor(cell.kernel)
         no_bias = tf.zeros((*self.num_biases, kernel.shape[-1]))
         weights = [no_bias if cell.bias is None else tf.convert_to_tensor(cell.bias)]
-        wide = self.wide_recurrence if cell.units > _MOST_NARROW_UNITS else None
         return blocks.run(
-            wide or self.recurrence,
+            self.choose_recurrence(cell.units),
             sequences,
             [kernel, tf.convert_to_tensor(cell.recurrent_kernel), *weights],
             tf.nest.flatten(initial_state),
