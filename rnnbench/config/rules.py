@@ -278,6 +278,10 @@ def _check_output(
         last_state = next((n for n in reversed(layers) if n.layer.recurrent_layer()), None)
         if steps is None and len(shape) == 2:
             message += " after a recurrent layer without return_sequences"
+        elif steps is not None and len(shape) == 2 and shape[0] not in (None, steps):
+            changing = (n for n in reversed(layers) if n.input_shape[:-1] != n.output_shape[:-1])
+            path = next(changing, layers[-1]).path
+            message = f"gives {count(shape[0], 'step')}; {task} needs {steps}"
         elif steps is not None and last_state and len(last_state.output_shape) == 1:
             i = layers.index(last_state)
             message += f". return_sequences: true of {last_state.name} (model.layers.{i}) gives "
