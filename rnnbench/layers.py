@@ -146,6 +146,13 @@ class Layer(KerasObject):
         """Whether masked steps have no effect on the outputs of the other steps."""
         return self.mask != "drop"
 
+    def shares_padding(self) -> bool:
+        """Whether a fast kernel computes first steps that are the same in all samples once.
+
+        It does where the products of these steps take longer than laying them out apart.
+        """
+        return False
+
     def works_by_step(self) -> bool:
         """Whether the layer can take a sequence step by step, without the later steps."""
         return self.by_step
@@ -338,6 +345,12 @@ class RNN(Layer):
     def hides_padding(self) -> bool:
         # Keras reverses the outputs of a sequence read backwards, but not its mask.
         return not (self.return_sequences and self.go_backwards)
+
+    def shares_padding(self) -> bool:
+        from rnnbench.kernels import is_wide
+
+        is_plain = not self.go_backwards and not self.dropout
+        return is_plain and self.has_fast_kernel() and is_wide(self.units)
 
     def works_by_step(self) -> bool:
         return not self.go_backwards

@@ -7,6 +7,7 @@ both are the same, in the same order.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from rnnbench.tensorflow import available_memory
 
 if TYPE_CHECKING:
     import keras
+
+    from rnnbench.data.batches import Bucketing
 
 # Over fewer steps, compiling a fast kernel takes longer than it saves.
 _FEWEST_COMPILED_STEPS = 32
@@ -245,7 +248,28 @@ def require_memory(config: ModelConfig, *, copies: int = 1) -> None:
     )
 
 
-def buckets_by_length(config: RunConfig) -> bool:
+def choose_bucketing(config: RunConfig) -> Bucketing | None:
+    """What batches of samples of similar length are padded to; None where lengths are mixed."""
+    if crops_padding(config):
+        return "longest"
+    return "maxlen" if _find_sharing_layers(config) else None
+
+
+def _find_sharing_layers(config: RunConfig) -> set[str]:
+    """Recurrent layers that compute the padding which all samples of a batch share once, by name.
+
+    Padding on the left that no mask hides moves the state of every sample alike, from the embedding
+    up to the first layer that drops inputs or reads the other way.
+    """
+    first, *above = config.model.infer_shapes(config.model.input_shape)
+    reads_padding = first.layer.takes_tokens and not first.layer.makes_mask()
+    if not reads_padding or getattr(config.dataset, "padding", None) != "pre":
+        return set()
+    sharing = itertools.takewhile(lambda named: named.layer.shares_padding(), above)
+    return {named.name for named in sharing} & _find_fast_layers(config)
+
+
+def crops_padding(config: RunConfig) -> bool:
     """Whether batches hold samples of similar length, padded to their longest only.
 
     They do where the backend is not Keras' own, the model takes token sequences of any length, and
@@ -279,29 +303,34 @@ def build_fast_model(config: RunConfig) -> keras.Model:
 
     On a GPU, Keras' own layers stay: cuDNN computes them.
     """
-    info, backend = config.dataset.info(), config.training.backend
-    batch_size = min(config.training.batch_size, info.num_examples["train"])
-    may_be_fast = _may_be_fast(config.training)
-    # The model may take any length; the dataset says which it will be.
-    padded = config.model.infer_shapes(info.input_shape, info.task.timesteps)
-    steps = {named.name: named.input_shape[0] for named in padded}
+    batch_size = min(config.training.batch_size, config.dataset.info().num_examples["train"])
+    fast, sharing = _find_fast_layers(config), _find_sharing_layers(config)
 
     def build(named: NamedLayer, **extra: Any) -> keras.Layer:
-        recurrent, timesteps = named.layer.recurrent_layer(), steps[named.name] or 0
-        is_fast = (
-            recurrent is not None
-            and may_be_fast
-            and recurrent.has_fast_kernel()
-            and (
-                backend == "fast"
-                or timesteps >= _FEWEST_COMPILED_STEPS
-                or not recurrent.compiles_fast_kernel()
-            )
-        )
-        size = batch_size if is_fast else None
-        return named.layer.build_layer(named.name, batch_size=size, **extra)
+        if named.name not in fast:
+            return named.layer.build_layer(named.name, **extra)
+        if named.name in sharing:
+            extra["shares_padding"] = True
+        return named.layer.build_layer(named.name, batch_size=batch_size, **extra)
 
     return _build(config, build)
+
+
+def _find_fast_layers(config: RunConfig) -> set[str]:
+    """Recurrent layers that fast kernels compute, by name."""
+    if not _may_be_fast(config.training):
+        return set()
+    info, backend = config.dataset.info(), config.training.backend
+    found = set()
+    # The model may take any length; the dataset says which it will be.
+    for named in config.model.infer_shapes(info.input_shape, info.task.timesteps):
+        recurrent, timesteps = named.layer.recurrent_layer(), named.input_shape[0] or 0
+        if recurrent is None or not recurrent.has_fast_kernel():
+            continue
+        is_long = timesteps >= _FEWEST_COMPILED_STEPS
+        if backend == "fast" or is_long or not recurrent.compiles_fast_kernel():
+            found.add(named.name)
+    return found
 
 
 def build_stateful_model(config: RunConfig, model: keras.Model, batch_size: int) -> keras.Model:

@@ -19,9 +19,9 @@ from rnnbench.config.schema import TrainingSettings
 from rnnbench.errors import ConfigError
 from rnnbench.kernels import FastGRU, FastLSTM, FastRMSprop, FastSimpleRNN
 from rnnbench.model import (
-    buckets_by_length,
     build_fast_model,
     build_model,
+    choose_bucketing,
     compile_model,
     count_params,
     estimate_memory,
@@ -269,7 +269,7 @@ def test_an_unrolled_layer_has_no_fast_kernel():
 @pytest.mark.parametrize("backend", ["fast", "keras"])
 def test_padding_changes_no_output_of_a_model_under_length_bucketing(tmp_path, padding, backend):
     config = _fast_config(tmp_path, padding)
-    assert buckets_by_length(config)
+    assert choose_bucketing(config) == "longest"
     built = build_fast_model(config) if backend == "fast" else build_model(config)
     texts = [[1, 7, 9, 4], [1, 3], [1, 5, 6, 7, 8, 9]]
     short, padded = (
@@ -278,15 +278,19 @@ def test_padding_changes_no_output_of_a_model_under_length_bucketing(tmp_path, p
     np.testing.assert_allclose(built(short), built(padded), atol=1e-6)
 
 
-def _buckets(tmp_path, layers, backend="auto", dataset="reuters", model=""):
-    text = "{type: reuters, num_words: 2000, maxlen: 50, padding: post}"
+def _load_reader(tmp_path, layers, backend="auto", dataset="reuters", model="", padding="post"):
+    text = f"{{type: reuters, num_words: 2000, maxlen: 50, padding: {padding}}}"
     loss = "sparse_categorical_crossentropy" if dataset == "reuters" else "mse"
     config = (
         f"dataset: {text if dataset == 'reuters' else '{type: toy_sequence}'}\n"
         f"model: {{{model}layers: [{layers}]}}\n"
         f"training: {{loss: {loss}, epochs: 1, backend: {backend}}}\n"
     )
-    return buckets_by_length(_load(tmp_path, config, load_run_config))
+    return _load(tmp_path, config, load_run_config)
+
+
+def _choose(*arguments, **named):
+    return choose_bucketing(_load_reader(*arguments, **named))
 
 
 MASKED = "{type: embedding, output_dim: 2, mask_zero: true}"
@@ -299,32 +303,78 @@ SOFTMAX = "{type: dense, units: 46, activation: softmax}"
 @pytest.mark.parametrize(
     ("layers", "expected"),
     [
-        (f"{MASKED}, {GRU}", True),
-        (f"{MASKED}, {{type: dropout, rate: 0.5}}, {SEQUENCE}, {GRU}", True),
-        (f"{MASKED}, {{type: gru, units: 2, go_backwards: true}}", True),
-        (f"{MASKED}, {{type: bidirectional, layer: {SEQUENCE}}}, {GRU}", True),
-        (f"{MASKED}, {{type: bidirectional, layer: {GRU}}}", True),
-        (f"{MASKED}, {{type: global_average_pooling1d}}", True),
-        (f"{{type: embedding, output_dim: 2}}, {GRU}", False),
-        (f"{MASKED}, {{type: conv1d, filters: 2, kernel_size: 2}}, {GRU}", False),
-        (f"{MASKED}, {{type: global_max_pooling1d}}", False),
-        (f"{MASKED}, {BACKWARDS}, {GRU}", False),
+        (f"{MASKED}, {GRU}", "longest"),
+        (f"{MASKED}, {{type: dropout, rate: 0.5}}, {SEQUENCE}, {GRU}", "longest"),
+        (f"{MASKED}, {{type: gru, units: 2, go_backwards: true}}", "longest"),
+        (f"{MASKED}, {{type: bidirectional, layer: {SEQUENCE}}}, {GRU}", "longest"),
+        (f"{MASKED}, {{type: bidirectional, layer: {GRU}}}", "longest"),
+        (f"{MASKED}, {{type: global_average_pooling1d}}", "longest"),
+        (f"{{type: embedding, output_dim: 2}}, {GRU}", None),
+        (f"{MASKED}, {{type: conv1d, filters: 2, kernel_size: 2}}, {GRU}", None),
+        (f"{MASKED}, {{type: global_max_pooling1d}}", None),
+        (f"{MASKED}, {BACKWARDS}, {GRU}", None),
     ],
 )
 def test_batches_are_bucketed_where_no_output_depends_on_padding(tmp_path, layers, expected):
-    assert _buckets(tmp_path, f"{layers}, {SOFTMAX}") is expected
+    assert _choose(tmp_path, f"{layers}, {SOFTMAX}") == expected
 
 
 def test_a_model_of_one_length_takes_no_other(tmp_path):
-    assert not _buckets(tmp_path, f"{MASKED}, {GRU}, {SOFTMAX}", model="input: {shape: [50]}, ")
+    chosen = _choose(tmp_path, f"{MASKED}, {GRU}, {SOFTMAX}", model="input: {shape: [50]}, ")
+    assert chosen is None
 
 
 def test_the_backend_keras_pads_every_batch(tmp_path):
-    assert not _buckets(tmp_path, f"{MASKED}, {GRU}, {SOFTMAX}", backend="keras")
+    assert _choose(tmp_path, f"{MASKED}, {GRU}, {SOFTMAX}", backend="keras") is None
 
 
 def test_values_are_of_one_length(tmp_path):
-    assert not _buckets(tmp_path, f"{GRU}, {{type: dense, units: 1}}", dataset="toy_sequence")
+    layers = f"{GRU}, {{type: dense, units: 1}}"
+    assert _choose(tmp_path, layers, dataset="toy_sequence") is None
+
+
+UNMASKED = "{type: embedding, output_dim: 2}"
+WIDE = "{type: gru, units: 97, return_sequences: true}"
+TOP = f"{{type: lstm, units: 97}}, {SOFTMAX}"
+
+
+@pytest.mark.parametrize(
+    ("layers", "arguments", "sharing"),
+    [
+        (f"{UNMASKED}, {WIDE}, {TOP}", {}, ["gru", "lstm"]),
+        (f"{UNMASKED}, {WIDE}, {TOP}", {"model": "input: {shape: [50]}, "}, ["gru", "lstm"]),
+        (f"{UNMASKED}, {WIDE}, {{type: dropout, rate: 0.5}}, {TOP}", {}, ["gru"]),
+        (f"{UNMASKED}, {{type: dropout, rate: 0.5}}, {WIDE}, {TOP}", {}, []),
+        (f"{UNMASKED}, {{type: gru, units: 97, dropout: 0.5}}, {SOFTMAX}", {}, []),
+        (f"{UNMASKED}, {{type: gru, units: 97, go_backwards: true}}, {SOFTMAX}", {}, []),
+        (f"{UNMASKED}, {{type: gru, units: 97, unroll: true}}, {SOFTMAX}", {}, []),
+        (f"{UNMASKED}, {{type: bidirectional, layer: {WIDE}}}, {TOP}", {}, []),
+        (f"{UNMASKED}, {GRU}, {SOFTMAX}", {}, []),  # of few units
+        (f"{UNMASKED}, {WIDE}, {TOP}", {"padding": "post"}, []),
+        (f"{UNMASKED}, {WIDE}, {TOP}", {"backend": "keras"}, []),
+    ],
+)
+def test_where_padding_on_the_left_is_shared(tmp_path, layers, arguments, sharing):
+    """Batches then hold texts of similar length, still padded to maxlen."""
+    config = _load_reader(tmp_path, layers, **({"padding": "pre"} | arguments))
+    assert choose_bucketing(config) == ("maxlen" if sharing else None)
+    built = build_fast_model(config).layers
+    assert [layer.name for layer in built if getattr(layer, "shares_padding", False)] == sharing
+
+
+@pytest.mark.parametrize("lengths", [(3, 5), (0, 40), (50, 2), (0, 0)])
+def test_shared_padding_changes_no_output(tmp_path, lengths):
+    text = (
+        "dataset: {type: reuters, num_words: 50, maxlen: 50}\n"
+        f"model: {{layers: [{UNMASKED}, {WIDE}, {TOP}]}}\n"
+        "training: {loss: sparse_categorical_crossentropy, epochs: 1}\n"
+    )
+    config = _load(tmp_path, text, load_run_config)
+    fast, stock = build_fast_model(config), build_model(config)
+    fast.set_weights(stock.get_weights())
+    texts = [list(range(1, 1 + length % 50)) for length in lengths]
+    x = keras.utils.pad_sequences(texts, maxlen=50)
+    np.testing.assert_allclose(fast(x), stock(x), atol=1e-6)
 
 
 EMBEDDING = {"type": "embedding", "input_dim": 50, "output_dim": 8}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Batch = tuple[Any, ...]
 
+# What a batch of samples of similar lengths is padded to: the longest of them, or `maxlen`.
+Bucketing = Literal["longest", "maxlen"]
 # Batches whose samples are sorted by length together: enough for the samples of a batch to be of
 # nearly one length, few enough for the batches to differ from epoch to epoch.
 BUCKET_POOL = 50
@@ -31,16 +33,16 @@ class Batches:
     `fit(shuffle=True)` draws one order and repeats it in every epoch. Here epoch e of seed s has
     the order of `numpy.random.default_rng([s, e])`, which differs by epoch and can be had again.
 
-    With length bucketing, a batch holds token sequences of similar lengths, padded to the longest
-    of them. With a seed, the samples in their drawn order are cut into pools of `BUCKET_POOL`
-    batches, each pool is sorted by length and cut into batches, and the same generator draws the
-    order of all batches. Without a seed, the whole split is sorted. Arrays are never bucketed.
+    With length bucketing, a batch holds token sequences of similar lengths. With a seed, the
+    samples in their drawn order are cut into pools of `BUCKET_POOL` batches, each pool is sorted by
+    length and cut into batches, and the same generator draws the order of all batches. Without a
+    seed, the whole split is sorted. Arrays are never bucketed.
 
     Args:
         split: The samples.
         batch_size: Samples in a batch; the last one may have fewer, wherever it is served.
         seed: Seed that draws the order; None keeps that of the split, or that of the lengths.
-        bucket: Whether to bucket by length.
+        bucket: What a batch is padded to where lengths are bucketed. Defaults to no bucketing.
         class_weight: Weight in the loss of the samples of a class; 1 for classes not named.
 
     Attributes:
@@ -52,7 +54,7 @@ class Batches:
     batch_size: int
     _: KW_ONLY
     seed: int | None = None
-    bucket: bool = False
+    bucket: Bucketing | None = None
     class_weight: Mapping[int, float] | None = None
 
     def __post_init__(self) -> None:
@@ -64,8 +66,8 @@ class Batches:
         return self.split.x if self.bucket and isinstance(self.split.x, TokenSequences) else None
 
     @property
-    def _is_bucketed(self) -> bool:
-        return self._sequences is not None
+    def _is_cropped(self) -> bool:
+        return self._sequences is not None and self.bucket == "longest"
 
     def start_epoch(self, epoch: int, first: int = 0) -> None:
         """Draw the order of an epoch, from 0, and serve it from its batch `first` on."""
@@ -136,8 +138,7 @@ class Batches:
         x, *rest = next(iter(self))
 
         def describe(values: npt.NDArray[np.generic], *, has_steps: bool) -> tf.TensorSpec:
-            # A bucketed batch is of the length of its longest sample.
-            is_open = self._is_bucketed and has_steps
+            is_open = self._is_cropped and has_steps
             return tf.TensorSpec(
                 (None, *((None, *values.shape[2:]) if is_open else values.shape[1:])), values.dtype
             )
@@ -158,14 +159,14 @@ class Batches:
         if targets.start is None:
             return x, *targets.pad(chosen, x.shape[1])
         most = targets.sequences.dataset.maxlen
-        y, weights = targets.bucketed(chosen) if self._is_bucketed else targets.pad(chosen, most)
+        y, weights = targets.bucketed(chosen) if self._is_cropped else targets.pad(chosen, most)
         return (x, targets.shift(y)), y, weights
 
     def __len__(self) -> int:
         return self.steps_per_epoch - self.first
 
     def __iter__(self) -> Iterator[Batch]:
-        sequences = self._sequences
+        sequences = self._sequences if self._is_cropped else None
         for index in range(self.first, self.steps_per_epoch):
             chosen = self._chosen[index]  # of the epoch that is now served
             x = self.split.x[chosen] if sequences is None else sequences.bucketed(chosen)

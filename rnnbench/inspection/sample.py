@@ -20,7 +20,7 @@ from rnnbench.inspection.gradients import (
     integrate_gradients,
     occlude,
 )
-from rnnbench.model import buckets_by_length
+from rnnbench.model import crops_padding
 from rnnbench.tasks import Regression
 from rnnbench.training.evaluate import (
     Sample,
@@ -551,7 +551,7 @@ def _predict_steps(
         kept = tokens[tokens != PAD].tolist()
         texts = dataset.sequences([kept[: t + 1] for t in range(len(kept))])
         chosen = np.arange(len(kept))
-        rows = texts.bucketed(chosen) if buckets_by_length(model.config) else texts[chosen]
+        rows = texts.bucketed(chosen) if crops_padding(model.config) else texts[chosen]
         labels = tuple(label for label, t in zip(sample.labels, tokens, strict=True) if t != PAD)
         return labels, model.outputs(model.batch(rows))
     if (states := _outputs_by_state(model, found)) is not None:

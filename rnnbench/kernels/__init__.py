@@ -25,11 +25,17 @@ if TYPE_CHECKING:
 _MOST_NARROW_UNITS = 96
 
 
+def is_wide(units: int) -> bool:
+    """Whether a layer of so many units spends most of its time on its products."""
+    return units > _MOST_NARROW_UNITS
+
+
 class _FastLoop:
     """Loop of a Keras layer, run by a recurrence.
 
     Args:
         batch_size: Samples in a full batch; smaller ones are filled up to it.
+        shares_padding: Whether the first steps that are the same in all samples are computed once.
         arguments: Those of the Keras layer; tanh, sigmoid gates and no recurrent dropout.
     """
 
@@ -37,20 +43,21 @@ class _FastLoop:
     wide_recurrence: ClassVar[Recurrence | None] = None  # for many units, where it is another
     num_biases: ClassVar[tuple[int, ...]] = ()  # first axis of the bias, if it has two
 
-    def __init__(self, *, batch_size: int, **arguments: Any) -> None:
+    def __init__(self, *, batch_size: int, shares_padding: bool = False, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.batch_size = batch_size
+        self.shares_padding = shares_padding
 
     def get_config(self) -> dict[str, Any]:
         """Arguments by which Keras copies the layer in both directions."""
         config: dict[str, Any] = super().get_config()  # type: ignore[misc]
-        return config | {"batch_size": self.batch_size}
+        own = {"batch_size": self.batch_size, "shares_padding": self.shares_padding}
+        return config | own
 
     @classmethod
     def choose_recurrence(cls, units: int) -> Recurrence:
         """The recurrence for so many units."""
-        wide = cls.wide_recurrence if units > _MOST_NARROW_UNITS else None
-        return wide or cls.recurrence
+        return (cls.wide_recurrence if is_wide(units) else None) or cls.recurrence
 
     def inner_loop(
         self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False
@@ -74,6 +81,7 @@ class _FastLoop:
             go_backwards=layer.go_backwards,
             zero_output_for_mask=layer.zero_output_for_mask,
             batch_size=self.batch_size,
+            shares_padding=self.shares_padding,
         )
 
 

@@ -3,6 +3,7 @@
 - Steps that a mask hides are moved behind the others before the loop, so that the loop knows no
   mask: a recurrence over the steps that count is the masked recurrence, whatever the padding.
 - The batch is cut into one block of rows for each CPU, and the blocks run side by side.
+- The first steps that are the same in all rows, as is padding on the left, are computed once.
 
 Shapes below: B samples, T timesteps, D features, u units; P blocks of R rows of L steps, L at least
 T and P·R at least B. Everything is float32 but for masks, bool, and indices and counts, int32.
@@ -52,8 +53,12 @@ def run(
     go_backwards: bool,
     zero_output_for_mask: bool,
     batch_size: int,
+    shares_padding: bool = False,
 ) -> Outputs:
     """Run a recurrence over a batch, as `keras.layers.RNN.inner_loop` would.
+
+    Where padding is shared, the gradient of its inputs comes back to the first row, summed over all
+    rows: what made them the same needs the sum alone.
 
     Args:
         recurrence: One of `rnnbench.kernels.recurrences`.
@@ -66,12 +71,29 @@ def run(
         zero_output_for_mask: Whether outputs of skipped steps are zero, not those before.
         batch_size: Samples that blocks are laid out for; fewer are filled up to it, so that the
             last batch of an epoch has the shapes of the others.
+        shares_padding: Whether the first steps that are the same in all rows are computed once; not
+            with a mask or backwards, and with initial states that are the same.
     """
-    layout = _layout(inputs, batch_size=batch_size, is_compiled=recurrence.is_compiled)
+    shares_padding = shares_padding and mask is None and not go_backwards
+    shared = _count_shared_steps(inputs) if shares_padding else 0
+    is_compiled = recurrence.is_compiled
+    layout = _layout(inputs, shared, batch_size=batch_size, is_compiled=is_compiled)
     order = _order(mask, layout, go_backwards=go_backwards)
+    head: Sequence[Tensor] = ()
+    if shares_padding:
+        blocks, row = _into_blocks_and_first_row(inputs, layout, is_compiled=is_compiled)
+        first = (state[tf.newaxis, :1] for state in initial_states)
+        head = [values for (values,) in recurrence.compute(row, *weights, *first, shared)]
+        end = tf.maximum(shared - 1, 0)
+        initial_states = [
+            tf.where(shared > 0, tf.repeat(values[end], layout.batch, axis=0), state)
+            for values, state in zip(head, initial_states, strict=True)
+        ]
+    else:
+        blocks = _into_blocks(inputs, layout, order)
     shape = layout.blocks, layout.rows, weights[1].shape[0]
     states = recurrence.compute(
-        _into_blocks(inputs, layout, order),
+        blocks,
         *weights,
         *(tf.reshape(tf.gather(state, layout.row), shape) for state in initial_states),
         layout.steps,
@@ -84,21 +106,34 @@ def run(
     if not return_sequences:
         return Outputs(last, last[:, tf.newaxis], final)
     sequence = _sequence(states[0], layout, order, zero_output_for_mask=zero_output_for_mask)
+    if head:
+        before = tf.transpose(head[0][:shared], (1, 0, 2))
+        sequence = tf.concat([tf.repeat(before, layout.batch, axis=0), sequence], axis=1)
+        sequence = tf.ensure_shape(sequence, (None, inputs.shape[1], sequence.shape[-1]))
     return Outputs(last, sequence, final)
+
+
+def _count_shared_steps(inputs: Tensor) -> Tensor:
+    """How many first steps are the same in all rows: whole chunks, and not all steps, []."""
+    chunk, steps = chunk_steps(inputs.shape[1]), tf.shape(inputs)[1]
+    is_shared = tf.reduce_all(inputs == inputs[:1], axis=(0, 2))
+    first = tf.reduce_sum(tf.math.cumprod(tf.cast(is_shared, tf.int32)))
+    return tf.minimum(first, steps - 1) // chunk * chunk
 
 
 class _Layout(NamedTuple):
     """How a batch is cut into blocks."""
 
     batch: Tensor  # [], B
-    steps: Tensor  # [], T
+    shared: Tensor | int  # [], first steps that no block has
+    steps: Tensor  # [], T without them
     blocks: int  # P
     rows: Tensor  # [], R
     length: Tensor  # L, [] or a number
     samples: Tensor  # [B, 1], 0 to B - 1
     row: Tensor  # [P·R], sample of each row; rows too many repeat the last one
-    # [P, L, R], step of each slot, over [B, T] in the order of the loop; slots too many repeat the
-    # last step.
+    # [P, L, R], step of each slot, over [B, steps] in the order of the loop; slots too many repeat
+    # the last step.
     taken: Tensor
 
     def slot(self, place: Tensor) -> Tensor:
@@ -117,9 +152,9 @@ class _Order(NamedTuple):
     place: Tensor  # [B, T], as the inputs have the steps, place of each in the loop
 
 
-def _layout(inputs: Tensor, *, batch_size: int, is_compiled: bool) -> _Layout:
+def _layout(inputs: Tensor, shared: Tensor | int, *, batch_size: int, is_compiled: bool) -> _Layout:
     """Cut a batch, [B, T, D], into a block for each CPU."""
-    batch, steps = tf.shape(inputs)[0], tf.shape(inputs)[1]
+    batch, steps = tf.shape(inputs)[0], tf.shape(inputs)[1] - shared
     blocks = max(1, min(num_threads(), batch_size // _FEWEST_ROWS))
     rows = tf.maximum(-(-batch // blocks), -(-batch_size // blocks))
     length = _compiled_length(inputs.shape[1], steps) if is_compiled else steps
@@ -127,7 +162,7 @@ def _layout(inputs: Tensor, *, batch_size: int, is_compiled: bool) -> _Layout:
     row = tf.minimum(tf.range(blocks * rows), batch - 1)
     step = tf.minimum(tf.range(length), steps - 1)
     taken = tf.reshape(row, (blocks, 1, rows)) * steps + step[tf.newaxis, :, tf.newaxis]
-    return _Layout(batch, steps, blocks, rows, length, samples, row, taken)
+    return _Layout(batch, shared, steps, blocks, rows, length, samples, row, taken)
 
 
 def _order(mask: Tensor | None, layout: _Layout, *, go_backwards: bool) -> _Order:
@@ -153,6 +188,35 @@ def _into_blocks(inputs: Tensor, layout: _Layout, order: _Order) -> Tensor:
     )
     # No gradient comes back through slots too many.
     return _rearrange(flat(inputs), tf.gather(source, layout.taken), layout.slot(order.place))
+
+
+def _into_blocks_and_first_row(
+    inputs: Tensor, layout: _Layout, *, is_compiled: bool
+) -> tuple[Tensor, Tensor]:
+    """The steps that are not shared in their slots, [P, L, R, D], and the first row, [1, L, 1, D].
+
+    Without a mask, in the order of the inputs. One gradient puts both together: what cuts and pads
+    the inputs twice took as long as the steps that are saved.
+    """
+    shared, known, timesteps = layout.shared, inputs.shape[1], tf.shape(inputs)[1]
+    source = layout.taken + (layout.taken // layout.steps + 1) * shared
+    place = tf.range(timesteps) - shared
+    slot = layout.slot(tf.maximum(place, 0)[tf.newaxis])
+    is_taken = tf.cast(place >= 0, tf.float32)[:, tf.newaxis]
+    length = _compiled_length(known, timesteps) if is_compiled else timesteps
+    first_row = tf.minimum(tf.range(length), timesteps - 1)[tf.newaxis, :, tf.newaxis]
+
+    @tf.custom_gradient
+    def take(rows: Tensor) -> tuple[tuple[Tensor, Tensor], Callable[[Tensor, Tensor], Tensor]]:
+        def gradient(to_blocks: Tensor, to_first_row: Tensor) -> Tensor:
+            returned = flat(tf.gather(flat(to_blocks), slot) * is_taken)
+            index = tf.range(shared)[:, tf.newaxis]
+            return tf.tensor_scatter_nd_update(returned, index, flat(to_first_row)[:shared])
+
+        return (tf.gather(rows, source), tf.gather(rows, first_row)), gradient
+
+    blocks, first = take(flat(inputs))
+    return blocks, first
 
 
 def _final_states(

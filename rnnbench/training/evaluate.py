@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from rnnbench.config.schema import ModelConfig, RunConfig
 from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
-from rnnbench.data.batches import Batches
+from rnnbench.data.batches import Batches, Bucketing
 from rnnbench.data.sequences import StepTargets, TokenSequences, Windows
 from rnnbench.data.stats import Example, read_examples
 from rnnbench.data.text import OOV, PAD, TokenDataset, decode_tokens, invert
@@ -23,11 +23,11 @@ from rnnbench.errors import DataError, DivergenceError, RunError, count, shorten
 from rnnbench.generation import Decoder
 from rnnbench.layers import Shape, ShapeError
 from rnnbench.model import (
-    buckets_by_length,
     build_encoder,
     build_fast_model,
     build_model,
     build_stateful_model,
+    choose_bucketing,
     compile_model,
 )
 from rnnbench.reference import StepModel
@@ -216,7 +216,7 @@ def evaluate_split(
     if isinstance(task, NextToken) and name != "train":
         metrics = _require_finite(_evaluate_text(model, split, config))
         return Evaluation(metrics, np.zeros((0, 0), np.float32))
-    batches = Batches(split, training.batch_size, bucket=buckets_by_length(config))
+    batches = Batches(split, training.batch_size, bucket=choose_bucketing(config))
     recorder = OutputRecorder.install(model)
     outputs: list[Any] = []
     recorder.outputs = outputs if task.keeps_outputs else None
@@ -372,7 +372,7 @@ def predict_inputs(
     inputs: npt.NDArray[np.generic] | TokenSequences | Windows,
     batch_size: int,
     *,
-    bucket: bool = False,
+    bucket: Bucketing | None = None,
 ) -> npt.NDArray[np.float32]:
     """Outputs of a model for samples, float32 [samples, outputs] or [samples, timesteps, outputs].
 
@@ -380,7 +380,7 @@ def predict_inputs(
         model: Takes the samples.
         inputs: float32 [samples, timesteps, features], token sequences, or windows.
         batch_size: Samples in a batch.
-        bucket: Whether to bucket by length; not with outputs for each step.
+        bucket: As for `Batches`; not with outputs for each step.
     """
     batches = Batches(Split(inputs, np.zeros(len(inputs))), batch_size, bucket=bucket)
     return batches.restore_order(model.predict(batches.dataset, verbose=0))
@@ -569,7 +569,7 @@ class Predictor:
             self.model,
             samples,
             self._config.training.batch_size,
-            bucket=buckets_by_length(self._config) and not by_step,
+            bucket=None if by_step else choose_bucketing(self._config),
         )
         if not by_step:
             found = map(info.task.decode, outputs)

@@ -23,7 +23,7 @@ from rnnbench.data.base import LoadedDataset, SplitName, shown_split
 from rnnbench.data.batches import Batches
 from rnnbench.data.sequences import Windows
 from rnnbench.errors import DivergenceError, RunError, TrainingError, count
-from rnnbench.model import buckets_by_length, build_fast_model, compile_model
+from rnnbench.model import build_fast_model, choose_bucketing, compile_model
 from rnnbench.run import (
     CONFUSION_PLOT,
     Baseline,
@@ -85,7 +85,7 @@ def prepare_training(config: RunConfig, dataset: LoadedDataset) -> TrainingSetup
     """Build and compile the model of a config, and put its dataset into batches."""
     keras.utils.set_random_seed(config.seed)
     model = build_fast_model(config)
-    training, bucket = config.training, buckets_by_length(config)
+    training, bucket = config.training, choose_bucketing(config)
     compile_model(model, training, dataset.info.task)
     # Keras would make the optimizer's variables within the first step, and a step that makes
     # variables is traced twice: for a GRU that takes seconds.

@@ -67,7 +67,7 @@ def test_texts_without_bucketing_are_padded_to_maxlen():
 
 def test_bucketed_batches_are_sorted_in_pools_and_then_shuffled(monkeypatch):
     monkeypatch.setattr("rnnbench.data.batches.BUCKET_POOL", 2)
-    served = Batches(_texts(), 3, seed=5, bucket=True)
+    served = Batches(_texts(), 3, seed=5, bucket="longest")
     served.start_epoch(4)
     random = np.random.default_rng([5, 4])
     order = random.permutation(13).tolist()
@@ -85,13 +85,22 @@ def _cut_length(i):
 
 @pytest.mark.parametrize("seed", [None, 5])
 def test_a_bucketed_batch_is_as_long_as_its_longest_text(seed):
-    for x, y in Batches(_texts(), 3, seed=seed, bucket=True):
+    for x, y in Batches(_texts(), 3, seed=seed, bucket="longest"):
         assert x.shape == (len(y), max(map(_cut_length, y)))
         assert x[:, 0].tolist() == [i + 4 for i in y]
 
 
+@pytest.mark.parametrize("seed", [None, 5])
+def test_a_bucketed_batch_can_be_as_long_as_maxlen(seed):
+    longest = Batches(_texts(), 3, seed=seed, bucket="longest")
+    padded = Batches(_texts(), 3, seed=seed, bucket="maxlen")
+    assert _served(padded) == _served(longest)
+    assert {x.shape[1] for x, _ in padded} == {6}
+    assert padded.dataset.element_spec[0].shape == (None, 6)
+
+
 def test_a_bucketed_epoch_can_be_had_again_and_goes_on_behind_its_first_batches():
-    bucketed = Batches(_texts(), 2, seed=5, bucket=True)
+    bucketed = Batches(_texts(), 2, seed=5, bucket="longest")
     epochs = []
     for epoch in (0, 1, 0):
         bucketed.start_epoch(epoch)
@@ -100,28 +109,28 @@ def test_a_bucketed_epoch_can_be_had_again_and_goes_on_behind_its_first_batches(
     bucketed.start_epoch(1, first=3)
     assert (len(bucketed), bucketed.steps_per_epoch) == (4, 7)
     assert _served(bucketed) == epochs[1][3:]
-    assert _served(Batches(_texts(), 2, seed=6, bucket=True)) != epochs[0]
+    assert _served(Batches(_texts(), 2, seed=6, bucket="longest")) != epochs[0]
 
 
 def test_more_texts_than_a_pool():
     """The short batch of the last pool is the only one, and nothing is lost."""
     lengths = np.random.default_rng(0).integers(1, 30, BUCKET_POOL * 4 + 3)
     split = _texts([[4] * n for n in lengths], maxlen=20)
-    sizes = [len(y) for _, y in Batches(split, 2, seed=1, bucket=True)]
+    sizes = [len(y) for _, y in Batches(split, 2, seed=1, bucket="longest")]
     assert sorted(sizes) == [1] + [2] * (2 * BUCKET_POOL + 1)
-    served = [i for batch in _served(Batches(split, 2, seed=1, bucket=True)) for i in batch]
+    served = [i for batch in _served(Batches(split, 2, seed=1, bucket="longest")) for i in batch]
     assert sorted(served) == list(range(len(split)))
 
 
 def test_without_a_seed_bucketed_batches_are_sorted_and_their_outputs_put_in_order_again():
-    bucketed = Batches(_texts(), 4, bucket=True)
+    bucketed = Batches(_texts(), 4, bucket="longest")
     served = [i for batch in _served(bucketed) for i in batch]
     assert served == sorted(range(13), key=_cut_length)
     outputs = np.array([[10.0 * i] for i in served])
     assert bucketed.restore_order(outputs).tolist() == [[10.0 * i] for i in range(13)]
 
 
-@pytest.mark.parametrize("bucket", [False, True])
+@pytest.mark.parametrize("bucket", [None, "longest"])
 def test_the_outputs_of_a_drawn_order_are_put_in_order_too(bucket):
     drawn = Batches(_texts(), 4, seed=3, bucket=bucket)
     outputs = np.concatenate([y for _, y in drawn])
@@ -130,7 +139,7 @@ def test_the_outputs_of_a_drawn_order_are_put_in_order_too(bucket):
 
 @pytest.mark.parametrize("seed", [None, 5])
 def test_arrays_are_never_bucketed(seed):
-    bucketed = Batches(SPLIT, 4, seed=seed, bucket=True)
+    bucketed = Batches(SPLIT, 4, seed=seed, bucket="longest")
     assert _served(bucketed) == _served(Batches(SPLIT, 4, seed=seed))
 
 
@@ -180,7 +189,7 @@ def _model(**options):
 def test_keras_takes_batches_of_any_lengths(lengths, seed):
     split = _texts([[4] * n for n in lengths])
     model = _model()
-    bucketed = Batches(split, 2, seed=seed, bucket=True)
+    bucketed = Batches(split, 2, seed=seed, bucket="longest")
     starter = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: bucketed.start_epoch(epoch)
     )
@@ -190,7 +199,7 @@ def test_keras_takes_batches_of_any_lengths(lengths, seed):
     assert loss == pytest.approx(np.mean((np.array(lengths) - split.y) ** 2))
     model.fit(
         bucketed.dataset,
-        validation_data=Batches(split, 2, bucket=True).dataset,
+        validation_data=Batches(split, 2, bucket="longest").dataset,
         epochs=2,
         callbacks=[starter],
         shuffle=False,
@@ -200,7 +209,7 @@ def test_keras_takes_batches_of_any_lengths(lengths, seed):
     model.fit(bucketed.dataset, initial_epoch=2, epochs=3, shuffle=False, verbose=0)
 
 
-@pytest.mark.parametrize("bucket", [False, True])
+@pytest.mark.parametrize("bucket", [None, "longest"])
 def test_keras_is_served_nothing_but_the_batches(bucket):
     served = []
 

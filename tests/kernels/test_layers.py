@@ -106,6 +106,54 @@ def test_whatever_the_arguments(wrap, go_backwards, **drawn):
     _compare(wrap=wrap, go_backwards=go_backwards and not wrap, **drawn)
 
 
+@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+@given(
+    cell=st.sampled_from(list(CELLS)),
+    batch=st.integers(1, 70),
+    steps=st.sampled_from([1, 31, 32, 33, 70]),
+    shared=st.floats(0, 1),
+    return_sequences=st.booleans(),
+    seed=st.integers(0, 9),
+)
+@example(cell="wide_gru", batch=5, steps=70, shared=0.0, return_sequences=True, seed=0)
+@example(cell="wide_gru", batch=5, steps=70, shared=0.5, return_sequences=True, seed=0)
+@example(cell="wide_lstm", batch=37, steps=70, shared=1.0, return_sequences=False, seed=0)
+def test_first_steps_that_all_samples_share(cell, batch, steps, shared, return_sequences, seed):
+    """As padding on the left without a mask: outputs and gradients are those of Keras."""
+    stock_class, fast_class = CELLS[cell]
+    units = WIDE_UNITS if cell.startswith("wide") else UNITS
+    arguments = {"units": units, "return_sequences": return_sequences}
+    stock = stock_class(**arguments)
+    fast = fast_class(batch_size=32, shares_padding=True, **arguments)
+    random, padding_steps = np.random.default_rng(seed), round(shared * steps)
+    padding = tf.constant(random.normal(size=FEATURES), tf.float32)
+    texts = random.normal(size=(batch, steps - padding_steps, FEATURES)).astype("float32")
+    texts = tf.constant(texts)
+    stock.build((batch, steps, FEATURES))
+    fast.build((batch, steps, FEATURES))
+    fast.set_weights(stock.get_weights())
+    results = []
+    for layer in (stock, fast):
+
+        @tf.function(autograph=False)
+        def run(padding, texts, layer=layer):
+            with tf.GradientTape() as tape:
+                tape.watch([padding, texts])
+                shape = (batch, padding_steps, FEATURES)
+                x = tf.concat([tf.broadcast_to(padding, shape), texts], axis=1)
+                y = layer(tf.ensure_shape(x, (batch, steps, FEATURES)))
+                weights = tf.linspace(0.1, 1.0, tf.size(y))
+                loss = tf.reduce_sum(y * tf.reshape(weights, tf.shape(y)))
+            return y, tape.gradient(loss, [padding, texts, *layer.trainable_variables])
+
+        results.append(run(padding, texts))
+    (expected, expected_gradients), (received, gradients) = results
+    assert received.shape == expected.shape
+    np.testing.assert_allclose(received, expected, rtol=0, atol=1e-5)
+    for a, b in zip(gradients, expected_gradients, strict=True):
+        assert np.abs(a - b).max(initial=0) <= 1e-4 * np.abs(b).max(initial=0)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_inputs_are_dropped_as_keras_drops_them(cell):
     stock_class, fast_class = CELLS[cell]

@@ -151,7 +151,7 @@ def test_texts_of_different_lengths_keep_their_order():
             return keras.ops.cast(keras.ops.concatenate([steps, tokens], axis=1), "float32")
 
     texts = settings.sequences([[1, 4, 5, 6], [1], [1, 7, 8, 4, 5, 6, 7], [1, 4]])
-    bucketed = predict_inputs(Steps(), texts, 2, bucket=True)
+    bucketed = predict_inputs(Steps(), texts, 2, bucket="longest")
     assert bucketed.tolist() == [[6, 4], [2, 1], [6, 6], [2, 2]]
     assert predict_inputs(Steps(), texts, 2).tolist() == [[6, 4], [6, 1], [6, 6], [6, 2]]
 
