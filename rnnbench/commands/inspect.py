@@ -41,11 +41,11 @@ class _Source:
     config: RunConfig
     epoch: int | None = None
 
-    def load(self, *, fast: bool) -> keras.Model:
-        """The model: for many samples with fast kernels, which take longer to begin."""
-        from rnnbench.training.evaluate import load_fast_model, load_model
+    def load(self) -> keras.Model:
+        """The model."""
+        from rnnbench.training.evaluate import load_fast_model
 
-        return (load_fast_model if fast else load_model)(self.run, self.epoch)
+        return load_fast_model(self.run, self.epoch)
 
     def words(self) -> dict[int, str]:
         """Word of each token; empty where there are no words."""
@@ -160,7 +160,7 @@ def inspect(
     from rnnbench.inspection.gradients import VectorModel
     from rnnbench.inspection.split import inspect_split
 
-    models = [VectorModel(source.config, source.load(fast=of_split)) for source in sources]
+    models = [VectorModel(source.config, source.load()) for source in sources]
     found: list[Any] = [
         inspect_split(model, of, progress, label=source.label)
         if of_split

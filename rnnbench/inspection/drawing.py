@@ -17,9 +17,19 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.transforms import ScaledTranslation
 
 from rnnbench.errors import shorten
-from rnnbench.plots import COLORS, LINES, MARKERS, add_legend, figure_of, literal, new_panels
+from rnnbench.plots import (
+    COLORS,
+    LINES,
+    MARKERS,
+    add_legend,
+    figure_of,
+    literal,
+    name_rows,
+    new_panels,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,11 +40,12 @@ if TYPE_CHECKING:
 
 # Steps of a window, whose tokens can be read.
 WINDOW = 50
-_LABEL = 16  # characters of a token on an axis
+_LABEL, _NAME = 16, 34  # characters of a token on an axis, and of the name of a row
 _WIDTH = 9.0  # inches of a plot along a sequence
 _SHOWN_OUTPUTS = 6
 _SHOWN_TOKENS = 24  # bars
 _TURNS = 6  # steps that are named where a sequence is long
+_GAP = 0.75  # inches between axes of a figure
 _FAINT = 0.01  # part of its start below which a gradient is called faint
 _SIGNED, _SHARE = "PuOr_r", "viridis"
 
@@ -85,7 +96,8 @@ def draw_heat_maps(
     fine = math.ceil(60 / len(steps))  # columns of a step
     columns, bar = fine * len(steps), max(1, len(steps) // 60)
     image = np.ones((len(of) * (rows + gap), columns + 2 * bar, 4))
-    right = steps.stop + 2 * bar / fine + 0.5
+    left, right = steps.start + 0.5, steps.stop + 2 * bar / fine + 0.5
+    point = (right - left) / (72 * 0.86 * _WIDTH)
     bottom, top = (0.45 if window is None else 1.05), 0.35
     height = top + bottom + len(of) * min(1.5, max(0.5, 0.045 * rows))
     figure = Figure(figsize=(_WIDTH, height), dpi=120)
@@ -103,31 +115,16 @@ def draw_heat_maps(
         image[first : first + rows, columns + bar :] = colors(scale)[:, np.newaxis]
         every = max(1, math.ceil(rows / 4))
         ticks |= {first + row: str(units[row]) for row in range(0, rows, every)}
-        middle = first + (rows - 1) / 2
-        axes.annotate(
-            literal(symbol),
-            (0, middle),
-            (-34, 0),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=10,
-            weight="bold",
-        )
-        for at, value in ((first, high), (first + rows - 1, low)):
-            axes.annotate(
-                f" {value:.2g}".replace("-", "−"),
-                (right, at),
-                va="center",
-                fontsize=7,
-                annotation_clip=False,
-            )
+        at = (left - 34 * point, first + (rows - 1) / 2)
+        axes.text(*at, literal(symbol), ha="center", va="center", fontsize=10, weight="bold")
+        for row, value in ((first, high), (first + rows - 1, low)):
+            shown = f"{value:.2g}".replace("-", "−")
+            axes.text(right + 3 * point, row, shown, va="center", fontsize=7)
     axes.imshow(
         image,
         aspect="auto",
         interpolation="none",
-        extent=(steps.start + 0.5, right, len(image) - 0.5, -0.5),
+        extent=(left, right, len(image) - 0.5, -0.5),
     )
     for start, stop in _runs(~layer.mask[steps.start : steps.stop]):
         ends = (steps.start + start + 0.5, steps.start + stop + 0.5)
@@ -141,8 +138,7 @@ def draw_heat_maps(
     # Texts, not ticks, which take ten times as long.
     axes.set_axis_off()
     for row, unit in ticks.items():
-        style = {"xytext": (-3, 0), "textcoords": "offset points", "fontsize": 6}
-        axes.annotate(unit, (steps.start + 0.5, row), ha="right", va="center", **style)
+        axes.text(left - 3 * point, row, unit, ha="right", va="center", fontsize=6)
     if window is None or not layer.labels:
         every = max(1, len(steps) // 10)
         labels = {t: str(t + 1) for t in range(steps.start, steps.stop, every)}
@@ -152,11 +148,20 @@ def draw_heat_maps(
         label, rotation = f"steps {steps.start + 1} to {steps.stop}", 90
     for t, name in labels.items():
         axes.text(t + 1, len(image), name, rotation=rotation, fontsize=7, ha="center", va="top")
-    figure.text(0.5, 0.02 / height, label, fontsize=7, ha="center", va="bottom")
+    axes.annotate(
+        label,
+        (0.5, 0),
+        (0, 2 - 72 * bottom),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=7,
+        ha="center",
+        va="bottom",
+    )
     if window is None:
         for part_of in windows(len(steps))[1:]:
             axes.axvline(part_of.start + 0.5, color="#555555", linewidth=0.6)
-    figure.suptitle(literal(title), fontsize=10, y=1 - 0.08 / height)
+    axes.set_title(literal(title), fontsize=10, y=1.0)
     return figure
 
 
@@ -170,6 +175,70 @@ def _label_steps(axes: Axes, labels: Sequence[str], steps: range) -> None:
         axes.set_xlabel("step", fontsize=8)
         axes.tick_params(axis="x", labelsize=7)
         axes.set_xticks(range(1, len(steps) + 1, max(1, len(steps) // 10)))
+
+
+def _lay_out(
+    panels: Sequence[Axes],
+    title: str,
+    *,
+    names: Sequence[str] = (),
+    below: float = 0.6,
+    right: float = 0.2,
+    has_legend: bool = True,
+) -> Figure:
+    """Place axes, labels, title and legend by margins in inches.
+
+    A layout of Matplotlib measures every text, which takes twice as long as to draw it.
+
+    Args:
+        panels: Axes of one figure.
+        title: Title of the figure.
+        names: Names of rows, which stand to the left of the axes.
+        below: Space for the labels of the lowest axes.
+        right: Space to the right of the axes.
+        has_legend: Whether there is a legend.
+    """
+    figure, grid = figure_of(panels[0]), panels[0].get_gridspec()
+    figure.set_layout_engine(None)
+    without = figure.get_figheight()
+    if has_legend:
+        add_legend(panels[0])
+    width, height = figure.get_size_inches().tolist()
+    left = 0.45 + 0.075 * max(map(len, names)) if names else 0.95
+    bottom, top = below + height - without, 0.4 if len(panels) == 1 else 0.65
+    rows, columns = (1, 1) if grid is None else (grid.nrows, grid.ncols)
+    figure.subplots_adjust(
+        left=left / width,
+        right=1 - right / width,
+        bottom=bottom / height,
+        top=1 - top / height,
+        wspace=_GAP * columns / (width - left - right - _GAP * (columns - 1)),
+        hspace=_GAP * rows / (height - bottom - top - _GAP * (rows - 1)),
+    )
+    for axes in panels:
+        for axis, x, y in ((axes.xaxis, 0.5, -0.3), (axes.yaxis, -left + 0.3, 0.5)):
+            # From the corner of the axes in inches, the middle of a side as a part of it.
+            moved = ScaledTranslation(min(x, 0), min(y, 0), figure.dpi_scale_trans)
+            axis.set_label_coords(max(x, 0), max(y, 0), axes.transAxes + moved)
+    if len(panels) == 1:
+        panels[0].set_title(literal(title), y=1.0)
+    else:
+        figure.suptitle(literal(title), y=1 - 0.08 / height)
+    return figure
+
+
+def resize(figure: Figure, width: float, height: float) -> None:
+    """Give a figure another size in inches, and what stands around its axes the space it had."""
+    old, new = figure.get_size_inches(), np.array([width, height])
+    corners = [axes.get_position().get_points() * old for axes in figure.axes]
+    low, high = np.min(corners, axis=(0, 1)), np.max(corners, axis=(0, 1))
+    # A figure that is too small for that has less space around its axes too.
+    share = np.minimum(1.0, 0.75 * new / (low + old - high))
+    scale = (new - (low + old - high) * share) / (high - low)
+    figure.set_size_inches(width, height)
+    for axes, of in zip(figure.axes, corners, strict=True):
+        (left, bottom), (right, top) = (low * share + (of - low) * scale) / new
+        axes.set_position((left, bottom, right - left, top - bottom))
 
 
 def _runs(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -200,8 +269,7 @@ def draw_steps(
         ylabel: What the values are.
     """
     (axes,) = new_panels(1, 1, 3.6)
-    figure = figure_of(axes)
-    figure.set_figwidth(_WIDTH)
+    figure_of(axes).set_figwidth(_WIDTH)
     longest = max(map(len, lines.values()))
     styles = zip(lines.items(), cycle(COLORS), cycle(LINES), cycle(MARKERS))
     for (name, values), color, line, marker in styles:
@@ -231,10 +299,9 @@ def draw_steps(
                 fontsize=8,
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
             )
-    axes.set(title=literal(title), ylabel=literal(ylabel))
-    if len(lines) > 1:
-        add_legend(axes)
-    return figure
+    axes.set_ylabel(literal(ylabel))
+    below = 1.2 if longest <= WINDOW else 0.6
+    return _lay_out([axes], title, below=below, has_legend=len(lines) > 1)
 
 
 def choose_lines(predictions: Array, names: Sequence[str]) -> dict[str, Array]:
@@ -262,12 +329,9 @@ def draw_attributions(
         axes.barh(at, values[chosen], height=0.27, color=COLORS[i], label=name)
     axes.axvline(0, color="black", linewidth=0.8)
     names = [literal(f"{shorten(tokens[t], _LABEL)} ({t + 1})") for t in chosen.tolist()]
-    axes.set_yticks(range(len(names)), names, fontsize="small")
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
-    axes.set(title=literal(title), xlabel=literal(f"part of the change of {of}"))
-    add_legend(axes)
-    return figure_of(axes)
+    name_rows(axes, names, fontsize="small")
+    axes.set_xlabel(literal(f"part of the change of {of}"))
+    return _lay_out([axes], title, names=names)
 
 
 def draw_lags(kinds: Mapping[str, Array], of: str, features: Sequence[str], title: str) -> Figure:
@@ -289,7 +353,7 @@ def draw_lags(kinds: Mapping[str, Array], of: str, features: Sequence[str], titl
         axes.axhline(0, color="black", linewidth=0.8)
         axes.set_ylabel(literal(f"part of {of}"))
         axes.invert_xaxis()
-        add_legend(axes)
+        names = []
     else:
         size = float(np.abs(first).max()) or 1.0
         image = axes.imshow(
@@ -305,10 +369,12 @@ def draw_lags(kinds: Mapping[str, Array], of: str, features: Sequence[str], titl
         names = [literal(shorten(feature, _LABEL)) for feature in features]
         axes.set_yticks(range(0, width, every), names[::every], fontsize="small")
         axes.grid(visible=False)
-        figure_of(axes).colorbar(image, ax=axes, label=literal(f"{name} of {of}"))
+        scale = axes.inset_axes((1.02, 0, 0.03, 1))
+        figure_of(axes).colorbar(image, cax=scale, label=literal(f"{name} of {of}"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set(title=literal(title), xlabel="lag in steps before the last one")
-    return figure_of(axes)
+    axes.set_xlabel("lag in steps before the last one")
+    right = 0.2 if width == 1 else 1.2
+    return _lay_out([axes], title, names=names, right=right, has_legend=width == 1)
 
 
 def draw_reach(curves: Sequence[Curve], title: str, ylabel: str) -> Figure:
@@ -340,11 +406,12 @@ def draw_reach(curves: Sequence[Curve], title: str, ylabel: str) -> Figure:
     # What is lost in any case does not press the rest together.
     lowest = max(float(values.min()), 1e-12 * start) if len(values) else 1e-12
     axes.set_ylim(lowest / 2, 3 * max(float(values.max()) if len(values) else 1.0, start))
+    seen = [np.flatnonzero(of >= lowest) for of in (curve.median for curve in curves)]
+    axes.set_xlim(-0.5, 0.5 + 1.02 * max((int(of[-1]) for of in seen if len(of)), default=1))
     axes.axhline(_FAINT * start, color="black", linestyle=":", linewidth=1, label="1% of the start")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set(title=literal(title), xlabel="distance T − t in steps", ylabel=f"{ylabel} (log scale)")
-    add_legend(axes)
-    return figure_of(axes)
+    axes.set(xlabel="distance T − t in steps", ylabel=f"{ylabel} (log scale)")
+    return _lay_out([axes], title)
 
 
 def _superscript(exponent: float) -> str:
@@ -371,9 +438,7 @@ def draw_kernels(layers: Sequence[LayerInspection], title: str) -> Figure:
         axes.set(xlabel="rank", ylabel="singular value")
         axes.tick_params(labelbottom=True)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    figure = figure_of(panels[0])
-    figure.suptitle(literal(title))
-    return figure
+    return _lay_out(panels, title, has_legend=False)
 
 
 def draw_saturation(shares: Mapping[str, tuple[float, float]], title: str) -> Figure:
@@ -384,12 +449,10 @@ def draw_saturation(shares: Mapping[str, tuple[float, float]], title: str) -> Fi
     axes.barh(rows, shut, color=COLORS[0], label="shut: below 0.1")
     axes.barh(rows, 1 - shut - open_, left=shut, color="#d0d0d0", label="between")
     axes.barh(rows, open_, left=1 - open_, color=COLORS[1], hatch="//", label="open: above 0.9")
-    axes.set_yticks(rows, [literal(name) for name in shares], fontsize="small")
-    axes.set_ylim(len(shares) - 0.5, -0.5)
-    axes.set(title=literal(title), xlabel="fraction of units and steps", xlim=(0, 1))
-    axes.grid(visible=False, axis="y")
-    add_legend(axes)
-    return figure_of(axes)
+    names = [literal(shorten(name, _NAME)) for name in shares]
+    name_rows(axes, names, fontsize="small")
+    axes.set(xlabel="fraction of units and steps", xlim=(0, 1))
+    return _lay_out([axes], title, names=names)
 
 
 def draw_points(points: Array, names: Sequence[str], shares: Sequence[float], title: str) -> Figure:
@@ -407,11 +470,10 @@ def draw_points(points: Array, names: Sequence[str], shares: Sequence[float], ti
         label = literal(shorten(name, _LABEL))
         axes.annotate(label, (x, y), (2, 2), textcoords="offset points", fontsize=7)
     axes.set(
-        title=literal(title),
         xlabel=f"first component, {shares[0]:.0%} of the variance",
         ylabel=f"second component, {shares[1]:.0%} of the variance",
     )
-    return figure_of(axes)
+    return _lay_out([axes], title, right=0.6, has_legend=False)
 
 
 def draw_reliability(
@@ -431,12 +493,12 @@ def draw_reliability(
     upper.plot(
         confidence[filled], accuracy[filled], "-o", color=COLORS[0], label="predictions in bins"
     )
-    upper.set(title=literal(title), ylabel="part that is right", ylim=(0, 1.02), xlim=(0, 1.02))
+    upper.set(ylabel="part that is right", ylim=(0, 1.02), xlim=(0, 1.02))
     upper.legend()
     edges = np.linspace(0, 1, len(samples) + 1)
     lower.bar(edges[:-1], samples, width=1 / len(samples), align="edge", color=COLORS[4])
     lower.set(xlabel="probability of the predicted class", ylabel="predictions")
-    return figure_of(upper)
+    return _lay_out([upper, lower], title, has_legend=False)
 
 
 def draw_shares(
@@ -454,8 +516,7 @@ def draw_shares(
             va="center",
             fontsize="small",
         )
-    axes.set_yticks(range(len(groups)), [literal(shorten(name, 34)) for name in groups])
-    axes.set_ylim(len(groups) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
-    axes.set(title=literal(title), xlabel=ylabel, ylabel=xlabel, xlim=(0, 1.15))
-    return figure_of(axes)
+    names = [literal(shorten(name, _NAME)) for name in groups]
+    name_rows(axes, names, fontsize="small")
+    axes.set(xlabel=ylabel, ylabel=xlabel, xlim=(0, 1.15))
+    return _lay_out([axes], title, names=names, has_legend=False)

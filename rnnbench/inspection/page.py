@@ -110,7 +110,7 @@ class Page:
         """
         for name, plot in self.plots.items():
             if size is not None:
-                plot.figure.set_size_inches(*size)
+                drawing.resize(plot.figure, *size)
             for suffix in suffixes:
                 path = directory / f"{name}{suffix}"
                 plot.figure.savefig(path)
@@ -292,10 +292,11 @@ def _show_reach(page: Page, inspections: Sequence[SampleInspection]) -> None:
     title = "How far gradients reach back"
     figure = drawing.draw_reach(own if len(inspections) > 1 else curves, title, "norm / √units")
     page.plots["reach"] = Plot(tab, figure, title)
-    for kind, own in by_state.items():
-        title = f"Gradient of the {kind} by the states"
-        figure = drawing.draw_reach(own, title, "norm")
-        page.plots[f"{kind}_by_state"] = Plot(tab, figure, title)
+    # By the distance the gradient of the loss falls as that of the output does.
+    kind = "loss" if "loss" in by_state else "output"
+    title = f"Gradient of the {kind} by the states"
+    figure = drawing.draw_reach(by_state[kind], title, "norm")
+    page.plots["gradient_by_state"] = Plot(tab, figure, title)
     for one in inspections:
         prefix = _prefix(one, inspections)
         title = "Singular values of the recurrent kernels" + (f", {prefix}" if prefix else "")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rnnbench.data.text import PAD, TokenDataset
 from rnnbench.errors import InputError, RunError
 from rnnbench.inspection.gradients import (
     Array,
@@ -20,11 +19,11 @@ from rnnbench.inspection.gradients import (
     integrate_gradients,
     occlude,
 )
-from rnnbench.model import buckets_by_length
 from rnnbench.tasks import Regression
 from rnnbench.training.evaluate import (
     Sample,
     decode_target,
+    running_outputs,
     split_sample,
     text_sample,
     values_sample,
@@ -348,14 +347,14 @@ def inspect_sample(
     if target is not None and read is None:
         passes["loss"] = model.differentiate(batch, _differentiate_loss(model, outputs, target))
     read_labels = () if read is None else read.labels
-    steps, predictions = _predict_steps(model, sample, passes["output"])
+    steps, predictions = _predict_steps(model, sample, read)
     return SampleInspection(
         label=label or model.config.name,
         tokens=sample.labels,
         counts=counts[0],
         features=name_features(model, batch.vectors.shape[-1]),
         predictions=np.asarray(model.task.unscale(predictions), np.float64),
-        steps=read_labels or steps,
+        steps=steps,
         outputs=_name_outputs(model),
         layers=_inspect_layers(passes, sample.labels, read_labels),
         attributions=_attribute(model, batch, counts[0], objective, passes["output"]),
@@ -538,44 +537,12 @@ def _attribute(
 
 
 def _predict_steps(
-    model: VectorModel, sample: Sample, found: Pass
+    model: VectorModel, sample: Sample, read: Sample | None
 ) -> tuple[tuple[str, ...], Values]:
-    """Outputs after each step [steps, outputs], and the label of each."""
-    if found.outputs.ndim == 3:
-        steps = found.outputs.shape[1]
-        is_own = steps != len(sample.labels)  # of a layer that gives a length of its own
-        return tuple(map(str, range(1, steps + 1))) if is_own else sample.labels, found.outputs[0]
-    dataset, tokens = model.config.dataset, sample.inputs[0]
-    if isinstance(dataset, TokenDataset) and model.has_tokens:
-        # Each text that ends there, padded as any other text of its length is.
-        kept = tokens[tokens != PAD].tolist()
-        texts = dataset.sequences([kept[: t + 1] for t in range(len(kept))])
-        chosen = np.arange(len(kept))
-        rows = texts.bucketed(chosen) if buckets_by_length(model.config) else texts[chosen]
-        labels = tuple(label for label, t in zip(sample.labels, tokens, strict=True) if t != PAD)
-        return labels, model.outputs(model.batch(rows))
-    if (states := _outputs_by_state(model, found)) is not None:
-        return sample.labels, states
-    ends = [end for end in range(1, len(tokens)) if model.takes_steps(end)]
-    parts = [model.outputs(model.batch(sample.inputs[:, :end])) for end in ends]
-    return (*(sample.labels[end - 1] for end in ends), sample.labels[-1]), np.concatenate(
-        [*parts, found.outputs]
-    )
-
-
-def _outputs_by_state(model: VectorModel, found: Pass) -> Values | None:
-    """Outputs for the hidden state after each step: those of the samples that end there.
-
-    None where they are not, as a layer looks ahead or takes more than the last state.
-    """
-    if not found.calls or found.by_outputs[-1][0].ndim == 3:
-        return None
-    last = found.calls[-1]
-    below = model.model.layers.index(last.built)
-    if not all(layer.works_by_step() for layer in model.layers[:below]):
-        return None
-    (recurrence,) = last.recurrences()
-    x: Any = recurrence.unroll()["h"][0].astype(np.float32)
-    for built in model.model.layers[below + 1 :]:
-        x = built(x)
-    return np.asarray(x)
+    """Outputs after each step that has some, [steps, outputs], and the label of each."""
+    found = running_outputs(model.config, model.model, sample, read)
+    labels = sample.labels if read is None else read.labels
+    if len(labels) != len(found):  # of a layer that gives a length of its own
+        labels = tuple(map(str, range(1, len(found) + 1)))
+    steps = [(label, of) for label, of in zip(labels, found, strict=True) if of is not None]
+    return tuple(label for label, _ in steps), np.array([of for _, of in steps])
