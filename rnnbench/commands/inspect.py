@@ -15,7 +15,7 @@ from typer import Argument, Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.commands.evaluate import Split, choose_split
-from rnnbench.errors import InputError, RunError, count
+from rnnbench.errors import InputError, count
 
 if TYPE_CHECKING:
     import keras
@@ -283,10 +283,6 @@ def _choose_units(text: str, layer: str, units: int) -> list[int] | int:
 def _read_split(source: _Source, split: Any, limit: int) -> Any:
     config = source.config
     chosen = choose_split(config, split)
-    if not config.dataset.info().task.keeps_outputs:
-        raise RunError(
-            f"{source.run.path}: this is {config.dataset.info().task}: give one sample with --index"
-        )
     return config.dataset.load().splits[chosen][:limit]
 
 

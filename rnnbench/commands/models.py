@@ -220,8 +220,7 @@ def _trace(
             }
             for trace, shown in zip(traces, chosen, strict=True)
         ]
-        read = sample.inputs if tokens is None else [sample.inputs, tokens]
-        answer = model(read).numpy()[0].tolist()
+        answer = evaluate.call_model(loaded, model, sample, target)[0].tolist()
         console.print_json(
             {
                 "inputs": sample.labels,

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 WINDOW = 50
 _LABEL, _NAME = 16, 34  # characters of a token on an axis, and of the name of a row
 _WIDTH = 9.0  # inches of a plot along a sequence
-_SHOWN_OUTPUTS = 6
+SHOWN_OUTPUTS = 6
 _SHOWN_TOKENS = 24  # bars
 _TURNS = 6  # steps that are named where a sequence is long
 _GAP = 0.75  # inches between axes of a figure
@@ -306,7 +306,7 @@ def draw_steps(
 
 def choose_lines(predictions: Array, names: Sequence[str]) -> dict[str, Array]:
     """The outputs that a plot has room for: those that are largest at any step."""
-    order = np.argsort(-predictions.max(axis=0), kind="stable")[:_SHOWN_OUTPUTS]
+    order = np.argsort(-predictions.max(axis=0), kind="stable")[:SHOWN_OUTPUTS]
     return {names[i]: predictions[:, i] for i in sorted(order.tolist())}
 
 

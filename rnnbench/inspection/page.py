@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -172,26 +172,42 @@ def _prefix(one: SampleInspection, inspections: Sequence[SampleInspection]) -> s
 
 
 def _show_predictions(page: Page, inspections: Sequence[SampleInspection]) -> None:
-    first = inspections[0]
-    if len(inspections) == 1:
-        lines = drawing.choose_lines(first.predictions, first.outputs)
-    else:  # one output of each, the one that is largest in the end
-        chosen = int(first.predictions[-1].argmax())
+    first, is_single = inspections[0], len(inspections) == 1
+    labels: Sequence[str] = first.steps
+    columns: Mapping[str, Any] = {}
+    if len(first.classes) > drawing.SHOWN_OUTPUTS:  # too many lines: the likeliest class alone
+        ylabel = "probability of the likeliest"
+        lines = {one.label: one.predictions.max(axis=1) for one in inspections}
+        likeliest = [first.classes[i] for i in first.predictions.argmax(axis=1)]
+        columns = {"likeliest": likeliest, "probability": lines[first.label]}
+        if is_single:
+            labels = [f"{step} → {name}" for step, name in zip(labels, likeliest, strict=True)]
+    else:
+        chosen = int(first.predictions[-1].argmax())  # the one that is largest in the end
         lines = {one.label: one.predictions[:, chosen] for one in inspections}
-    ylabel = first.outputs[int(first.predictions[-1].argmax())] if len(lines) == 1 else "output"
+        if is_single:
+            columns = lines = drawing.choose_lines(first.predictions, first.outputs)
+        ylabel = first.outputs[chosen] if len(lines) == 1 else "output"
     title = "Prediction after each step"
-    figure = drawing.draw_steps(lines, first.steps, title, ylabel)
+    figure = drawing.draw_steps(lines, labels, title, ylabel)
     page.plots["prediction"] = Plot("Prediction", figure, title, is_wide=True)
     for one in inspections:
         if len(one.steps) <= 1:
             page._add("Prediction", Block("list", ["The model takes no shorter samples."]))
-    if len(inspections) == 1:
-        names = list(lines)
+    if is_single:
         rows: list[list[Cell | str]] = [
-            [str(t + 1), label, *(metric_cell(float(values[t])) for values in lines.values())]
+            [
+                str(t + 1),
+                label,
+                *(
+                    v[t] if isinstance(v, list) else metric_cell(float(v[t]))
+                    for v in columns.values()
+                ),
+            ]
             for t, label in enumerate(first.steps)
         ]
-        table = Table.from_rows(["step", "input", *names], rows, "Step by step", numeric=("step",))
+        headings = ["step", "input", *columns]
+        table = Table.from_rows(headings, rows, "Step by step", numeric=("step",))
         page.below["Prediction"] = [Block("table", table)]
 
 
@@ -361,10 +377,11 @@ def describe_splits(
     """
     page = Page(title)
     for one in inspections:
-        page.summary.append(
-            f"{one.label}: {count(one.samples, 'sample')}; integrated gradients of {one.of} "
-            f"are complete within 1% for {one.complete:.1%} of them."
-        )
+        sentence = "of a language model the gradients and gates alone are shown"
+        if one.complete is not None:
+            sentence = f"integrated gradients of {one.of} are complete within 1% for "
+            sentence += f"{one.complete:.1%} of them"
+        page.summary.append(f"{one.label}: {count(one.samples, 'sample')}; {sentence}.")
     curves: list[Curve] = []
     shares: dict[str, tuple[float, float]] = {}
     for one in inspections:

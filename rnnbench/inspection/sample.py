@@ -19,6 +19,7 @@ from rnnbench.inspection.gradients import (
     integrate_gradients,
     occlude,
 )
+from rnnbench.tables import visible
 from rnnbench.tasks import Regression
 from rnnbench.training.evaluate import (
     Sample,
@@ -164,6 +165,7 @@ class SampleInspection:
             steps of a decoder. Only the last ones where the model takes no shorter samples.
         steps: Label of each row of the predictions.
         outputs: Name of each output.
+        classes: Name of each class, where each step is classified; empty elsewhere.
         layers: Recurrent layers, from the input up.
         attributions: What moved the output.
     """
@@ -175,6 +177,7 @@ class SampleInspection:
     predictions: Array
     steps: tuple[str, ...]
     outputs: tuple[str, ...]
+    classes: tuple[str, ...]
     layers: list[LayerInspection]
     attributions: Attributions
 
@@ -356,6 +359,7 @@ def inspect_sample(
         predictions=np.asarray(model.task.unscale(predictions), np.float64),
         steps=steps,
         outputs=_name_outputs(model),
+        classes=model.task.class_names if outputs.ndim == 3 else (),
         layers=_inspect_layers(passes, sample.labels, read_labels),
         attributions=_attribute(model, batch, counts[0], objective, passes["output"]),
     )
@@ -366,7 +370,7 @@ def _name_outputs(model: VectorModel) -> tuple[str, ...]:
     if isinstance(task, Regression):
         return task.output_names or ("prediction",)
     names = task.class_names if size == task.num_classes else task.class_names[1:]
-    return tuple(f"p({name})" for name in names)
+    return tuple(f"p({visible(name)})" for name in names)
 
 
 def name_features(model: VectorModel, width: int) -> tuple[str, ...]:

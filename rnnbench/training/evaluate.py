@@ -16,6 +16,7 @@ import numpy.typing as npt
 from rnnbench.config.schema import ModelConfig, RunConfig
 from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
 from rnnbench.data.batches import Batches
+from rnnbench.data.language_model import LanguageModel
 from rnnbench.data.sequences import StepTargets, TokenSequences, Windows
 from rnnbench.data.stats import Example, read_examples
 from rnnbench.data.text import OOV, PAD, TokenDataset, decode_tokens, invert
@@ -723,8 +724,7 @@ def running_outputs(
 
     inputs, layers = sample.inputs, config.model.all_layers
     if target is not None or len(model.output_shape) == 3:
-        read = inputs if target is None else [inputs, target.inputs]
-        return list(np.asarray(model(read))[0])
+        return list(call_model(config, model, sample, target)[0])
     dataset = config.dataset if isinstance(config, RunConfig) else None
     is_masked = layers[0].makes_mask() and all(layer.hides_padding() for layer in layers[1:])
     is_padded = layers[0].takes_tokens and isinstance(dataset, TokenDataset) and not is_masked
@@ -753,6 +753,22 @@ def running_outputs(
     ]
 
 
+def call_model(
+    config: ModelConfig, model: keras.Model, sample: Sample, target: Sample | None = None
+) -> npt.NDArray[np.float32]:
+    """Output of a model for a sample, of any length that its layers take: a batch of one.
+
+    Args:
+        config: Resolved config.
+        model: Model of the config.
+        sample: What it reads.
+        target: What its decoder reads.
+    """
+    read = None if target is None else target.inputs
+    calls = call_layers(config.model.all_layers, model, sample.inputs, read)
+    return np.asarray(list(calls)[-1].outputs[0])
+
+
 def _step_outputs(
     layers: Sequence[Layer], model: keras.Model, inputs: npt.NDArray[np.generic]
 ) -> list[npt.NDArray[np.floating] | None]:
@@ -777,11 +793,21 @@ def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sam
         run: Run whose vocabulary is used. Defaults to that of the config's dataset.
 
     Raises:
-        DataError: The model does not take tokens, there is no vocabulary, or the text no words.
+        DataError: The model does not take tokens, there is no vocabulary, the text has no words, or
+            its layers not its length.
     """
     if not config.model.all_layers[0].takes_tokens:
         raise DataError(f"--text: {config.name} takes values; give --values or nothing")
     dataset = config.dataset if isinstance(config, RunConfig) else None
+    if isinstance(dataset, LanguageModel):
+        tokens, steps = dataset.encode_prompt(text), config.model.input_shape[0]
+        if not config.model.takes_any_length and len(tokens) != steps:
+            raise DataError(
+                f"--text: received {count(len(tokens), 'token')}; the layers of {config.name} take "
+                f"exactly {steps}"
+            )
+        names = dataset.vocabulary
+        return Sample(np.array([tokens], np.int32), tuple(names[token] for token in tokens))
     if not isinstance(dataset, TokenDataset):
         raise DataError(f"--text: {config.name} has no text dataset, so no vocabulary to read it")
     vocabulary = run.read_vocabulary() if run else dataset.read_vocabulary()
