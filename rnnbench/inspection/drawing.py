@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, pairwise
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -20,6 +21,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from rnnbench.errors import shorten
+from rnnbench.layers import is_gate
 from rnnbench.plots import (
     COLORS,
     LINES,
@@ -73,96 +75,129 @@ class Curve:
         return int(below[0]) if len(below) else None
 
 
-def draw_heat_maps(
-    layer: LayerInspection,
-    units: Sequence[int],
-    title: str,
-    limits: Mapping[str, float],
-    window: range | None = None,
-) -> Figure:
-    """Draw gates and states by unit and step; masked steps are hatched.
+@dataclass(frozen=True, eq=False)
+class HeatMaps:
+    """Gates and states of a recurrence by unit and step.
 
-    Args:
-        layer: The layer.
+    Attributes:
+        name: Name of the recurrence.
+        values: Values by symbol, from the top, float64 [timesteps, units].
+        legend: Meaning of each symbol.
         units: Units to draw, from the top.
-        title: Title of the figure.
-        limits: Largest size of each state and of the candidate, for scales that plots share.
-        window: Steps to draw with their labels. Defaults to an overview of the states of all.
+        steps: Steps to draw, which have their labels where there are no more than `WINDOW`.
+        labels: Label of each step; empty where steps are counted.
+        mask: Steps that count, bool [timesteps]; None where all do. The others are hatched.
+        limits: Largest size of each symbol, for scales that plots share. Defaults to that of the
+            values.
     """
-    of = layer.states if window is None else layer.gates | layer.states
-    steps = range(len(layer.mask)) if window is None else window
-    rows, gap = len(units), max(1, len(units) // 8)
-    # One image of all symbols, each with a bar of its colours: axes of their own take far longer.
+
+    name: str
+    values: Mapping[str, Array]
+    legend: Mapping[str, str]
+    units: Sequence[int]
+    steps: range
+    labels: Sequence[str]
+    mask: npt.NDArray[np.bool_] | None
+    limits: Mapping[str, float] = MappingProxyType({})
+
+    @property
+    def named_steps(self) -> dict[int, str]:
+        """Label of each step that has one on the axis."""
+        if self.labels and len(self.steps) <= WINDOW:
+            return {t: literal(shorten(self.labels[t], _LABEL)) for t in self.steps}
+        return {t: str(t + 1) for t in self.steps[:: max(1, len(self.steps) // 10)]}
+
+    @property
+    def below(self) -> float:
+        """Inches for the labels of the steps."""
+        return 0.3 + 0.075 * max(map(len, self.named_steps.values()), default=0)
+
+    @property
+    def height(self) -> float:
+        """Inches of the maps."""
+        return len(self.values) * min(1.5, max(0.5, 0.045 * len(self.units)))
+
+
+def draw_heat_maps(recurrences: Sequence[HeatMaps], title: str) -> Figure:
+    """Draw gates and states by unit and step, those of several recurrences below one another.
+
+    Gates have a scale from 0 to 1; states and candidates, which have both signs, one around 0.
+    """
+    top, heights = 0.3, [0.25 + of.height + of.below for of in recurrences]
+    figure = Figure(figsize=(_WIDTH, top + sum(heights)), dpi=120)
+    FigureCanvasAgg(figure)
+    end = total = figure.get_figheight()
+    figure.suptitle(literal(title), fontsize=10, y=1 - 0.08 / total)
+    end -= top
+    for of, height in zip(recurrences, heights, strict=True):
+        end -= height
+        _draw_maps(figure.add_axes((0.08, (end + of.below) / total, 0.86, of.height / total)), of)
+    return figure
+
+
+def _draw_maps(axes: Axes, of: HeatMaps) -> None:
+    """Draw one image of all symbols, each with a bar of its colours.
+
+    Axes of their own, and ticks, take ten times as long.
+    """
+    steps, rows, gap = of.steps, len(of.units), max(1, len(of.units) // 8)
     fine = math.ceil(60 / len(steps))  # columns of a step
     columns, bar = fine * len(steps), max(1, len(steps) // 60)
-    image = np.ones((len(of) * (rows + gap), columns + 2 * bar, 4))
+    image = np.ones((len(of.values) * (rows + gap), columns + 2 * bar, 4))
     left, right = steps.start + 0.5, steps.stop + 2 * bar / fine + 0.5
     point = (right - left) / (72 * 0.86 * _WIDTH)
-    bottom, top = (0.45 if window is None else 1.05), 0.35
-    height = top + bottom + len(of) * min(1.5, max(0.5, 0.045 * rows))
-    figure = Figure(figsize=(_WIDTH, height), dpi=120)
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.08, bottom / height, 0.86, 1 - (bottom + top) / height))
-    ticks: dict[int, str] = {}
-    for i, (symbol, values) in enumerate(of.items()):
-        is_share = layer.legend[symbol].endswith("gate")
-        size, first = limits[symbol] or 1.0, i * (rows + gap)
-        low, high = (0.0, 1.0) if is_share else (-size, size)
-        part = np.repeat(values[steps.start : steps.stop, units].T, fine, axis=1)
-        colors = mpl.colormaps[_SHARE if is_share else _SIGNED]
+    for i, (symbol, values) in enumerate(of.values.items()):
+        first, own = i * (rows + gap), values[:, of.units]
+        finite = np.where(np.isfinite(own), own, np.nan)
+        size = of.limits.get(symbol) or float(np.nanmax(np.abs(finite), initial=0.0)) or 1.0
+        low, high = (0.0, 1.0) if is_gate(of.legend[symbol]) else (-size, size)
+        colors = mpl.colormaps[_SHARE if low == 0 else _SIGNED].with_extremes(bad="#d0d0d0")
+        part = np.repeat(finite[steps.start : steps.stop].T, fine, axis=1)
         image[first : first + rows, :columns] = colors((part - low) / (high - low))
         scale = np.linspace(1.0, 0.0, max(rows, 2))[:rows]
         image[first : first + rows, columns + bar :] = colors(scale)[:, np.newaxis]
-        every = max(1, math.ceil(rows / 4))
-        ticks |= {first + row: str(units[row]) for row in range(0, rows, every)}
         at = (left - 34 * point, first + (rows - 1) / 2)
         axes.text(*at, literal(symbol), ha="center", va="center", fontsize=10, weight="bold")
         for row, value in ((first, high), (first + rows - 1, low)):
             shown = f"{value:.2g}".replace("-", "−")
             axes.text(right + 3 * point, row, shown, va="center", fontsize=7)
+        for row in range(0, rows, max(1, math.ceil(rows / 4))):
+            at = (left - 3 * point, first + row)
+            axes.text(*at, str(of.units[row]), ha="right", va="center", fontsize=6)
     axes.imshow(
         image,
         aspect="auto",
         interpolation="none",
         extent=(left, right, len(image) - 0.5, -0.5),
     )
-    for start, stop in _runs(~layer.mask[steps.start : steps.stop]):
-        ends = (steps.start + start + 0.5, steps.start + stop + 0.5)
-        style: dict[str, Any] = {
-            "facecolor": "#dddddd",
-            "edgecolor": "#555555",
-            "hatch": "///",
-            "linewidth": 0,
-        }
-        axes.axvspan(*ends, **style)
-    # Texts, not ticks, which take ten times as long.
+    masked = np.zeros(0, np.bool_) if of.mask is None else ~of.mask[steps.start : steps.stop]
+    for start, stop in _runs(masked):
+        axes.axvspan(
+            left + start,
+            left + stop,
+            facecolor="#dddddd",
+            edgecolor="#555555",
+            hatch="///",
+            linewidth=0,
+        )
     axes.set_axis_off()
-    for row, unit in ticks.items():
-        axes.text(left - 3 * point, row, unit, ha="right", va="center", fontsize=6)
-    if window is None or not layer.labels:
-        every = max(1, len(steps) // 10)
-        labels = {t: str(t + 1) for t in range(steps.start, steps.stop, every)}
-        label, rotation = "step", 0
-    else:
-        labels = {t: literal(shorten(layer.labels[t], _LABEL)) for t in steps}
-        label, rotation = f"steps {steps.start + 1} to {steps.stop}", 90
-    for t, name in labels.items():
+    rotation = 90 if of.labels and len(steps) <= WINDOW else 0
+    for t, name in of.named_steps.items():
         axes.text(t + 1, len(image), name, rotation=rotation, fontsize=7, ha="center", va="top")
     axes.annotate(
-        label,
+        f"steps {steps.start + 1} to {steps.stop}" if rotation else "step",
         (0.5, 0),
-        (0, 2 - 72 * bottom),
+        (0, 2 - 72 * of.below),
         xycoords="axes fraction",
         textcoords="offset points",
         fontsize=7,
         ha="center",
         va="bottom",
     )
-    if window is None:
-        for part_of in windows(len(steps))[1:]:
-            axes.axvline(part_of.start + 0.5, color="#555555", linewidth=0.6)
-    axes.set_title(literal(title), fontsize=10, y=1.0)
-    return figure
+    for window in windows(len(steps))[1:]:
+        axes.axvline(left + window.start, color="#555555", linewidth=0.6)
+    legend = ", ".join(f"{symbol}: {of.legend[symbol]}" for symbol in of.values)
+    axes.set_title(literal(f"{of.name}  {legend}"), fontsize=7, y=1.0, pad=3)
 
 
 def _label_steps(axes: Axes, labels: Sequence[str], steps: range) -> None:

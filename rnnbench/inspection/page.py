@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import rnnbench
 from rnnbench.errors import InputError, count
 from rnnbench.inspection import drawing
-from rnnbench.inspection.drawing import Curve
+from rnnbench.inspection.drawing import Curve, HeatMaps
 from rnnbench.inspection.split import Embedded, SplitInspection
 from rnnbench.plots import to_svg
 from rnnbench.report import Block, Word, render_page
@@ -265,16 +265,20 @@ def _show_layers(
         name = f"{prefix}: {of.name}" if prefix else of.name
         page._add(tab, Block("table", _legend(of, name)))
         chosen = of.order() if choose_units is None else choose_units(of)
+        maps = HeatMaps(
+            name, of.gates | of.states, of.legend, chosen, range(0), of.labels, of.mask, limits
+        )
         parts = drawing.windows(len(of.mask))
         if len(parts) > 1:
-            title = f"{name}: states of all steps"
-            figure = drawing.draw_heat_maps(of, chosen, title, limits)
+            title, steps = f"{name}: states of all steps", range(len(of.mask))
+            figure = drawing.draw_heat_maps([replace(maps, values=of.states, steps=steps)], title)
             page.plots[slug(prefix, of.name, "overview")] = Plot(tab, figure, title, is_wide=True)
         for part in parts:
             title = f"{name}: gates and states by unit and step"
-            figure = drawing.draw_heat_maps(of, chosen, title, limits, part)
-            steps = f"{part.start + 1}-{part.stop}" if len(parts) > 1 else ""
-            page.plots[slug(prefix, of.name, steps)] = Plot(tab, figure, title, is_wide=True)
+            figure = drawing.draw_heat_maps([replace(maps, steps=part)], title)
+            shown_steps = f"{part.start + 1}-{part.stop}" if len(parts) > 1 else ""
+            plot = Plot(tab, figure, title, is_wide=True)
+            page.plots[slug(prefix, of.name, shown_steps)] = plot
 
 
 def _legend(of: LayerInspection, name: str) -> Table:

@@ -19,6 +19,7 @@ from rnnbench.inspection.gradients import (
     integrate_gradients,
     occlude,
 )
+from rnnbench.layers import is_gate
 from rnnbench.tables import visible
 from rnnbench.tasks import Regression
 from rnnbench.training.evaluate import (
@@ -29,7 +30,7 @@ from rnnbench.training.evaluate import (
     text_sample,
     values_sample,
 )
-from rnnbench.training.record import SATURATED
+from rnnbench.training.record import saturated
 
 if TYPE_CHECKING:
     import rnnbench
@@ -85,7 +86,7 @@ class LayerInspection:
     @property
     def saturation(self) -> dict[str, tuple[float, float]]:
         """Fractions of the values of each gate, over units and steps, that are shut and open."""
-        return saturated(self.gates, self.legend, self.mask)
+        return saturated_gates(self.gates, self.legend, self.mask)
 
     def order(self) -> list[int]:
         """Units by their relevance, the largest first."""
@@ -97,7 +98,7 @@ class LayerInspection:
         return counted
 
 
-def saturated(
+def saturated_gates(
     values: Mapping[str, Array], legend: Mapping[str, str], counts: npt.NDArray[np.bool_]
 ) -> dict[str, tuple[float, float]]:
     """Fractions of the values of each gate that are shut and open, by symbol.
@@ -107,11 +108,10 @@ def saturated(
         legend: Meaning of each symbol.
         counts: Steps that count, bool [..., timesteps].
     """
-    low, high = SATURATED
     return {
-        symbol: (float((of[counts] < low).mean()), float((of[counts] > high).mean()))
+        symbol: saturated(of[counts])
         for symbol, of in values.items()
-        if legend[symbol].endswith("gate") and counts.any()
+        if is_gate(legend[symbol]) and counts.any()
     }
 
 
@@ -300,21 +300,18 @@ def choose_sample(
         split: The split. Defaults to test, or train where there is no test split.
 
     Raises:
-        InputError: There is no such sample.
+        InputError: There is no such sample, or no such split.
     """
     config = require_recurrent(run)
-    splits = config.dataset.load().splits
-    chosen = split or ("test" if "test" in splits else "train")
-    if chosen not in splits:
-        allowed = ", ".join(splits)
-        raise RunError(f"{run.path}: received the split {chosen}; its dataset has {allowed}")
-    if not 0 <= index < len(splits[chosen]):
+    chosen = config.dataset.choose_split(split)
+    samples = config.dataset.load().splits[chosen]
+    if not 0 <= index < len(samples):
         raise InputError(
             f"received the index {index}; the {chosen} split of {config.name} has the samples 0 to "
-            f"{len(splits[chosen]) - 1}"
+            f"{len(samples) - 1}"
         )
     vocabulary = run.read_vocabulary() if run.vocabulary_file.exists() else None
-    return split_sample(config, splits[chosen], index, vocabulary)
+    return split_sample(config, samples, index, vocabulary)
 
 
 def require_recurrent(run: RunDirectory) -> RunConfig:

@@ -20,7 +20,7 @@ from rnnbench.inspection.gradients import (
     VectorModel,
     integrate_gradients,
 )
-from rnnbench.inspection.sample import Objective, choose_output, name_features, saturated
+from rnnbench.inspection.sample import Objective, choose_output, name_features, saturated_gates
 from rnnbench.model import buckets_by_length
 from rnnbench.training.evaluate import Mistake, find_mistakes
 
@@ -354,7 +354,7 @@ def _follow_gradients(model: VectorModel, split: Split) -> dict[str, Reach]:
                             row[mask][::-1] for row, mask in zip(rows, counts, strict=True)
                         )
                 gates = shares.setdefault(recurrence.name, {})
-                for symbol, share in saturated(values, recurrence.legend, counts).items():
+                for symbol, share in saturated_gates(values, recurrence.legend, counts).items():
                     gates.setdefault(symbol, []).append((*share, int(counts.sum())))
     reach = {}
     for name, by_state in norms.items():
