@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, pairwise
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -98,7 +97,7 @@ class HeatMaps:
     steps: range
     labels: Sequence[str]
     mask: npt.NDArray[np.bool_] | None
-    limits: Mapping[str, float] = MappingProxyType({})
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def named_steps(self) -> dict[int, str]:
@@ -197,7 +196,7 @@ def _draw_maps(axes: Axes, of: HeatMaps) -> None:
     for window in windows(len(steps))[1:]:
         axes.axvline(left + window.start, color="#555555", linewidth=0.6)
     legend = ", ".join(f"{symbol}: {of.legend[symbol]}" for symbol in of.values)
-    axes.set_title(literal(f"{of.name}  {legend}"), fontsize=7, y=1.0, pad=3)
+    axes.set_title(literal(f"{of.name} ({legend})"), fontsize=7, y=1.0, pad=3)
 
 
 def _label_steps(axes: Axes, labels: Sequence[str], steps: range) -> None:
@@ -335,7 +334,9 @@ def draw_steps(
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
             )
     axes.set_ylabel(literal(ylabel))
-    below = 1.2 if longest <= WINDOW else 0.6
+    axes.margins(y=0.12)  # for the names of turns
+    is_named = longest <= WINDOW and len(labels) > 0
+    below = 0.4 + 0.06 * min(_LABEL, max(map(len, labels))) if is_named else 0.6
     return _lay_out([axes], title, below=below, has_legend=len(lines) > 1)
 
 
@@ -472,7 +473,7 @@ def draw_kernels(layers: Sequence[LayerInspection], title: str) -> Figure:
         axes.set_title(literal(layer.name), fontsize="small")
         axes.set(xlabel="rank", ylabel="singular value")
         axes.tick_params(labelbottom=True)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     return _lay_out(panels, title, has_legend=False)
 
 
