@@ -139,6 +139,11 @@ def inspect(
         sources = _split_epochs(sources[0])
     for source in sources:
         _require_layer(source, layer, units)
+        if csv and of_split and not source.config.dataset.info().task.keeps_outputs:
+            raise InputError(
+                "--csv: the table of a split is of its tokens, which are not attributed for a "
+                "language model; --npz has its gradients"
+            )
     if not received and not of_split:
         index = 0
         console.note("inspecting sample 0; --text, --values, --file, --index or --split choose")
