@@ -497,6 +497,7 @@ def test_the_next_token_of_a_language_model(rnnbench, train_once, enter):
     np.testing.assert_allclose(found["predictions"][:6], expected, atol=1e-6)
     page = PageReader((Path("out") / "inspection.html").read_text())
     assert "step input likeliest probability" in page.text
+    assert "p(␣)" in page.text
     result = rnnbench("inspect", "sums", "--split", "test", "--json")
     assert result.code == 0, result.err
     found = json.loads(result.out)
@@ -504,6 +505,8 @@ def test_the_next_token_of_a_language_model(rnnbench, train_once, enter):
     assert found["layers"][0]["gradient_norms"]["c"]["median"][0] == 1.0
     assert list(found["layers"][0]["saturation"]) == ["i", "f", "o"]
     assert json.loads(rnnbench("trace", "sums", "--text", "a b", "--json").out)["output"]
+    result = rnnbench("inspect", "sums", "--split", "test", "--csv")
+    assert (result.code, "--csv: the table of a split is of its tokens" in result.err) == (2, True)
     for text, message in (
         ("aX", "the one that the run was trained on has no 'X'"),
         ("", "has no characters"),
