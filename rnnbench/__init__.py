@@ -318,7 +318,7 @@ class Run:
             sample, target = choose_sample(self._run, index, split)
         else:
             sample, target = make_sample(self._run, inputs), None
-        model = VectorModel(self.config, evaluate.load_model(self._run))
+        model = VectorModel(self.config, evaluate.load_fast_model(self._run))
         return inspect_sample(model, sample, target, label=self.config.name)
 
     def to_frame(self) -> pd.DataFrame:

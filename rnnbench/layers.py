@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 Shape = tuple[int | None, ...]
 
-# What a layer with gates calls the values that they let through.
-CANDIDATE = "candidate"
 
 ActivationName = Literal[
     "linear", "tanh", "sigmoid", "relu", "softmax", "hard_sigmoid", "softplus", "softsign", "elu",
@@ -266,6 +264,14 @@ class Embedding(Layer):
         return self.model_copy(update={"input_dim": vocabulary_size})
 
 
+def is_gate(block: str) -> bool:
+    """Whether a block of a recurrent cell, by its name in `RNN.gates`, is a gate from 0 to 1.
+
+    The others are candidates, which the gates let through, and states.
+    """
+    return block.endswith("gate")
+
+
 class RNN(Layer):
     """Base class of recurrent layers.
 
@@ -491,7 +497,7 @@ class LSTM(RNN):
     unit_forget_bias: bool = True
     activity_regularizer: L1L2 | None = None
 
-    gates: ClassVar = ("input gate", "forget gate", CANDIDATE, "output gate")
+    gates: ClassVar = ("input gate", "forget gate", "candidate", "output gate")
     states: ClassVar = ("h", "c")
     fast_arguments: ClassVar = RNN.fast_arguments | {"recurrent_activation": "sigmoid"}
     cudnn_arguments: ClassVar = {"use_bias": True}
@@ -568,7 +574,7 @@ class GRU(RNN):
     reset_after: bool = True
     activity_regularizer: L1L2 | None = None
 
-    gates: ClassVar = ("update gate", "reset gate", CANDIDATE)
+    gates: ClassVar = ("update gate", "reset gate", "candidate")
     fast_arguments: ClassVar = LSTM.fast_arguments | {"reset_after": True}
     cudnn_arguments: ClassVar = {"use_bias": True}
 

@@ -54,10 +54,6 @@ _SPLITS: Mapping[SplitName, tuple[str, str, str]] = {
 _LOG_RANGE = 100.0
 # Gradients that are smaller than the largest one by more than this have the colour of the least.
 _MOST_DECADES = 1e8
-# In inches; of more steps than there is room for, not all are labelled.
-_WIDEST = 16.0
-_LABELS_PER_INCH = 5
-_TOKEN = 16  # characters of a label of a step
 # More epochs than this have no markers.
 _MOST_MARKED = 30
 # More curves than this hide one another: each gets axes of its own, with the others behind it.
@@ -565,68 +561,6 @@ def draw_saturation(
     figure_of(panels[0]).suptitle(literal(title))
     add_legend(panels[0])
     figure_of(panels[0]).savefig(path)
-
-
-def draw_traces(
-    traces: Mapping[str, Mapping[str, Values]],
-    labels: Mapping[str, Sequence[str]],
-    units: Mapping[str, Sequence[int]],
-    title: str,
-    path: Path,
-) -> None:
-    """Draw the states and gates of recurrent layers over one sample as heat maps.
-
-    Gates have a scale from 0 to 1; states and candidates, which have both signs, one around 0.
-
-    Args:
-        traces: Values [timesteps, units] by name, such as `c: cell state`, of each layer.
-        labels: Label of each step of each layer; of one without labels, steps are counted from 1.
-        units: Number of each unit of each layer.
-        title: Title of the plot.
-        path: File to write.
-    """
-    import numpy as np
-
-    shown = {(layer, name): np.asarray(v) for layer, of in traces.items() for name, v in of.items()}
-    longest = max(len(values) for values in shown.values())
-    width = min(max(7.0, 1.6 + 0.3 * longest), _WIDEST)
-    heights = [min(max(0.9, 0.12 * values.shape[1]), 2.0) for values in shown.values()]
-    panels = new_panels(len(shown), 1, 1.6 + sum(heights), share_x=False, share_y=False)
-    figure = figure_of(panels[0])
-    figure.set_figwidth(width)
-    if (grid := panels[0].get_gridspec()) is not None:
-        grid.set_height_ratios(heights)
-    lasts = dict(shown.keys())  # name of the last panel of each layer
-    for axes, ((layer, name), values) in zip(panels, shown.items(), strict=True):
-        finite = values[np.isfinite(values)]
-        is_signed = not name.endswith("gate")
-        most = float(np.abs(finite).max(initial=0.0)) or 1.0
-        image = axes.imshow(
-            values.T,
-            aspect="auto",
-            interpolation="none",
-            cmap="RdBu_r" if is_signed else "viridis",
-            vmin=-most if is_signed else 0.0,
-            vmax=most if is_signed else max(1.0, most),
-        )
-        axes.set_facecolor("#d0d0d0")  # of what is no finite number
-        axes.grid(visible=False)
-        axes.set_title(literal(f"{layer}, {name}"), fontsize="medium", loc="left")
-        axes.set_ylabel("unit")
-        rows = range(0, values.shape[1], math.ceil(values.shape[1] / _LABELS_PER_INCH))
-        axes.set_yticks(list(rows), [str(units[layer][row]) for row in rows])
-        figure.colorbar(image, ax=axes)
-        steps = len(values)
-        named = range(0, steps, math.ceil(steps / (_LABELS_PER_INCH * (width - 1.6))))
-        of_layer = labels[layer]
-        texts = [shorten(of_layer[i], _TOKEN) if of_layer else str(i + 1) for i in named]
-        is_last = lasts[layer] == name
-        axes.set_xticks(list(named), list(map(literal, texts)) if is_last else [])
-        axes.tick_params(axis="x", rotation=90)
-        if is_last and not of_layer:
-            axes.set_xlabel("step")
-    figure.suptitle(literal(title))
-    figure.savefig(path)
 
 
 def draw_delays(

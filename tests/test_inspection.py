@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -473,6 +474,46 @@ def test_a_run_that_keeps_no_epochs_has_none_to_compare(rnnbench, run):
     assert (result.code, result.out) == (2, "")
     assert f"{run.path.name} has kept the weights of 0 epochs; give several runs" in result.err
     assert "keep_checkpoints: all" in result.err
+
+
+LANGUAGE = """\
+name: sums
+dataset: {type: language_model, file: sums.txt, sequence_length: 6}
+model: {layers: [{type: embedding, output_dim: 3}, {type: lstm, units: 4}, {type: dense}]}
+training: {optimizer: {type: adam}, epochs: 1, batch_size: 4}
+"""
+
+
+def test_the_next_token_of_a_language_model(rnnbench, train_once, enter):
+    enter(train_once({"sums.yaml": LANGUAGE, "sums.txt": "a b c d e\n" * 30}))
+    result = rnnbench("inspect", "sums", "--text", "a b c d\n", "--json", "-o", "out")
+    assert result.code == 0, result.err
+    found = json.loads(result.out)
+    assert found["tokens"] == list("a b c d\n")
+    run = find_run("sums", Path("runs"))
+    names = run.read_config().dataset.vocabulary
+    windows = np.array([[names.index(token) for token in "a b c "]])
+    expected = np.asarray(load_model(run)(windows))[0]
+    np.testing.assert_allclose(found["predictions"][:6], expected, atol=1e-6)
+    page = PageReader((Path("out") / "inspection.html").read_text())
+    assert "step input likeliest probability" in page.text
+    assert "p(␣)" in page.text
+    result = rnnbench("inspect", "sums", "--split", "test", "--json")
+    assert result.code == 0, result.err
+    found = json.loads(result.out)
+    assert (found["complete"], found["tokens"], found["mistakes"]) == (None, [], [])
+    assert found["layers"][0]["gradient_norms"]["c"]["median"][0] == 1.0
+    assert list(found["layers"][0]["saturation"]) == ["i", "f", "o"]
+    assert json.loads(rnnbench("trace", "sums", "--text", "a b", "--json").out)["output"]
+    result = rnnbench("inspect", "sums", "--split", "test", "--csv")
+    assert (result.code, "--csv: the table of a split is of its tokens" in result.err) == (2, True)
+    for text, message in (
+        ("aX", "the one that the run was trained on has no 'X'"),
+        ("", "has no characters"),
+    ):
+        result = rnnbench("inspect", "sums", "--text", text)
+        assert (result.code, result.out) == (2, "")
+        assert message in result.err
 
 
 def test_gates_are_those_of_the_cell_of_keras_called_step_by_step(run):

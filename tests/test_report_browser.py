@@ -9,7 +9,7 @@ from html import unescape
 import pytest
 from made_runs import make_run, make_sweep
 
-from rnnbench.report import render_report
+from rnnbench.report import Block, render_page, render_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -152,3 +152,31 @@ def test_a_page_is_as_wide_as_its_window_and_loads_nothing(ask, page, tmp_path, 
             is_narrow=is_narrow,
         )
         assert found == [320 if is_narrow else 1200, 0, 0]
+
+
+@pytest.mark.parametrize("is_narrow", [True, False])
+def test_a_tab_shows_its_panel_and_hides_the_others(ask, is_narrow):
+    sections = {name: [Block("list", [f"the panel of {name}"], "List")] for name in "abc"}
+    found = ask(
+        "<script>window.failures = []; onerror = (text) => { failures.push(text); };</script>"
+        + render_page("title", [], sections, has_tabs=True),
+        """
+        const links = Array.from(document.querySelectorAll("nav a"));
+        const shown = () => [
+            Array.from(document.querySelectorAll("main section"))
+                .filter((section) => section.offsetHeight > 0)
+                .map((section) => section.querySelector("li").textContent),
+            links.filter((link) => link.hasAttribute("aria-current")).map((l) => l.textContent),
+        ];
+        const found = [shown()];
+        for (const i of [2, 1]) {
+            links[i].click();
+            dispatchEvent(new HashChangeEvent("hashchange"));  // else it comes after this script
+            found.push(shown());
+        }
+        return [found, scrollY, failures];
+        """,
+        is_narrow=is_narrow,
+    )
+    expected = [[[f"the panel of {name}"], [name]] for name in ("a", "c", "b")]
+    assert found == [expected, 0, []]

@@ -86,11 +86,7 @@ def evaluate(
 
 def choose_split(config: RunConfig, split: SplitName | None) -> SplitName:
     """The split to evaluate on; a note says where it is not the usual one."""
-    splits = config.dataset.info().num_examples
-    chosen = split or ("test" if "test" in splits else "train")
-    if chosen not in splits:
-        allowed = ", ".join(splits)
-        raise RunError(f"--split: received {chosen}; this run's dataset has {allowed}")
+    chosen = config.dataset.choose_split(split)
     if split is None and chosen != "test":
         console.note(f"{config.dataset.type} has no test split; evaluating on {chosen}")
     return chosen

@@ -15,7 +15,7 @@ from typer import Argument, Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.commands.evaluate import Split, choose_split
-from rnnbench.errors import InputError, RunError, count
+from rnnbench.errors import InputError, count
 
 if TYPE_CHECKING:
     import keras
@@ -41,11 +41,11 @@ class _Source:
     config: RunConfig
     epoch: int | None = None
 
-    def load(self, *, fast: bool) -> keras.Model:
-        """The model: for many samples with fast kernels, which take longer to begin."""
-        from rnnbench.training.evaluate import load_fast_model, load_model
+    def load(self) -> keras.Model:
+        """The model."""
+        from rnnbench.training.evaluate import load_fast_model
 
-        return (load_fast_model if fast else load_model)(self.run, self.epoch)
+        return load_fast_model(self.run, self.epoch)
 
     def words(self) -> dict[int, str]:
         """Word of each token; empty where there are no words."""
@@ -139,6 +139,11 @@ def inspect(
         sources = _split_epochs(sources[0])
     for source in sources:
         _require_layer(source, layer, units)
+        if csv and of_split and not source.config.dataset.info().task.keeps_outputs:
+            raise InputError(
+                "--csv: the table of a split is of its tokens, which are not attributed for a "
+                "language model; --npz has its gradients"
+            )
     if not received and not of_split:
         index = 0
         console.note("inspecting sample 0; --text, --values, --file, --index or --split choose")
@@ -160,7 +165,7 @@ def inspect(
     from rnnbench.inspection.gradients import VectorModel
     from rnnbench.inspection.split import inspect_split
 
-    models = [VectorModel(source.config, source.load(fast=of_split)) for source in sources]
+    models = [VectorModel(source.config, source.load()) for source in sources]
     found: list[Any] = [
         inspect_split(model, of, progress, label=source.label)
         if of_split
@@ -283,10 +288,6 @@ def _choose_units(text: str, layer: str, units: int) -> list[int] | int:
 def _read_split(source: _Source, split: Any, limit: int) -> Any:
     config = source.config
     chosen = choose_split(config, split)
-    if not config.dataset.info().task.keeps_outputs:
-        raise RunError(
-            f"{source.run.path}: this is {config.dataset.info().task}: give one sample with --index"
-        )
     return config.dataset.load().splits[chosen][:limit]
 
 

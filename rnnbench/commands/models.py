@@ -220,8 +220,7 @@ def _trace(
             }
             for trace, shown in zip(traces, chosen, strict=True)
         ]
-        read = sample.inputs if tokens is None else [sample.inputs, tokens]
-        answer = model(read).numpy()[0].tolist()
+        answer = evaluate.call_model(loaded, model, sample, target)[0].tolist()
         console.print_json(
             {
                 "inputs": sample.labels,
@@ -251,22 +250,27 @@ def _draw(
     plot: Path,
 ) -> None:
     """Draw the units of `--units`, or all of them, over the first steps, or all of them."""
-    from rnnbench import plots
+    from rnnbench.inspection.drawing import HeatMaps, draw_heat_maps
     from rnnbench.run import replacing
 
     if not traces:
         raise InputError(f"--plot {plot}: {name} has no recurrent layer to draw")
-    drawn, labels, chosen_units = {}, {}, {}
+    maps = []
     for trace in traces:
-        chosen_units[trace.name] = chosen = _choose_units(units, trace, default=None)
-        values = {"h": trace.states["h"], **trace.gates}
-        drawn[trace.name] = {
-            f"{symbol}: {trace.legend[symbol]}": of[:steps, chosen] for symbol, of in values.items()
-        }
         read = target if target is not None and trace.is_decoder else sample
-        labels[trace.name] = read.labels[:steps] if trace.reads_inputs else ()
+        maps.append(
+            HeatMaps(
+                name=trace.name,
+                values=trace.gates | {"h": trace.states["h"]},
+                legend=trace.legend,
+                units=_choose_units(units, trace, default=None),
+                steps=range(len(trace.keras_states))[:steps],
+                labels=read.labels if trace.reads_inputs else (),
+                mask=trace.mask,
+            )
+        )
     with replacing(plot) as partial:
-        plots.draw_traces(drawn, labels, chosen_units, f"{name}: states and gates", partial)
+        draw_heat_maps(maps, f"{name}: states and gates").savefig(partial)
 
 
 def _print_outputs(

@@ -18,7 +18,6 @@ from rnnbench.data.text import TextDataset
 from rnnbench.errors import count
 from rnnbench.keras_object import KeyPath, members
 from rnnbench.layers import (
-    CANDIDATE,
     Embedding,
     Flatten,
     Layer,
@@ -26,6 +25,7 @@ from rnnbench.layers import (
     OutputLayer,
     ShapeError,
     SimpleRNN,
+    is_gate,
 )
 from rnnbench.tasks import LOSSES, NextToken, Output, TargetSequence, Task
 
@@ -80,7 +80,7 @@ def _check(config: ModelConfig) -> Iterator[Diagnostic]:
 
 def _has_gates(model: ModelSettings) -> bool:
     recurrent = (layer.recurrent_layer() for layer in model.all_layers)
-    return any(CANDIDATE in layer.gates for layer in recurrent if layer is not None)
+    return any(is_gate(name) for layer in recurrent if layer is not None for name in layer.gates)
 
 
 def _check_input(model: ModelSettings, info: DatasetInfo | None) -> Iterator[Diagnostic]:

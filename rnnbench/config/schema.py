@@ -141,6 +141,14 @@ class ModelSettings(Settings):
         """The layers of all stacks."""
         return tuple(layer for layers in self.stacks.values() for layer in layers)
 
+    @property
+    def takes_any_length(self) -> bool:
+        """Whether the layers take any number of steps, whatever the input of the model has."""
+        return not any(
+            layer.needs_length or getattr(layer.recurrent_layer(), "unroll", False)
+            for layer in self.all_layers
+        )
+
     def layers_by_path(self) -> Iterator[tuple[KeyPath, Layer]]:
         """Each layer of all stacks with the keys that lead to it."""
         for path, layers in self.stacks.items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from rnnbench.data.cache import CachedFile, cached_path
-from rnnbench.errors import DataError
+from rnnbench.errors import DataError, InputError
 from rnnbench.keras_object import Fraction, KeyPath, Positive, Settings
 
 if TYPE_CHECKING:
@@ -271,6 +271,19 @@ class Dataset(Settings):
     def files(cls) -> tuple[CachedFile, ...]:
         """Files that Keras publishes and that the dataset is read from."""
         return ()
+
+    def choose_split(self, split: SplitName | None = None) -> SplitName:
+        """The split to look at: the one that is asked for, else test, else train.
+
+        Raises:
+            InputError: The dataset has no such split.
+        """
+        splits = self.info().num_examples
+        chosen = split or ("test" if "test" in splits else "train")
+        if chosen not in splits:
+            allowed = ", ".join(splits)
+            raise InputError(f"--split: received {chosen}; this run's dataset has {allowed}")
+        return chosen
 
     def load(self) -> LoadedDataset:
         """The samples of each split, and what goes with them."""

@@ -120,12 +120,12 @@ class LanguageModel(FileDataset):
         """
         known, names = self.read_vocabulary(), self.split_text(text)
         if not names:
-            raise DataError(f"received the prompt {text!r}, which has no {self.tokenize}")
+            raise DataError(f"received the text {text!r}, which has no {self.tokenize}")
         unknown = list(dict.fromkeys(name for name in names if name not in known))
         if unknown and self.tokenize == "characters":
             listed = " ".join(map(repr, unknown[:_MOST_SHOWN]))
             raise DataError(
-                f"received the prompt {text!r}: the text that the run was trained on has no "
+                f"received the text {text!r}: the one that the run was trained on has no "
                 f"{listed}. Write it with the characters that it has"
             )
         return [known.get(name, 0) for name in names]

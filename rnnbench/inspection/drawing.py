@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.transforms import ScaledTranslation
 
 from rnnbench.errors import shorten
-from rnnbench.plots import COLORS, LINES, MARKERS, add_legend, figure_of, literal, new_panels
+from rnnbench.layers import is_gate
+from rnnbench.plots import (
+    COLORS,
+    LINES,
+    MARKERS,
+    add_legend,
+    figure_of,
+    literal,
+    name_rows,
+    new_panels,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,11 +41,12 @@ if TYPE_CHECKING:
 
 # Steps of a window, whose tokens can be read.
 WINDOW = 50
-_LABEL = 16  # characters of a token on an axis
+_LABEL, _NAME = 16, 34  # characters of a token on an axis, and of the name of a row
 _WIDTH = 9.0  # inches of a plot along a sequence
-_SHOWN_OUTPUTS = 6
+SHOWN_OUTPUTS = 6
 _SHOWN_TOKENS = 24  # bars
 _TURNS = 6  # steps that are named where a sequence is long
+_GAP = 0.75  # inches between axes of a figure
 _FAINT = 0.01  # part of its start below which a gradient is called faint
 _SIGNED, _SHARE = "PuOr_r", "viridis"
 
@@ -62,102 +74,129 @@ class Curve:
         return int(below[0]) if len(below) else None
 
 
-def draw_heat_maps(
-    layer: LayerInspection,
-    units: Sequence[int],
-    title: str,
-    limits: Mapping[str, float],
-    window: range | None = None,
-) -> Figure:
-    """Draw gates and states by unit and step; masked steps are hatched.
+@dataclass(frozen=True, eq=False)
+class HeatMaps:
+    """Gates and states of a recurrence by unit and step.
 
-    Args:
-        layer: The layer.
+    Attributes:
+        name: Name of the recurrence.
+        values: Values by symbol, from the top, float64 [timesteps, units].
+        legend: Meaning of each symbol.
         units: Units to draw, from the top.
-        title: Title of the figure.
-        limits: Largest size of each state and of the candidate, for scales that plots share.
-        window: Steps to draw with their labels. Defaults to an overview of the states of all.
+        steps: Steps to draw, which have their labels where there are no more than `WINDOW`.
+        labels: Label of each step; empty where steps are counted.
+        mask: Steps that count, bool [timesteps]; None where all do. The others are hatched.
+        limits: Largest size of each symbol, for scales that plots share. Defaults to that of the
+            values.
     """
-    of = layer.states if window is None else layer.gates | layer.states
-    steps = range(len(layer.mask)) if window is None else window
-    rows, gap = len(units), max(1, len(units) // 8)
-    # One image of all symbols, each with a bar of its colours: axes of their own take far longer.
+
+    name: str
+    values: Mapping[str, Array]
+    legend: Mapping[str, str]
+    units: Sequence[int]
+    steps: range
+    labels: Sequence[str]
+    mask: npt.NDArray[np.bool_] | None
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def named_steps(self) -> dict[int, str]:
+        """Label of each step that has one on the axis."""
+        if self.labels and len(self.steps) <= WINDOW:
+            return {t: literal(shorten(self.labels[t], _LABEL)) for t in self.steps}
+        return {t: str(t + 1) for t in self.steps[:: max(1, len(self.steps) // 10)]}
+
+    @property
+    def below(self) -> float:
+        """Inches for the labels of the steps."""
+        return 0.3 + 0.075 * max(map(len, self.named_steps.values()), default=0)
+
+    @property
+    def height(self) -> float:
+        """Inches of the maps."""
+        return len(self.values) * min(1.5, max(0.5, 0.045 * len(self.units)))
+
+
+def draw_heat_maps(recurrences: Sequence[HeatMaps], title: str) -> Figure:
+    """Draw gates and states by unit and step, those of several recurrences below one another.
+
+    Gates have a scale from 0 to 1; states and candidates, which have both signs, one around 0.
+    """
+    top, heights = 0.3, [0.25 + of.height + of.below for of in recurrences]
+    figure = Figure(figsize=(_WIDTH, top + sum(heights)), dpi=120)
+    FigureCanvasAgg(figure)
+    end = total = figure.get_figheight()
+    figure.suptitle(literal(title), fontsize=10, y=1 - 0.08 / total)
+    end -= top
+    for of, height in zip(recurrences, heights, strict=True):
+        end -= height
+        _draw_maps(figure.add_axes((0.08, (end + of.below) / total, 0.86, of.height / total)), of)
+    return figure
+
+
+def _draw_maps(axes: Axes, of: HeatMaps) -> None:
+    """Draw one image of all symbols, each with a bar of its colours.
+
+    Axes of their own, and ticks, take ten times as long.
+    """
+    steps, rows, gap = of.steps, len(of.units), max(1, len(of.units) // 8)
     fine = math.ceil(60 / len(steps))  # columns of a step
     columns, bar = fine * len(steps), max(1, len(steps) // 60)
-    image = np.ones((len(of) * (rows + gap), columns + 2 * bar, 4))
-    right = steps.stop + 2 * bar / fine + 0.5
-    bottom, top = (0.45 if window is None else 1.05), 0.35
-    height = top + bottom + len(of) * min(1.5, max(0.5, 0.045 * rows))
-    figure = Figure(figsize=(_WIDTH, height), dpi=120)
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.08, bottom / height, 0.86, 1 - (bottom + top) / height))
-    ticks: dict[int, str] = {}
-    for i, (symbol, values) in enumerate(of.items()):
-        is_share = layer.legend[symbol].endswith("gate")
-        size, first = limits[symbol] or 1.0, i * (rows + gap)
-        low, high = (0.0, 1.0) if is_share else (-size, size)
-        part = np.repeat(values[steps.start : steps.stop, units].T, fine, axis=1)
-        colors = mpl.colormaps[_SHARE if is_share else _SIGNED]
+    image = np.ones((len(of.values) * (rows + gap), columns + 2 * bar, 4))
+    left, right = steps.start + 0.5, steps.stop + 2 * bar / fine + 0.5
+    point = (right - left) / (72 * 0.86 * _WIDTH)
+    for i, (symbol, values) in enumerate(of.values.items()):
+        first, own = i * (rows + gap), values[:, of.units]
+        finite = np.where(np.isfinite(own), own, np.nan)
+        size = of.limits.get(symbol) or float(np.nanmax(np.abs(finite), initial=0.0)) or 1.0
+        low, high = (0.0, 1.0) if is_gate(of.legend[symbol]) else (-size, size)
+        colors = mpl.colormaps[_SHARE if low == 0 else _SIGNED].with_extremes(bad="#d0d0d0")
+        part = np.repeat(finite[steps.start : steps.stop].T, fine, axis=1)
         image[first : first + rows, :columns] = colors((part - low) / (high - low))
         scale = np.linspace(1.0, 0.0, max(rows, 2))[:rows]
         image[first : first + rows, columns + bar :] = colors(scale)[:, np.newaxis]
-        every = max(1, math.ceil(rows / 4))
-        ticks |= {first + row: str(units[row]) for row in range(0, rows, every)}
-        middle = first + (rows - 1) / 2
-        axes.annotate(
-            literal(symbol),
-            (0, middle),
-            (-34, 0),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=10,
-            weight="bold",
-        )
-        for at, value in ((first, high), (first + rows - 1, low)):
-            axes.annotate(
-                f" {value:.2g}".replace("-", "−"),
-                (right, at),
-                va="center",
-                fontsize=7,
-                annotation_clip=False,
-            )
+        at = (left - 34 * point, first + (rows - 1) / 2)
+        axes.text(*at, literal(symbol), ha="center", va="center", fontsize=10, weight="bold")
+        for row, value in ((first, high), (first + rows - 1, low)):
+            shown = f"{value:.2g}".replace("-", "−")
+            axes.text(right + 3 * point, row, shown, va="center", fontsize=7)
+        for row in range(0, rows, max(1, math.ceil(rows / 4))):
+            at = (left - 3 * point, first + row)
+            axes.text(*at, str(of.units[row]), ha="right", va="center", fontsize=6)
     axes.imshow(
         image,
         aspect="auto",
         interpolation="none",
-        extent=(steps.start + 0.5, right, len(image) - 0.5, -0.5),
+        extent=(left, right, len(image) - 0.5, -0.5),
     )
-    for start, stop in _runs(~layer.mask[steps.start : steps.stop]):
-        ends = (steps.start + start + 0.5, steps.start + stop + 0.5)
-        style: dict[str, Any] = {
-            "facecolor": "#dddddd",
-            "edgecolor": "#555555",
-            "hatch": "///",
-            "linewidth": 0,
-        }
-        axes.axvspan(*ends, **style)
-    # Texts, not ticks, which take ten times as long.
+    masked = np.zeros(0, np.bool_) if of.mask is None else ~of.mask[steps.start : steps.stop]
+    for start, stop in _runs(masked):
+        axes.axvspan(
+            left + start,
+            left + stop,
+            facecolor="#dddddd",
+            edgecolor="#555555",
+            hatch="///",
+            linewidth=0,
+        )
     axes.set_axis_off()
-    for row, unit in ticks.items():
-        style = {"xytext": (-3, 0), "textcoords": "offset points", "fontsize": 6}
-        axes.annotate(unit, (steps.start + 0.5, row), ha="right", va="center", **style)
-    if window is None or not layer.labels:
-        every = max(1, len(steps) // 10)
-        labels = {t: str(t + 1) for t in range(steps.start, steps.stop, every)}
-        label, rotation = "step", 0
-    else:
-        labels = {t: literal(shorten(layer.labels[t], _LABEL)) for t in steps}
-        label, rotation = f"steps {steps.start + 1} to {steps.stop}", 90
-    for t, name in labels.items():
+    rotation = 90 if of.labels and len(steps) <= WINDOW else 0
+    for t, name in of.named_steps.items():
         axes.text(t + 1, len(image), name, rotation=rotation, fontsize=7, ha="center", va="top")
-    figure.text(0.5, 0.02 / height, label, fontsize=7, ha="center", va="bottom")
-    if window is None:
-        for part_of in windows(len(steps))[1:]:
-            axes.axvline(part_of.start + 0.5, color="#555555", linewidth=0.6)
-    figure.suptitle(literal(title), fontsize=10, y=1 - 0.08 / height)
-    return figure
+    axes.annotate(
+        f"steps {steps.start + 1} to {steps.stop}" if rotation else "step",
+        (0.5, 0),
+        (0, 2 - 72 * of.below),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=7,
+        ha="center",
+        va="bottom",
+    )
+    for window in windows(len(steps))[1:]:
+        axes.axvline(left + window.start, color="#555555", linewidth=0.6)
+    legend = ", ".join(f"{symbol}: {of.legend[symbol]}" for symbol in of.values)
+    axes.set_title(literal(f"{of.name} ({legend})"), fontsize=7, y=1.0, pad=3)
 
 
 def _label_steps(axes: Axes, labels: Sequence[str], steps: range) -> None:
@@ -170,6 +209,70 @@ def _label_steps(axes: Axes, labels: Sequence[str], steps: range) -> None:
         axes.set_xlabel("step", fontsize=8)
         axes.tick_params(axis="x", labelsize=7)
         axes.set_xticks(range(1, len(steps) + 1, max(1, len(steps) // 10)))
+
+
+def _lay_out(
+    panels: Sequence[Axes],
+    title: str,
+    *,
+    names: Sequence[str] = (),
+    below: float = 0.6,
+    right: float = 0.2,
+    has_legend: bool = True,
+) -> Figure:
+    """Place axes, labels, title and legend by margins in inches.
+
+    A layout of Matplotlib measures every text, which takes twice as long as to draw it.
+
+    Args:
+        panels: Axes of one figure.
+        title: Title of the figure.
+        names: Names of rows, which stand to the left of the axes.
+        below: Space for the labels of the lowest axes.
+        right: Space to the right of the axes.
+        has_legend: Whether there is a legend.
+    """
+    figure, grid = figure_of(panels[0]), panels[0].get_gridspec()
+    figure.set_layout_engine(None)
+    without = figure.get_figheight()
+    if has_legend:
+        add_legend(panels[0])
+    width, height = figure.get_size_inches().tolist()
+    left = 0.45 + 0.075 * max(map(len, names)) if names else 0.95
+    bottom, top = below + height - without, 0.4 if len(panels) == 1 else 0.65
+    rows, columns = (1, 1) if grid is None else (grid.nrows, grid.ncols)
+    figure.subplots_adjust(
+        left=left / width,
+        right=1 - right / width,
+        bottom=bottom / height,
+        top=1 - top / height,
+        wspace=_GAP * columns / (width - left - right - _GAP * (columns - 1)),
+        hspace=_GAP * rows / (height - bottom - top - _GAP * (rows - 1)),
+    )
+    for axes in panels:
+        for axis, x, y in ((axes.xaxis, 0.5, -0.3), (axes.yaxis, -left + 0.3, 0.5)):
+            # From the corner of the axes in inches, the middle of a side as a part of it.
+            moved = ScaledTranslation(min(x, 0), min(y, 0), figure.dpi_scale_trans)
+            axis.set_label_coords(max(x, 0), max(y, 0), axes.transAxes + moved)
+    if len(panels) == 1:
+        panels[0].set_title(literal(title), y=1.0)
+    else:
+        figure.suptitle(literal(title), y=1 - 0.08 / height)
+    return figure
+
+
+def resize(figure: Figure, width: float, height: float) -> None:
+    """Give a figure another size in inches, and what stands around its axes the space it had."""
+    old, new = figure.get_size_inches(), np.array([width, height])
+    corners = [axes.get_position().get_points() * old for axes in figure.axes]
+    low, high = np.min(corners, axis=(0, 1)), np.max(corners, axis=(0, 1))
+    # A figure that is too small for that has less space around its axes too.
+    share = np.minimum(1.0, 0.75 * new / (low + old - high))
+    scale = (new - (low + old - high) * share) / (high - low)
+    figure.set_size_inches(width, height)
+    for axes, of in zip(figure.axes, corners, strict=True):
+        (left, bottom), (right, top) = (low * share + (of - low) * scale) / new
+        axes.set_position((left, bottom, right - left, top - bottom))
 
 
 def _runs(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -200,8 +303,7 @@ def draw_steps(
         ylabel: What the values are.
     """
     (axes,) = new_panels(1, 1, 3.6)
-    figure = figure_of(axes)
-    figure.set_figwidth(_WIDTH)
+    figure_of(axes).set_figwidth(_WIDTH)
     longest = max(map(len, lines.values()))
     styles = zip(lines.items(), cycle(COLORS), cycle(LINES), cycle(MARKERS))
     for (name, values), color, line, marker in styles:
@@ -231,15 +333,16 @@ def draw_steps(
                 fontsize=8,
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
             )
-    axes.set(title=literal(title), ylabel=literal(ylabel))
-    if len(lines) > 1:
-        add_legend(axes)
-    return figure
+    axes.set_ylabel(literal(ylabel))
+    axes.margins(y=0.12)  # for the names of turns
+    is_named = longest <= WINDOW and len(labels) > 0
+    below = 0.4 + 0.06 * min(_LABEL, max(map(len, labels))) if is_named else 0.6
+    return _lay_out([axes], title, below=below, has_legend=len(lines) > 1)
 
 
 def choose_lines(predictions: Array, names: Sequence[str]) -> dict[str, Array]:
     """The outputs that a plot has room for: those that are largest at any step."""
-    order = np.argsort(-predictions.max(axis=0), kind="stable")[:_SHOWN_OUTPUTS]
+    order = np.argsort(-predictions.max(axis=0), kind="stable")[:SHOWN_OUTPUTS]
     return {names[i]: predictions[:, i] for i in sorted(order.tolist())}
 
 
@@ -262,12 +365,9 @@ def draw_attributions(
         axes.barh(at, values[chosen], height=0.27, color=COLORS[i], label=name)
     axes.axvline(0, color="black", linewidth=0.8)
     names = [literal(f"{shorten(tokens[t], _LABEL)} ({t + 1})") for t in chosen.tolist()]
-    axes.set_yticks(range(len(names)), names, fontsize="small")
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
-    axes.set(title=literal(title), xlabel=literal(f"part of the change of {of}"))
-    add_legend(axes)
-    return figure_of(axes)
+    name_rows(axes, names, fontsize="small")
+    axes.set_xlabel(literal(f"part of the change of {of}"))
+    return _lay_out([axes], title, names=names)
 
 
 def draw_lags(kinds: Mapping[str, Array], of: str, features: Sequence[str], title: str) -> Figure:
@@ -289,7 +389,7 @@ def draw_lags(kinds: Mapping[str, Array], of: str, features: Sequence[str], titl
         axes.axhline(0, color="black", linewidth=0.8)
         axes.set_ylabel(literal(f"part of {of}"))
         axes.invert_xaxis()
-        add_legend(axes)
+        names = []
     else:
         size = float(np.abs(first).max()) or 1.0
         image = axes.imshow(
@@ -305,10 +405,12 @@ def draw_lags(kinds: Mapping[str, Array], of: str, features: Sequence[str], titl
         names = [literal(shorten(feature, _LABEL)) for feature in features]
         axes.set_yticks(range(0, width, every), names[::every], fontsize="small")
         axes.grid(visible=False)
-        figure_of(axes).colorbar(image, ax=axes, label=literal(f"{name} of {of}"))
+        scale = axes.inset_axes((1.02, 0, 0.03, 1))
+        figure_of(axes).colorbar(image, cax=scale, label=literal(f"{name} of {of}"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set(title=literal(title), xlabel="lag in steps before the last one")
-    return figure_of(axes)
+    axes.set_xlabel("lag in steps before the last one")
+    right = 0.2 if width == 1 else 1.2
+    return _lay_out([axes], title, names=names, right=right, has_legend=width == 1)
 
 
 def draw_reach(curves: Sequence[Curve], title: str, ylabel: str) -> Figure:
@@ -340,11 +442,12 @@ def draw_reach(curves: Sequence[Curve], title: str, ylabel: str) -> Figure:
     # What is lost in any case does not press the rest together.
     lowest = max(float(values.min()), 1e-12 * start) if len(values) else 1e-12
     axes.set_ylim(lowest / 2, 3 * max(float(values.max()) if len(values) else 1.0, start))
+    seen = [np.flatnonzero(of >= lowest) for of in (curve.median for curve in curves)]
+    axes.set_xlim(-0.5, 0.5 + 1.02 * max((int(of[-1]) for of in seen if len(of)), default=1))
     axes.axhline(_FAINT * start, color="black", linestyle=":", linewidth=1, label="1% of the start")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set(title=literal(title), xlabel="distance T − t in steps", ylabel=f"{ylabel} (log scale)")
-    add_legend(axes)
-    return figure_of(axes)
+    axes.set(xlabel="distance T − t in steps", ylabel=f"{ylabel} (log scale)")
+    return _lay_out([axes], title)
 
 
 def _superscript(exponent: float) -> str:
@@ -370,10 +473,8 @@ def draw_kernels(layers: Sequence[LayerInspection], title: str) -> Figure:
         axes.set_title(literal(layer.name), fontsize="small")
         axes.set(xlabel="rank", ylabel="singular value")
         axes.tick_params(labelbottom=True)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    figure = figure_of(panels[0])
-    figure.suptitle(literal(title))
-    return figure
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    return _lay_out(panels, title, has_legend=False)
 
 
 def draw_saturation(shares: Mapping[str, tuple[float, float]], title: str) -> Figure:
@@ -384,12 +485,10 @@ def draw_saturation(shares: Mapping[str, tuple[float, float]], title: str) -> Fi
     axes.barh(rows, shut, color=COLORS[0], label="shut: below 0.1")
     axes.barh(rows, 1 - shut - open_, left=shut, color="#d0d0d0", label="between")
     axes.barh(rows, open_, left=1 - open_, color=COLORS[1], hatch="//", label="open: above 0.9")
-    axes.set_yticks(rows, [literal(name) for name in shares], fontsize="small")
-    axes.set_ylim(len(shares) - 0.5, -0.5)
-    axes.set(title=literal(title), xlabel="fraction of units and steps", xlim=(0, 1))
-    axes.grid(visible=False, axis="y")
-    add_legend(axes)
-    return figure_of(axes)
+    names = [literal(shorten(name, _NAME)) for name in shares]
+    name_rows(axes, names, fontsize="small")
+    axes.set(xlabel="fraction of units and steps", xlim=(0, 1))
+    return _lay_out([axes], title, names=names)
 
 
 def draw_points(points: Array, names: Sequence[str], shares: Sequence[float], title: str) -> Figure:
@@ -407,11 +506,10 @@ def draw_points(points: Array, names: Sequence[str], shares: Sequence[float], ti
         label = literal(shorten(name, _LABEL))
         axes.annotate(label, (x, y), (2, 2), textcoords="offset points", fontsize=7)
     axes.set(
-        title=literal(title),
         xlabel=f"first component, {shares[0]:.0%} of the variance",
         ylabel=f"second component, {shares[1]:.0%} of the variance",
     )
-    return figure_of(axes)
+    return _lay_out([axes], title, right=0.6, has_legend=False)
 
 
 def draw_reliability(
@@ -431,12 +529,12 @@ def draw_reliability(
     upper.plot(
         confidence[filled], accuracy[filled], "-o", color=COLORS[0], label="predictions in bins"
     )
-    upper.set(title=literal(title), ylabel="part that is right", ylim=(0, 1.02), xlim=(0, 1.02))
+    upper.set(ylabel="part that is right", ylim=(0, 1.02), xlim=(0, 1.02))
     upper.legend()
     edges = np.linspace(0, 1, len(samples) + 1)
     lower.bar(edges[:-1], samples, width=1 / len(samples), align="edge", color=COLORS[4])
     lower.set(xlabel="probability of the predicted class", ylabel="predictions")
-    return figure_of(upper)
+    return _lay_out([upper, lower], title, has_legend=False)
 
 
 def draw_shares(
@@ -454,8 +552,7 @@ def draw_shares(
             va="center",
             fontsize="small",
         )
-    axes.set_yticks(range(len(groups)), [literal(shorten(name, 34)) for name in groups])
-    axes.set_ylim(len(groups) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
-    axes.set(title=literal(title), xlabel=ylabel, ylabel=xlabel, xlim=(0, 1.15))
-    return figure_of(axes)
+    names = [literal(shorten(name, _NAME)) for name in groups]
+    name_rows(axes, names, fontsize="small")
+    axes.set(xlabel=ylabel, ylabel=xlabel, xlim=(0, 1.15))
+    return _lay_out([axes], title, names=names, has_legend=False)

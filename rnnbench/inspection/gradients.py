@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rnnbench.layers import ShapeError
 from rnnbench.reference import LayerCall, call_layers
 from rnnbench.tasks import TargetSequence
 
@@ -103,11 +102,6 @@ class VectorModel:
         self.task = config.dataset.info().task
         self.has_decoder = isinstance(self.task, TargetSequence)
         self.has_tokens = self.layers[0].takes_tokens
-        # Whether the layers take any number of steps, whatever the model says of its input.
-        self.takes_any_length = not any(
-            layer.needs_length or getattr(layer.recurrent_layer(), "unroll", False)
-            for layer in self.layers
-        )
         self._calls: list[LayerCall] = []  # of tensors, which say what is where
 
         def forward(inputs: Any, vectors: Any, target: Any = None) -> Any:
@@ -130,7 +124,7 @@ class VectorModel:
             read = [(call.inputs, call.mask, call.initial_state) for call in recurrent]
             return outputs, *found, read
 
-        steps = None if self.takes_any_length else config.model.input_shape[0]
+        steps = None if config.model.takes_any_length else config.model.input_shape[0]
         shape: tuple[int | None, ...] = (None, steps, *config.model.input_shape[1:])
         if self.has_tokens:
             inputs = tf.TensorSpec(shape, tf.int32)
@@ -165,16 +159,6 @@ class VectorModel:
             return np.ones(batch.inputs.shape[:2], np.bool_)
         first = self.model.get_layer(self.layers[0].type)
         return np.asarray(first.compute_mask(batch.inputs, None))
-
-    def takes_steps(self, timesteps: int) -> bool:
-        """Whether the layers take samples of so many steps, whatever the model's input is."""
-        if not self.takes_any_length:
-            return False
-        try:
-            list(self.config.model.infer_shapes((timesteps, *self.config.model.input_shape[1:])))
-        except ShapeError:
-            return False
-        return True
 
     def _recurrent_calls(self) -> list[LayerCall]:
         return [call for call in self._calls if call.layer.recurrent_layer() is not None]

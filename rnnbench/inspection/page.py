@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import rnnbench
 from rnnbench.errors import InputError, count
 from rnnbench.inspection import drawing
-from rnnbench.inspection.drawing import Curve
+from rnnbench.inspection.drawing import Curve, HeatMaps
 from rnnbench.inspection.split import Embedded, SplitInspection
 from rnnbench.plots import to_svg
 from rnnbench.report import Block, Word, render_page
@@ -110,7 +110,7 @@ class Page:
         """
         for name, plot in self.plots.items():
             if size is not None:
-                plot.figure.set_size_inches(*size)
+                drawing.resize(plot.figure, *size)
             for suffix in suffixes:
                 path = directory / f"{name}{suffix}"
                 plot.figure.savefig(path)
@@ -172,26 +172,42 @@ def _prefix(one: SampleInspection, inspections: Sequence[SampleInspection]) -> s
 
 
 def _show_predictions(page: Page, inspections: Sequence[SampleInspection]) -> None:
-    first = inspections[0]
-    if len(inspections) == 1:
-        lines = drawing.choose_lines(first.predictions, first.outputs)
-    else:  # one output of each, the one that is largest in the end
-        chosen = int(first.predictions[-1].argmax())
+    first, is_single = inspections[0], len(inspections) == 1
+    labels: Sequence[str] = first.steps
+    columns: Mapping[str, Any] = {}
+    if len(first.classes) > drawing.SHOWN_OUTPUTS:  # too many lines: the likeliest class alone
+        ylabel = "probability of the likeliest"
+        lines = {one.label: one.predictions.max(axis=1) for one in inspections}
+        likeliest = [first.classes[i] for i in first.predictions.argmax(axis=1)]
+        columns = {"likeliest": likeliest, "probability": lines[first.label]}
+        if is_single:
+            labels = [f"{step} → {name}" for step, name in zip(labels, likeliest, strict=True)]
+    else:
+        chosen = int(first.predictions[-1].argmax())  # the one that is largest in the end
         lines = {one.label: one.predictions[:, chosen] for one in inspections}
-    ylabel = first.outputs[int(first.predictions[-1].argmax())] if len(lines) == 1 else "output"
+        if is_single:
+            columns = lines = drawing.choose_lines(first.predictions, first.outputs)
+        ylabel = first.outputs[chosen] if len(lines) == 1 else "output"
     title = "Prediction after each step"
-    figure = drawing.draw_steps(lines, first.steps, title, ylabel)
+    figure = drawing.draw_steps(lines, labels, title, ylabel)
     page.plots["prediction"] = Plot("Prediction", figure, title, is_wide=True)
     for one in inspections:
         if len(one.steps) <= 1:
             page._add("Prediction", Block("list", ["The model takes no shorter samples."]))
-    if len(inspections) == 1:
-        names = list(lines)
+    if is_single:
         rows: list[list[Cell | str]] = [
-            [str(t + 1), label, *(metric_cell(float(values[t])) for values in lines.values())]
+            [
+                str(t + 1),
+                label,
+                *(
+                    v[t] if isinstance(v, list) else metric_cell(float(v[t]))
+                    for v in columns.values()
+                ),
+            ]
             for t, label in enumerate(first.steps)
         ]
-        table = Table.from_rows(["step", "input", *names], rows, "Step by step", numeric=("step",))
+        headings = ["step", "input", *columns]
+        table = Table.from_rows(headings, rows, "Step by step", numeric=("step",))
         page.below["Prediction"] = [Block("table", table)]
 
 
@@ -249,16 +265,20 @@ def _show_layers(
         name = f"{prefix}: {of.name}" if prefix else of.name
         page._add(tab, Block("table", _legend(of, name)))
         chosen = of.order() if choose_units is None else choose_units(of)
+        maps = HeatMaps(
+            name, of.gates | of.states, of.legend, chosen, range(0), of.labels, of.mask, limits
+        )
         parts = drawing.windows(len(of.mask))
         if len(parts) > 1:
-            title = f"{name}: states of all steps"
-            figure = drawing.draw_heat_maps(of, chosen, title, limits)
+            title, steps = f"{name}: states of all steps", range(len(of.mask))
+            figure = drawing.draw_heat_maps([replace(maps, values=of.states, steps=steps)], title)
             page.plots[slug(prefix, of.name, "overview")] = Plot(tab, figure, title, is_wide=True)
         for part in parts:
             title = f"{name}: gates and states by unit and step"
-            figure = drawing.draw_heat_maps(of, chosen, title, limits, part)
-            steps = f"{part.start + 1}-{part.stop}" if len(parts) > 1 else ""
-            page.plots[slug(prefix, of.name, steps)] = Plot(tab, figure, title, is_wide=True)
+            figure = drawing.draw_heat_maps([replace(maps, steps=part)], title)
+            shown_steps = f"{part.start + 1}-{part.stop}" if len(parts) > 1 else ""
+            plot = Plot(tab, figure, title, is_wide=True)
+            page.plots[slug(prefix, of.name, shown_steps)] = plot
 
 
 def _legend(of: LayerInspection, name: str) -> Table:
@@ -292,10 +312,11 @@ def _show_reach(page: Page, inspections: Sequence[SampleInspection]) -> None:
     title = "How far gradients reach back"
     figure = drawing.draw_reach(own if len(inspections) > 1 else curves, title, "norm / √units")
     page.plots["reach"] = Plot(tab, figure, title)
-    for kind, own in by_state.items():
-        title = f"Gradient of the {kind} by the states"
-        figure = drawing.draw_reach(own, title, "norm")
-        page.plots[f"{kind}_by_state"] = Plot(tab, figure, title)
+    # By the distance the gradient of the loss falls as that of the output does.
+    kind = "loss" if "loss" in by_state else "output"
+    title = f"Gradient of the {kind} by the states"
+    figure = drawing.draw_reach(by_state[kind], title, "norm")
+    page.plots["gradient_by_state"] = Plot(tab, figure, title)
     for one in inspections:
         prefix = _prefix(one, inspections)
         title = "Singular values of the recurrent kernels" + (f", {prefix}" if prefix else "")
@@ -360,10 +381,11 @@ def describe_splits(
     """
     page = Page(title)
     for one in inspections:
-        page.summary.append(
-            f"{one.label}: {count(one.samples, 'sample')}; integrated gradients of {one.of} "
-            f"are complete within 1% for {one.complete:.1%} of them."
-        )
+        sentence = "of a language model the gradients and gates alone are shown"
+        if one.complete is not None:
+            sentence = f"integrated gradients of {one.of} are complete within 1% for "
+            sentence += f"{one.complete:.1%} of them"
+        page.summary.append(f"{one.label}: {count(one.samples, 'sample')}; {sentence}.")
     curves: list[Curve] = []
     shares: dict[str, tuple[float, float]] = {}
     for one in inspections:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rnnbench.data.text import PAD, TokenDataset
 from rnnbench.errors import InputError, RunError
 from rnnbench.inspection.gradients import (
     Array,
@@ -20,16 +19,17 @@ from rnnbench.inspection.gradients import (
     integrate_gradients,
     occlude,
 )
-from rnnbench.model import crops_padding
+from rnnbench.layers import is_gate
 from rnnbench.tasks import Regression
 from rnnbench.training.evaluate import (
     Sample,
     decode_target,
+    running_outputs,
     split_sample,
     text_sample,
     values_sample,
 )
-from rnnbench.training.record import SATURATED
+from rnnbench.training.record import saturated
 
 if TYPE_CHECKING:
     import rnnbench
@@ -85,7 +85,7 @@ class LayerInspection:
     @property
     def saturation(self) -> dict[str, tuple[float, float]]:
         """Fractions of the values of each gate, over units and steps, that are shut and open."""
-        return saturated(self.gates, self.legend, self.mask)
+        return saturated_gates(self.gates, self.legend, self.mask)
 
     def order(self) -> list[int]:
         """Units by their relevance, the largest first."""
@@ -97,7 +97,7 @@ class LayerInspection:
         return counted
 
 
-def saturated(
+def saturated_gates(
     values: Mapping[str, Array], legend: Mapping[str, str], counts: npt.NDArray[np.bool_]
 ) -> dict[str, tuple[float, float]]:
     """Fractions of the values of each gate that are shut and open, by symbol.
@@ -107,11 +107,10 @@ def saturated(
         legend: Meaning of each symbol.
         counts: Steps that count, bool [..., timesteps].
     """
-    low, high = SATURATED
     return {
-        symbol: (float((of[counts] < low).mean()), float((of[counts] > high).mean()))
+        symbol: saturated(of[counts])
         for symbol, of in values.items()
-        if legend[symbol].endswith("gate") and counts.any()
+        if is_gate(legend[symbol]) and counts.any()
     }
 
 
@@ -165,6 +164,7 @@ class SampleInspection:
             steps of a decoder. Only the last ones where the model takes no shorter samples.
         steps: Label of each row of the predictions.
         outputs: Name of each output.
+        classes: Name of each class, where each step is classified; empty elsewhere.
         layers: Recurrent layers, from the input up.
         attributions: What moved the output.
     """
@@ -176,6 +176,7 @@ class SampleInspection:
     predictions: Array
     steps: tuple[str, ...]
     outputs: tuple[str, ...]
+    classes: tuple[str, ...]
     layers: list[LayerInspection]
     attributions: Attributions
 
@@ -298,21 +299,18 @@ def choose_sample(
         split: The split. Defaults to test, or train where there is no test split.
 
     Raises:
-        InputError: There is no such sample.
+        InputError: There is no such sample, or no such split.
     """
     config = require_recurrent(run)
-    splits = config.dataset.load().splits
-    chosen = split or ("test" if "test" in splits else "train")
-    if chosen not in splits:
-        allowed = ", ".join(splits)
-        raise RunError(f"{run.path}: received the split {chosen}; its dataset has {allowed}")
-    if not 0 <= index < len(splits[chosen]):
+    chosen = config.dataset.choose_split(split)
+    samples = config.dataset.load().splits[chosen]
+    if not 0 <= index < len(samples):
         raise InputError(
             f"received the index {index}; the {chosen} split of {config.name} has the samples 0 to "
-            f"{len(splits[chosen]) - 1}"
+            f"{len(samples) - 1}"
         )
     vocabulary = run.read_vocabulary() if run.vocabulary_file.exists() else None
-    return split_sample(config, splits[chosen], index, vocabulary)
+    return split_sample(config, samples, index, vocabulary)
 
 
 def require_recurrent(run: RunDirectory) -> RunConfig:
@@ -348,15 +346,16 @@ def inspect_sample(
     if target is not None and read is None:
         passes["loss"] = model.differentiate(batch, _differentiate_loss(model, outputs, target))
     read_labels = () if read is None else read.labels
-    steps, predictions = _predict_steps(model, sample, passes["output"])
+    steps, predictions = _predict_steps(model, sample, read)
     return SampleInspection(
         label=label or model.config.name,
         tokens=sample.labels,
         counts=counts[0],
         features=name_features(model, batch.vectors.shape[-1]),
         predictions=np.asarray(model.task.unscale(predictions), np.float64),
-        steps=read_labels or steps,
+        steps=steps,
         outputs=_name_outputs(model),
+        classes=tuple(map(_spell, model.task.class_names)) if outputs.ndim == 3 else (),
         layers=_inspect_layers(passes, sample.labels, read_labels),
         attributions=_attribute(model, batch, counts[0], objective, passes["output"]),
     )
@@ -367,7 +366,12 @@ def _name_outputs(model: VectorModel) -> tuple[str, ...]:
     if isinstance(task, Regression):
         return task.output_names or ("prediction",)
     names = task.class_names if size == task.num_classes else task.class_names[1:]
-    return tuple(f"p({name})" for name in names)
+    return tuple(f"p({_spell(name)})" for name in names)
+
+
+def _spell(name: str) -> str:
+    """A class that can be read: of characters, a space and the end of a line are such."""
+    return {" ": "␣", "\n": "⏎"}.get(name, name)
 
 
 def name_features(model: VectorModel, width: int) -> tuple[str, ...]:
@@ -538,44 +542,12 @@ def _attribute(
 
 
 def _predict_steps(
-    model: VectorModel, sample: Sample, found: Pass
+    model: VectorModel, sample: Sample, read: Sample | None
 ) -> tuple[tuple[str, ...], Values]:
-    """Outputs after each step [steps, outputs], and the label of each."""
-    if found.outputs.ndim == 3:
-        steps = found.outputs.shape[1]
-        is_own = steps != len(sample.labels)  # of a layer that gives a length of its own
-        return tuple(map(str, range(1, steps + 1))) if is_own else sample.labels, found.outputs[0]
-    dataset, tokens = model.config.dataset, sample.inputs[0]
-    if isinstance(dataset, TokenDataset) and model.has_tokens:
-        # Each text that ends there, padded as any other text of its length is.
-        kept = tokens[tokens != PAD].tolist()
-        texts = dataset.sequences([kept[: t + 1] for t in range(len(kept))])
-        chosen = np.arange(len(kept))
-        rows = texts.bucketed(chosen) if crops_padding(model.config) else texts[chosen]
-        labels = tuple(label for label, t in zip(sample.labels, tokens, strict=True) if t != PAD)
-        return labels, model.outputs(model.batch(rows))
-    if (states := _outputs_by_state(model, found)) is not None:
-        return sample.labels, states
-    ends = [end for end in range(1, len(tokens)) if model.takes_steps(end)]
-    parts = [model.outputs(model.batch(sample.inputs[:, :end])) for end in ends]
-    return (*(sample.labels[end - 1] for end in ends), sample.labels[-1]), np.concatenate(
-        [*parts, found.outputs]
-    )
-
-
-def _outputs_by_state(model: VectorModel, found: Pass) -> Values | None:
-    """Outputs for the hidden state after each step: those of the samples that end there.
-
-    None where they are not, as a layer looks ahead or takes more than the last state.
-    """
-    if not found.calls or found.by_outputs[-1][0].ndim == 3:
-        return None
-    last = found.calls[-1]
-    below = model.model.layers.index(last.built)
-    if not all(layer.works_by_step() for layer in model.layers[:below]):
-        return None
-    (recurrence,) = last.recurrences()
-    x: Any = recurrence.unroll()["h"][0].astype(np.float32)
-    for built in model.model.layers[below + 1 :]:
-        x = built(x)
-    return np.asarray(x)
+    """Outputs after each step that has some, [steps, outputs], and the label of each."""
+    found = running_outputs(model.config, model.model, sample, read)
+    labels = sample.labels if read is None else read.labels
+    if len(labels) != len(found):  # of a layer that gives a length of its own
+        labels = tuple(map(str, range(1, len(found) + 1)))
+    steps = [(label, of) for label, of in zip(labels, found, strict=True) if of is not None]
+    return tuple(label for label, _ in steps), np.array([of for _, of in steps])

@@ -20,7 +20,7 @@ from rnnbench.inspection.gradients import (
     VectorModel,
     integrate_gradients,
 )
-from rnnbench.inspection.sample import Objective, choose_output, name_features, saturated
+from rnnbench.inspection.sample import Objective, choose_output, name_features, saturated_gates
 from rnnbench.model import crops_padding
 from rnnbench.training.evaluate import Mistake, find_mistakes
 
@@ -98,8 +98,10 @@ class SplitInspection:
     Attributes:
         label: Name of the run.
         samples: Number of the samples.
-        of: What is attributed, in words.
-        complete: Part of the samples whose integrated gradients are complete within 1%.
+        of: What is attributed, in words; empty for a language model, of which the gradients and
+            gates alone are looked at, for each token of its text is a target.
+        complete: Part of the samples whose integrated gradients are complete within 1%; None where
+            nothing is attributed.
         tokens: Score of each token that stands there often enough, falling; empty for values.
         features: Name of each feature of values.
         by_lag: Mean of the size of integrated gradients of values, float64 [timesteps, features];
@@ -115,7 +117,7 @@ class SplitInspection:
     label: str
     samples: int
     of: str
-    complete: float
+    complete: float | None
     tokens: list[TokenScore]
     features: tuple[str, ...]
     by_lag: Array | None
@@ -189,11 +191,12 @@ class SplitInspection:
 class _Sums:
     """Sums over samples, of a size that does not grow with their number."""
 
-    tokens: Array
-    counts: npt.NDArray[np.int64]
+    tokens: Array = field(default_factory=lambda: np.zeros(0))
+    counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     by_lag: Array | None = None
     complete: int = 0
     outputs: dict[int, Values] = field(default_factory=dict)  # for the targets of each sample
+    of: str = ""
 
 
 def inspect_split(
@@ -207,14 +210,42 @@ def inspect_split(
         progress: Shows how far the work is.
         label: Name of the model.
     """
-    dataset, task = model.config.dataset, model.task
-    size = dataset.info().vocabulary_size or 0
-    sums, of = _Sums(np.zeros(size), np.zeros(size, np.int64)), ""
-    done = 0
+    task = model.task
+    sums = _attribute(model, split, progress) if task.keeps_outputs else _Sums()
+    calibration, groups, mistakes = None, {}, []
+    if sums.outputs:
+        outputs = np.concatenate([sums.outputs[i] for i in range(len(split))])
+        mistakes = find_mistakes(model.config.dataset, split, outputs, _MISTAKES)
+        if task.class_names:
+            p, y = task.probabilities(outputs), split.flat_targets().ravel()
+            is_right = p.argmax(axis=1) == y
+            calibration = calibrate(p.max(axis=1), is_right)
+            groups = _group(model, split, is_right, y)
+    return SplitInspection(
+        label=label or model.config.name,
+        samples=len(split),
+        of=sums.of,
+        complete=sums.complete / len(split) if sums.outputs else None,
+        tokens=_rank(sums, len(split)),
+        features=() if sums.by_lag is None else name_features(model, sums.by_lag.shape[1]),
+        by_lag=None if sums.by_lag is None else sums.by_lag / len(split),
+        reach=_follow_gradients(model, split),
+        mistakes=mistakes,
+        moved=_attribute_mistakes(model, split, mistakes) if model.has_tokens else {},
+        calibration=calibration,
+        groups=groups,
+    )
+
+
+def _attribute(model: VectorModel, split: Split, progress: Progress) -> _Sums:
+    """Integrated gradients of all samples, and the outputs for their targets."""
+    size = model.config.dataset.info().vocabulary_size or 0
+    sums, done = _Sums(np.zeros(size), np.zeros(size, np.int64)), 0
     for chosen, batch in _batches(model, split, np.arange(len(split)), _BATCH):
         outputs, counts = model.outputs(batch), model.counts(batch)
         objective = _objective(model, split, chosen, batch, outputs, counts)
-        of = of or objective.words
+        name, at_step, _ = objective.words.partition(" at step")
+        sums.of = sums.of or name + at_step.replace(" at step", " at the last step")
         found = integrate_gradients(model, batch, objective.weights)
         sums.complete += int((found.errors <= COMPLETE).sum())
         if model.has_tokens:
@@ -230,28 +261,7 @@ def inspect_split(
         done += len(chosen)
         if done % (_MESSAGE_EVERY * _BATCH) < len(chosen):
             progress.message(f"{done} of {len(split)} samples")
-    outputs = np.concatenate([sums.outputs[i] for i in range(len(split))])
-    calibration, groups = None, {}
-    if task.class_names:
-        p, y = task.probabilities(outputs), split.flat_targets().ravel()
-        is_right = p.argmax(axis=1) == y
-        calibration = calibrate(p.max(axis=1), is_right)
-        groups = _group(model, split, is_right, y)
-    mistakes = find_mistakes(dataset, split, outputs, _MISTAKES)
-    return SplitInspection(
-        label=label or model.config.name,
-        samples=len(split),
-        of=of.partition(" at step")[0] + (" at the last step" if " at step" in of else ""),
-        complete=sums.complete / len(split),
-        tokens=_rank(sums, len(split)),
-        features=() if sums.by_lag is None else name_features(model, sums.by_lag.shape[1]),
-        by_lag=None if sums.by_lag is None else sums.by_lag / len(split),
-        reach=_follow_gradients(model, split),
-        mistakes=mistakes,
-        moved=_attribute_mistakes(model, split, mistakes) if model.has_tokens else {},
-        calibration=calibration,
-        groups=groups,
-    )
+    return sums
 
 
 def _attribute_mistakes(
@@ -344,7 +354,7 @@ def _follow_gradients(model: VectorModel, split: Split) -> dict[str, Reach]:
                             row[mask][::-1] for row, mask in zip(rows, counts, strict=True)
                         )
                 gates = shares.setdefault(recurrence.name, {})
-                for symbol, share in saturated(values, recurrence.legend, counts).items():
+                for symbol, share in saturated_gates(values, recurrence.legend, counts).items():
                     gates.setdefault(symbol, []).append((*share, int(counts.sum())))
     reach = {}
     for name, by_state in norms.items():

@@ -16,12 +16,13 @@ import numpy.typing as npt
 from rnnbench.config.schema import ModelConfig, RunConfig
 from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName
 from rnnbench.data.batches import Batches, Bucketing
+from rnnbench.data.language_model import LanguageModel
 from rnnbench.data.sequences import StepTargets, TokenSequences, Windows
 from rnnbench.data.stats import Example, read_examples
 from rnnbench.data.text import OOV, PAD, TokenDataset, decode_tokens, invert
 from rnnbench.errors import DataError, DivergenceError, RunError, count, shorten
 from rnnbench.generation import Decoder
-from rnnbench.layers import Shape, ShapeError
+from rnnbench.layers import Layer, Shape, ShapeError
 from rnnbench.model import (
     build_encoder,
     build_fast_model,
@@ -30,7 +31,7 @@ from rnnbench.model import (
     choose_bucketing,
     compile_model,
 )
-from rnnbench.reference import StepModel
+from rnnbench.reference import StepModel, call_layers
 from rnnbench.run import RunDirectory, replacing
 from rnnbench.tasks import METRICS, Decoded, NextToken, Regression, TargetSequence
 from rnnbench.training.checkpoint import (
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 _SHOWN_ERROR = 200  # characters of a message of Keras
 _SHOWN_FEATURES = 6  # of a step of values
 _ROWS = 8192  # measured at one time
+_TEXTS = 256  # beginnings of a text that are predicted for at one time
 _CHUNK = 512  # steps of a text that are evaluated at one time
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -708,9 +710,9 @@ def running_outputs(
 ) -> list[npt.NDArray[np.floating] | None]:
     """Outputs of a model after each step of a sample, [outputs] each; None where there are none.
 
-    They are those of the step where each step has outputs, else those for the sample up to the
-    step. Layers that work step by step are run once, in float64; others once for each prefix, of a
-    model that takes any length.
+    They are those of the step where each step has outputs, else those for the sample that ends
+    there: a text is padded as any other of its length is. Layers that work step by step are run
+    once, in float64.
 
     Args:
         config: Resolved config.
@@ -722,26 +724,64 @@ def running_outputs(
 
     inputs, layers = sample.inputs, config.model.all_layers
     if target is not None or len(model.output_shape) == 3:
-        read = inputs if target is None else [inputs, target.inputs]
-        return list(np.asarray(model(read))[0])
-    outputs: list[npt.NDArray[np.floating] | None] = []
-    if all(layer.works_by_step() for layer in layers):
-        stepwise = StepModel(layers, [layer.get_weights() for layer in model.layers[1:]])
-        with np.errstate(over="ignore", invalid="ignore"):  # an unbounded activation may grow so
-            for step in np.moveaxis(inputs, 1, 0):
-                is_hidden = layers[0].makes_mask() and not step.any()  # a masked token changes none
-                outputs.append(outputs[-1] if is_hidden and outputs else None)
-                if not is_hidden:
-                    outputs[-1] = stepwise.step(step)[0]
-        return outputs
+        return list(call_model(config, model, sample, target)[0])
+    dataset = config.dataset if isinstance(config, RunConfig) else None
+    is_masked = layers[0].makes_mask() and all(layer.hides_padding() for layer in layers[1:])
+    is_padded = layers[0].takes_tokens and isinstance(dataset, TokenDataset) and not is_masked
+    if all(layer.works_by_step() for layer in layers) and not is_padded:
+        return _step_outputs(layers, model, inputs)
     steps = range(1, inputs.shape[1] + 1)
-    if config.model.input_shape[0] is not None:
+    if inputs.ndim == 2 and not layers[0].takes_tokens:  # one vector
         return [None for _ in steps]
-    call = tf.function(model, reduce_retracing=True)
+    if isinstance(config, RunConfig) and isinstance(dataset, TokenDataset):
+        tokens = [token for token in inputs[0].tolist() if token != PAD]
+        texts = dataset.sequences([tokens[:n] for n in range(1, len(tokens) + 1)])
+        found = iter(predict_inputs(model, texts, _TEXTS, bucket=choose_bucketing(config)))
+        return [next(found) if token != PAD else None for token in inputs[0]]
+
+    def call(x: Any) -> Any:
+        return list(call_layers(layers, model, x))[-1].outputs[0]
+
+    # The model may say of its input that it has all steps, and its layers take any number.
+    compiled = tf.function(call, reduce_retracing=True, autograph=False)
     return [
-        None if _misfit(config, inputs[:, :n].shape[1:]) else np.asarray(call(inputs[:, :n]))[0]
+        np.asarray(compiled(tf.constant(inputs[:, :n])))[0]
+        if n == inputs.shape[1]
+        or (config.model.takes_any_length and not _misfit(config, inputs[:, :n].shape[1:]))
+        else None
         for n in steps
     ]
+
+
+def call_model(
+    config: ModelConfig, model: keras.Model, sample: Sample, target: Sample | None = None
+) -> npt.NDArray[np.float32]:
+    """Output of a model for a sample, of any length that its layers take: a batch of one.
+
+    Args:
+        config: Resolved config.
+        model: Model of the config.
+        sample: What it reads.
+        target: What its decoder reads.
+    """
+    read = None if target is None else target.inputs
+    calls = call_layers(config.model.all_layers, model, sample.inputs, read)
+    return np.asarray(list(calls)[-1].outputs[0])
+
+
+def _step_outputs(
+    layers: Sequence[Layer], model: keras.Model, inputs: npt.NDArray[np.generic]
+) -> list[npt.NDArray[np.floating] | None]:
+    """Outputs of layers that work step by step after each step, float64 [outputs] each."""
+    outputs: list[npt.NDArray[np.floating] | None] = []
+    stepwise = StepModel(layers, [layer.get_weights() for layer in model.layers[1:]])
+    with np.errstate(over="ignore", invalid="ignore"):  # an unbounded activation may grow so
+        for step in np.moveaxis(inputs, 1, 0):
+            is_hidden = layers[0].makes_mask() and not step.any()  # a masked token changes none
+            outputs.append(outputs[-1] if is_hidden and outputs else None)
+            if not is_hidden:
+                outputs[-1] = stepwise.step(step)[0]
+    return outputs
 
 
 def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sample:
@@ -753,11 +793,21 @@ def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sam
         run: Run whose vocabulary is used. Defaults to that of the config's dataset.
 
     Raises:
-        DataError: The model does not take tokens, there is no vocabulary, or the text no words.
+        DataError: The model does not take tokens, there is no vocabulary, the text has no words, or
+            its layers not its length.
     """
     if not config.model.all_layers[0].takes_tokens:
         raise DataError(f"--text: {config.name} takes values; give --values or nothing")
     dataset = config.dataset if isinstance(config, RunConfig) else None
+    if isinstance(dataset, LanguageModel):
+        tokens, steps = dataset.encode_prompt(text), config.model.input_shape[0]
+        if not config.model.takes_any_length and len(tokens) != steps:
+            raise DataError(
+                f"--text: received {count(len(tokens), 'token')}; the layers of {config.name} take "
+                f"exactly {steps}"
+            )
+        names = dataset.vocabulary
+        return Sample(np.array([tokens], np.int32), tuple(names[token] for token in tokens))
     if not isinstance(dataset, TokenDataset):
         raise DataError(f"--text: {config.name} has no text dataset, so no vocabulary to read it")
     vocabulary = run.read_vocabulary() if run else dataset.read_vocabulary()

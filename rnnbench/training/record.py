@@ -20,7 +20,7 @@ import numpy.typing as npt
 from rnnbench.config.schema import RecordSettings, RunConfig
 from rnnbench.data.base import Split
 from rnnbench.data.batches import Batches
-from rnnbench.layers import CANDIDATE
+from rnnbench.layers import is_gate
 from rnnbench.model import summarize
 from rnnbench.training.checkpoint import read_variables, write_variables
 
@@ -163,7 +163,7 @@ class Recorder:
             if self._settings.gradients:
                 medians = _by_distance(found["gradient"].numpy(), counts)
                 row[f"gradient_by_distance/{name}"] = medians
-            if self._settings.gates and CANDIDATE in self._recurrences[name][0].gates:
+            if self._settings.gates and any(map(is_gate, self._recurrences[name][0].gates)):
                 inputs, before = (found[key].numpy()[counts] for key in ("inputs", "before"))
                 row |= self._saturation(name, inputs, before)
         return row
@@ -183,13 +183,10 @@ class Recorder:
         # Of the states, gates depend on the hidden one alone: all steps are one in NumPy.
         states = (before, *(np.zeros_like(before) for _ in layer.states[1:]))
         _, gates = layer.step(inputs, states, weights)
-        low, high = SATURATED
         return {
-            f"saturation/{name}/{meaning}": np.array(
-                [(values < low).mean(), (values > high).mean()], np.float32
-            )
+            f"saturation/{name}/{meaning}": np.array(saturated(values), np.float32)
             for meaning, values in zip(layer.gates, gates.values(), strict=True)
-            if meaning != CANDIDATE
+            if is_gate(meaning)
         }
 
     def _differentiate(self) -> tuple[dict[str, tf.Tensor], dict[str, dict[str, Any]]]:
@@ -272,6 +269,12 @@ def _loop(
     if mask is not None and layer.zero_output_for_mask:
         outputs = tf.where(counts[..., tf.newaxis], outputs, 0.0)
     return outputs[-1], tf.transpose(outputs, (1, 0, 2)), [state[-1] for state in states]
+
+
+def saturated(values: npt.NDArray[np.floating]) -> tuple[float, float]:
+    """Fractions of the values of a gate that are below and above `SATURATED`."""
+    low, high = SATURATED
+    return float((values < low).mean()), float((values > high).mean())
 
 
 def _norm(values: Array) -> Array:

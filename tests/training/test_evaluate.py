@@ -10,7 +10,7 @@ from rnnbench.data.batches import Batches
 from rnnbench.data.imdb import Imdb
 from rnnbench.data.toy_sequence import ToySequence
 from rnnbench.errors import DataError
-from rnnbench.model import buckets_by_length, build_fast_model, compile_model
+from rnnbench.model import build_fast_model, choose_bucketing, compile_model
 from rnnbench.run import RunDirectory
 from rnnbench.training.evaluate import (
     evaluate_split,
@@ -264,7 +264,7 @@ def test_an_evaluation_has_keras_metrics_and_the_outputs_of_one_pass(tmp_path, o
     config = load_run_config(path)
     texts = [[1, 4, 5, 6], [1], [1, 7, 8, 4, 5, 6, 7], [1, 4], [1, 5, 5], [4, 4], [8, 7]]
     split = Split(config.dataset.sequences(texts), np.array([0, 1, 1, 0, 1, 0, 1]))
-    bucket = buckets_by_length(config)
+    bucket = choose_bucketing(config)
     assert bucket
     model = build_fast_model(config)
     compile_model(model, config.training)
