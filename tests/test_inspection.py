@@ -17,6 +17,7 @@ from rnnbench.inspection.gradients import VectorModel, integrate_gradients
 from rnnbench.inspection.sample import choose_sample, inspect_sample, make_sample
 from rnnbench.inspection.split import calibrate, embed_words, inspect_split
 from rnnbench.lookup import find_run
+from rnnbench.model import build_fast_model
 from rnnbench.training import Progress
 from rnnbench.training.evaluate import load_fast_model, load_model, predict
 
@@ -114,6 +115,27 @@ def _sample(model):
     splits = dataset.load().splits
     split = splits.get("test", splits["train"])
     return split_sample(model.config, split, 1, dataset.read_vocabulary())
+
+
+def test_each_sample_has_gradients_of_its_own_at_padding_that_all_share(tmp_path):
+    path = tmp_path / "wide.yaml"
+    path.write_text(
+        "dataset: {type: reuters, num_words: 50, maxlen: 40}\n"
+        "model: {layers: [{type: embedding, output_dim: 2}, {type: gru, units: 97}, "
+        "{type: dense}]}\n"
+        "training: {loss: sparse_categorical_crossentropy, epochs: 1}\n"
+    )
+    config = load_run_config(path)
+    stock, fast = rnnbench.build_model(config), build_fast_model(config)
+    fast.set_weights(stock.get_weights())
+    tokens = np.zeros((3, 40), np.int32)
+    tokens[:, 35:] = [[4, 5, 6, 7, 8], [9, 8, 7, 6, 5], [0, 0, 0, 3, 4]]
+    found = []
+    for model in (VectorModel(config, stock), VectorModel(config, fast)):
+        weights = np.zeros((3, 46), np.float32)
+        weights[:, 1] = 1.0
+        found.append(model.differentiate(model.batch(tokens), weights).by_vectors)
+    np.testing.assert_allclose(found[1], found[0], atol=1e-6 * np.abs(found[0]).max())
 
 
 def test_the_prediction_of_each_prefix_is_that_of_predict(run):

@@ -98,6 +98,9 @@ class VectorModel:
         import tensorflow as tf
 
         self.config, self.model = config, model
+        for built in model.layers:
+            if getattr(built, "shares_padding", False):
+                built.shares_padding = False  # each sample has gradients of its own there, too
         self.layers = config.model.all_layers
         self.task = config.dataset.info().task
         self.has_decoder = isinstance(self.task, TargetSequence)
