@@ -92,6 +92,8 @@ class Layer(KerasObject):
     needs_length: ClassVar[bool] = False
     # What becomes of the mask: it is passed on, used (and passed on with a sequence), or lost.
     mask: ClassVar[Literal["pass", "use", "drop"]] = "pass"
+    # Equal steps of padding that stand for any number of them; None if the number counts.
+    kept_padding: ClassVar[int | None] = None
     # Whether an output step follows from the same input step, and in a recurrence from its state.
     by_step: ClassVar[bool] = False
     # Number of recurrences in the layer, for one that wraps a recurrent layer.
@@ -1017,6 +1019,7 @@ class GlobalMaxPooling1D(_GlobalPooling1D):
     type: Literal["global_max_pooling1d"] = "global_max_pooling1d"
 
     mask: ClassVar = "drop"
+    kept_padding: ClassVar = 1  # a value that comes again does not change a maximum
 
 
 class GlobalAveragePooling1D(_GlobalPooling1D):

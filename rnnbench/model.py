@@ -250,9 +250,10 @@ def require_memory(config: ModelConfig, *, copies: int = 1) -> None:
 
 def choose_bucketing(config: RunConfig) -> Bucketing | None:
     """What batches of samples of similar length are padded to; None where lengths are mixed."""
-    if crops_padding(config):
-        return "longest"
-    return "maxlen" if _find_sharing_layers(config) else None
+    if _find_sharing_layers(config):
+        return "maxlen"
+    kept = _count_kept_padding(config)
+    return None if kept is None else "longest_and_one" if kept else "longest"
 
 
 def _find_sharing_layers(config: RunConfig) -> set[str]:
@@ -269,25 +270,29 @@ def _find_sharing_layers(config: RunConfig) -> set[str]:
     return {named.name for named in sharing} & _find_fast_layers(config)
 
 
-def crops_padding(config: RunConfig) -> bool:
-    """Whether batches hold samples of similar length, padded to their longest only.
+def _count_kept_padding(config: RunConfig) -> int | None:
+    """Steps of padding that the longest sample of a batch needs; None where all count.
 
-    They do where the backend is not Keras' own, the model takes token sequences of any length, and
-    a mask hides the padding from every layer until the sequence becomes a vector, or has its
-    targets.
+    It needs none where the backend is not Keras' own, the model takes token sequences of any
+    length, and a mask hides the padding from every layer until the sequence becomes a vector, or
+    has its targets. It needs one below a maximum over the outputs of a recurrence, which are the
+    same for all steps that a mask hides.
     """
     first, *above = next(iter(config.model.stacks.values()))
     shape, by_step = config.model.input_shape, config.dataset.info().task.timesteps is not None
     if config.training.backend == "keras" or shape != (None,) or not first.makes_mask():
-        return False
-    shape = first.output_shape(shape)
+        return None
+    shape, below = first.output_shape(shape), first
     for layer in above:
         shape = layer.output_shape(shape)
+        if len(shape) == 1 and layer.mask == "use":
+            return 0
         if len(shape) == 1:
-            return layer.mask == "use"
+            return layer.kept_padding if below.recurrent_layer() else None
         if not layer.hides_padding():
-            return False
-    return by_step and not config.model.encoder
+            return None
+        below = layer
+    return 0 if by_step and not config.model.encoder else None
 
 
 def build_model(config: ModelConfig) -> keras.Model:

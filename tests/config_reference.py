@@ -245,7 +245,8 @@ The mathematics, the weights and the saved files are Keras'; the computation is 
 - **Length bucketing.** Where a mask hides the padding from every layer, a batch holds samples of
   similar length and is padded to its longest: of 500 steps of IMDB, 227 are left. The order is
   still drawn from seed and epoch; pools of 50 batches at a time are sorted by length, and the
-  batches are shuffled again.
+  batches are shuffled again. Below a maximum over the outputs of a masked recurrence, one step of
+  padding is left, which stands for all of them.
 - **Fast kernels on a CPU.** Keras loops over a recurrent layer step by step, on about one core.
   Here the batch is cut into a block for each core; an LSTM of up to 96 units runs in TensorFlow's
   fused kernel with its own gradient, a wider one, a SimpleRNN and a GRU in loops compiled by XLA,

@@ -297,6 +297,7 @@ MASKED = "{type: embedding, output_dim: 2, mask_zero: true}"
 GRU = "{type: gru, units: 2}"
 SEQUENCE = "{type: gru, units: 2, return_sequences: true}"
 BACKWARDS = "{type: gru, units: 2, go_backwards: true, return_sequences: true}"
+MAXIMUM = "{type: global_max_pooling1d}"
 SOFTMAX = "{type: dense, units: 46, activation: softmax}"
 
 
@@ -311,12 +312,35 @@ SOFTMAX = "{type: dense, units: 46, activation: softmax}"
         (f"{MASKED}, {{type: global_average_pooling1d}}", "longest"),
         (f"{{type: embedding, output_dim: 2}}, {GRU}", None),
         (f"{MASKED}, {{type: conv1d, filters: 2, kernel_size: 2}}, {GRU}", None),
-        (f"{MASKED}, {{type: global_max_pooling1d}}", None),
+        (f"{MASKED}, {MAXIMUM}", None),
+        (f"{MASKED}, {SEQUENCE}, {MAXIMUM}", "longest_and_one"),
+        (f"{MASKED}, {{type: bidirectional, layer: {SEQUENCE}}}, {MAXIMUM}", "longest_and_one"),
+        (f"{MASKED}, {SEQUENCE}, {{type: dropout, rate: 0.5}}, {MAXIMUM}", None),
+        (f"{MASKED}, {BACKWARDS}, {MAXIMUM}", None),
         (f"{MASKED}, {BACKWARDS}, {GRU}", None),
     ],
 )
 def test_batches_are_bucketed_where_no_output_depends_on_padding(tmp_path, layers, expected):
     assert _choose(tmp_path, f"{layers}, {SOFTMAX}") == expected
+
+
+@pytest.mark.filterwarnings("ignore:Layer 'global_max_pooling1d'")  # the mask ends there
+@pytest.mark.parametrize("padding", ["pre", "post"])
+@pytest.mark.parametrize("merge_mode", ["concat", "mul"])
+def test_a_maximum_over_outputs_needs_one_step_of_padding(tmp_path, padding, merge_mode):
+    layers = f"{{type: bidirectional, merge_mode: {merge_mode}, layer: {SEQUENCE}}}"
+    layers = f"{MASKED}, {SEQUENCE}, {layers}, {MAXIMUM}, {SOFTMAX}"
+    config = _load_reader(tmp_path, layers, padding=padding)
+    built = build_model(config)
+    random = np.random.default_rng(0)
+    built.set_weights([random.normal(size=w.shape) for w in built.get_weights()])
+    texts = [[1, 7, 9, 4], [1, 3], [1, 5, 6, 7, 8, 9]]
+    longest, more, maxlen = (
+        built(keras.utils.pad_sequences(texts, maxlen=steps, padding=padding))
+        for steps in (6, 7, 50)
+    )
+    np.testing.assert_allclose(more, maxlen, atol=1e-6)
+    assert np.abs(longest - maxlen).max() > 1e-4
 
 
 def test_a_model_of_one_length_takes_no_other(tmp_path):

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     Batch = tuple[Any, ...]
 
-# What a batch of samples of similar lengths is padded to: the longest of them, or `maxlen`.
-Bucketing = Literal["longest", "maxlen"]
+# What a batch of samples of similar lengths is padded to: the longest of them, one step more where
+# `maxlen` has one, or `maxlen`.
+Bucketing = Literal["longest", "longest_and_one", "maxlen"]
 # Batches whose samples are sorted by length together: enough for the samples of a batch to be of
 # nearly one length, few enough for the batches to differ from epoch to epoch.
 BUCKET_POOL = 50
@@ -67,7 +68,7 @@ class Batches:
 
     @property
     def _is_cropped(self) -> bool:
-        return self._sequences is not None and self.bucket == "longest"
+        return self._sequences is not None and self.bucket != "maxlen"
 
     def start_epoch(self, epoch: int, first: int = 0) -> None:
         """Draw the order of an epoch, from 0, and serve it from its batch `first` on."""
@@ -169,7 +170,10 @@ class Batches:
         sequences = self._sequences if self._is_cropped else None
         for index in range(self.first, self.steps_per_epoch):
             chosen = self._chosen[index]  # of the epoch that is now served
-            x = self.split.x[chosen] if sequences is None else sequences.bucketed(chosen)
+            if sequences is None:
+                x = self.split.x[chosen]
+            else:
+                x = sequences.bucketed(chosen, padding=int(self.bucket == "longest_and_one"))
             if isinstance(self.split.y, StepTargets):
                 yield self._pad_targets(self.split.y, x, chosen)
                 continue

@@ -105,9 +105,15 @@ class TokenSequences:
         """Tokens of each sample that a model sees: int64 [samples]."""
         return np.minimum(self.lengths, self.dataset.maxlen)
 
-    def bucketed(self, chosen: Indices) -> Tokens:
-        """Samples padded to the longest of them, at least 1: int32 [indices, timesteps]."""
-        return self._pad(chosen, max(1, int(self.cut_lengths[chosen].max(initial=0))))
+    def bucketed(self, chosen: Indices, padding: int = 0) -> Tokens:
+        """Samples padded to the longest of them, at least 1: int32 [indices, timesteps].
+
+        Args:
+            chosen: The samples.
+            padding: Steps of padding beyond the longest, as far as `maxlen` has them.
+        """
+        longest = int(self.cut_lengths[chosen].max(initial=0)) + padding
+        return self._pad(chosen, max(1, min(longest, self.dataset.maxlen)))
 
     def locate(self, chosen: Indices, timesteps: int) -> tuple[npt.NDArray[np.bool_], Indices]:
         """Where samples have their tokens when they are padded to so many steps.

@@ -21,7 +21,7 @@ from rnnbench.inspection.gradients import (
     integrate_gradients,
 )
 from rnnbench.inspection.sample import Objective, choose_output, name_features, saturated_gates
-from rnnbench.model import crops_padding
+from rnnbench.model import choose_bucketing
 from rnnbench.training.evaluate import Mistake, find_mistakes
 
 if TYPE_CHECKING:
@@ -284,7 +284,8 @@ def _batches(
 ) -> Iterator[tuple[npt.NDArray[np.int64], Batch]]:
     """Samples in batches, of similar lengths where a mask hides the padding."""
     x, y = split.x, split.y
-    sequences = x if isinstance(x, TokenSequences) and crops_padding(model.config) else None
+    is_cropped = choose_bucketing(model.config) == "longest"
+    sequences = x if isinstance(x, TokenSequences) and is_cropped else None
     if sequences is not None:
         indices = indices[np.argsort(sequences.cut_lengths[indices], kind="stable")]
     for start in range(0, len(indices), size):

@@ -46,6 +46,8 @@ def test_bucketed_samples_are_as_long_as_the_longest_after_cutting():
     sequences = _sequences()
     assert sequences.bucketed(np.array([2, 0])).tolist() == [[0, 1], [1, 4]]
     assert sequences.bucketed(np.array([2, 1])).tolist() == [[0, 0, 1], [5, 6, 7]]
+    assert sequences.bucketed(np.array([2, 1]), padding=1).shape == (2, 3)  # maxlen
+    assert sequences.bucketed(np.array([2, 0]), padding=1).tolist() == [[0, 0, 1], [0, 1, 4]]
     assert _sequences([[], []]).bucketed(np.array([0, 1])).tolist() == [[0], [0]]
     assert sequences.bucketed(np.array([], np.int64)).shape == (0, 1)
 
