@@ -96,5 +96,5 @@ def test_another_number_of_steps_is_refused(waves, rnnbench):
     (waves / "waves.yaml").write_text(CONFIG.replace("n: 5", "n: 4"))
     result = rnnbench("validate", "waves.yaml")
     assert result.code == 2
-    assert "received an output of shape (4, 1)" in result.out
-    assert "needs (5, 1)" in result.out
+    assert "model.layers.0: gives 4 steps; a regression task" in result.out
+    assert "for each of 5 steps needs 5" in result.out
