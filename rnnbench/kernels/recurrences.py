@@ -119,6 +119,8 @@ def _compile(
     forward_chunk: Callable[[Tensor, States, Weights], tuple[States, States]],
     backward_chunk: Callable[..., tuple[States, Tensor, Weights]],
     gates_chunk: Callable[[Tensor, States, Weights], States] | None = None,
+    *,
+    kept_gates: int = 0,
 ) -> Recurrence:
     """Recurrence by its chunks, in a loop that XLA compiles for each shape of a block.
 
@@ -130,7 +132,8 @@ def _compile(
             the last ones from behind the chunk, [R, u] each; returns the gradients of the states
             before the chunk, that of the inputs, and those of the weights.
         gates_chunk: Takes the first two and the weights; returns the gates, which are then computed
-            anew in the backward pass. Defaults to gates that are kept.
+            anew in the backward pass. Defaults to gates that are kept, or to none.
+        kept_gates: Number of the gates that are kept for the backward pass.
     """
 
     @tf.function(jit_compile=True, autograph=False)
@@ -140,19 +143,14 @@ def _compile(
         x = _cut(x, steps)
         count, like = tf.shape(x)[0], states[0]
 
-        def compute_chunk(k: Tensor, states: States) -> tuple[States, States]:
-            after, gates = forward_chunk(x[k], states, weights)
-            return after, gates if gates_chunk is None else ()
-
-        kept = sum(map(len, compute_chunk(0, states)))
         out = tuple(
             tf.TensorArray(tf.float32, count, element_shape=(steps, *like.shape))
-            for _ in range(kept)
+            for _ in range(len(states) + kept_gates)
         )
 
         def body(k: Tensor, states: States, out: States) -> tuple[Any, ...]:
-            after, gates = compute_chunk(k, states)
-            new = zip(out, after + gates, strict=True)
+            after, gates = forward_chunk(x[k], states, weights)
+            new = zip(out, after + gates[:kept_gates], strict=True)
             written = tuple(array.write(k, values) for array, values in new)
             return k + 1, tuple(values[-1] for values in after), written
 
@@ -463,7 +461,7 @@ def _gru_backward(
 
 
 lstm = Recurrence(_lstm, is_compiled=False)
-wide_lstm = _compile(_lstm_forward, _lstm_backward)
+wide_lstm = _compile(_lstm_forward, _lstm_backward, kept_gates=4)
 simple_rnn = _compile(_simple_rnn_forward, _simple_rnn_backward)
 gru = _compile(_gru_forward, _gru_backward, _gru_gates)
-wide_gru = _compile(_gru_forward, _gru_backward)
+wide_gru = _compile(_gru_forward, _gru_backward, kept_gates=4)
