@@ -387,6 +387,10 @@ class RNN(Layer):
                 if getattr(self, name) != value:
                     yield name, value, what
 
+    def has_gates(self) -> bool:
+        """Whether the cell has gates."""
+        return any(map(is_gate, self.gates))
+
     def has_fast_kernel(self) -> bool:
         """Whether a fast kernel computes the layer on a CPU."""
         return all(getattr(self, name) == value for name, value in self.fast_arguments.items())

@@ -25,7 +25,6 @@ from rnnbench.layers import (
     OutputLayer,
     ShapeError,
     SimpleRNN,
-    is_gate,
 )
 from rnnbench.tasks import LOSSES, NextToken, Output, TargetSequence, Task
 
@@ -80,7 +79,7 @@ def _check(config: ModelConfig) -> Iterator[Diagnostic]:
 
 def _has_gates(model: ModelSettings) -> bool:
     recurrent = (layer.recurrent_layer() for layer in model.all_layers)
-    return any(is_gate(name) for layer in recurrent if layer is not None for name in layer.gates)
+    return any(layer.has_gates() for layer in recurrent if layer is not None)
 
 
 def _check_input(model: ModelSettings, info: DatasetInfo | None) -> Iterator[Diagnostic]:

@@ -163,7 +163,7 @@ class Recorder:
             if self._settings.gradients:
                 medians = _by_distance(found["gradient"].numpy(), counts)
                 row[f"gradient_by_distance/{name}"] = medians
-            if self._settings.gates and any(map(is_gate, self._recurrences[name][0].gates)):
+            if self._settings.gates and self._recurrences[name][0].has_gates():
                 inputs, before = (found[key].numpy()[counts] for key in ("inputs", "before"))
                 row |= self._saturation(name, inputs, before)
         return row
