@@ -18,8 +18,6 @@ from rnnbench.commands.evaluate import Split, choose_split
 from rnnbench.errors import InputError, count
 
 if TYPE_CHECKING:
-    import keras
-
     from rnnbench.config import RunConfig
     from rnnbench.inspection.page import Page
     from rnnbench.inspection.sample import LayerInspection, SampleInspection
@@ -40,12 +38,6 @@ class _Source:
     run: RunDirectory
     config: RunConfig
     epoch: int | None = None
-
-    def load(self) -> keras.Model:
-        """The model."""
-        from rnnbench.training.evaluate import load_fast_model
-
-        return load_fast_model(self.run, self.epoch)
 
     def words(self) -> dict[int, str]:
         """Word of each token; empty where there are no words."""
@@ -164,8 +156,9 @@ def inspect(
     title = f"Inside {', '.join(source.label for source in sources)}"
     from rnnbench.inspection.gradients import VectorModel
     from rnnbench.inspection.split import inspect_split
+    from rnnbench.training.evaluate import load_fast_model
 
-    models = [VectorModel(source.config, source.load()) for source in sources]
+    models = [VectorModel(of.config, load_fast_model(of.run, of.epoch)) for of in sources]
     found: list[Any] = [
         inspect_split(model, of, progress, label=source.label)
         if of_split

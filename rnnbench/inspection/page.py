@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -174,19 +174,20 @@ def _prefix(one: SampleInspection, inspections: Sequence[SampleInspection]) -> s
 def _show_predictions(page: Page, inspections: Sequence[SampleInspection]) -> None:
     first, is_single = inspections[0], len(inspections) == 1
     labels: Sequence[str] = first.steps
-    columns: Mapping[str, Any] = {}
+    columns: dict[str, Sequence[Cell | str]] = {}
     if len(first.classes) > drawing.SHOWN_OUTPUTS:  # too many lines: the likeliest class alone
         ylabel = "probability of the likeliest"
         lines = {one.label: one.predictions.max(axis=1) for one in inspections}
         likeliest = [first.classes[i] for i in first.predictions.argmax(axis=1)]
-        columns = {"likeliest": likeliest, "probability": lines[first.label]}
         if is_single:
+            columns = {"likeliest": likeliest, "probability": _cells(lines[first.label])}
             labels = [f"{step} → {name}" for step, name in zip(labels, likeliest, strict=True)]
     else:
         chosen = int(first.predictions[-1].argmax())  # the one that is largest in the end
         lines = {one.label: one.predictions[:, chosen] for one in inspections}
         if is_single:
-            columns = lines = drawing.choose_lines(first.predictions, first.outputs)
+            lines = drawing.choose_lines(first.predictions, first.outputs)
+            columns = {name: _cells(values) for name, values in lines.items()}
         ylabel = first.outputs[chosen] if len(lines) == 1 else "output"
     title = "Prediction after each step"
     figure = drawing.draw_steps(lines, labels, title, ylabel)
@@ -196,19 +197,16 @@ def _show_predictions(page: Page, inspections: Sequence[SampleInspection]) -> No
             page._add("Prediction", Block("list", ["The model takes no shorter samples."]))
     if is_single:
         rows: list[list[Cell | str]] = [
-            [
-                str(t + 1),
-                label,
-                *(
-                    v[t] if isinstance(v, list) else metric_cell(float(v[t]))
-                    for v in columns.values()
-                ),
-            ]
+            [str(t + 1), label, *(cells[t] for cells in columns.values())]
             for t, label in enumerate(first.steps)
         ]
         headings = ["step", "input", *columns]
         table = Table.from_rows(headings, rows, "Step by step", numeric=("step",))
         page.below["Prediction"] = [Block("table", table)]
+
+
+def _cells(values: Array) -> list[Cell]:
+    return [metric_cell(value) for value in values.tolist()]
 
 
 def _show_attributions(page: Page, inspections: Sequence[SampleInspection]) -> None:
