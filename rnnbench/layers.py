@@ -147,10 +147,7 @@ class Layer(KerasObject):
         return self.mask != "drop"
 
     def shares_padding(self) -> bool:
-        """Whether a fast kernel computes first steps that are the same in all samples once.
-
-        It does where the products of these steps take longer than laying them out apart.
-        """
+        """Whether a fast kernel may compute first steps that are the same in all samples once."""
         return False
 
     def works_by_step(self) -> bool:
@@ -355,10 +352,7 @@ class RNN(Layer):
         return not (self.return_sequences and self.go_backwards)
 
     def shares_padding(self) -> bool:
-        from rnnbench.kernels import is_wide
-
-        is_plain = not self.go_backwards and not self.dropout
-        return is_plain and self.has_fast_kernel() and is_wide(self.units)
+        return self.has_fast_kernel() and not self.go_backwards and not self.dropout
 
     def works_by_step(self) -> bool:
         return not self.go_backwards

@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rnnbench.config.schema import ModelConfig, ModelSettings, RunConfig, TrainingSettings
+from rnnbench.data.text import TokenDataset
 from rnnbench.errors import ConfigError, count
 from rnnbench.layers import NamedLayer
 from rnnbench.tasks import METRICS, Task, build_step_loss
@@ -248,26 +249,43 @@ def require_memory(config: ModelConfig, *, copies: int = 1) -> None:
     )
 
 
-def choose_bucketing(config: RunConfig) -> Bucketing | None:
-    """What batches of samples of similar length are padded to; None where lengths are mixed."""
-    if _find_sharing_layers(config):
-        return "maxlen"
+def choose_bucketing(config: RunConfig, model: keras.Model) -> Bucketing | None:
+    """What batches of samples of similar length are padded to; None where lengths are mixed.
+
+    Args:
+        config: Config of the model.
+        model: What takes the batches; a fast model may need less padding than a stock one.
+    """
+    if any(getattr(layer, "maxlen", None) for layer in model.layers):
+        return "longest_and_one"  # which stands for the padding that is missing
     kept = _count_kept_padding(config)
     return None if kept is None else "longest_and_one" if kept else "longest"
 
 
-def _find_sharing_layers(config: RunConfig) -> set[str]:
-    """Recurrent layers that compute the padding which all samples of a batch share once, by name.
+def _find_sharing_layers(config: RunConfig) -> dict[str, dict[str, Any]]:
+    """Recurrent layers that compute the padding which all samples of a batch share once.
 
     Padding on the left that no mask hides moves the state of every sample alike, from the embedding
-    up to the first layer that drops inputs or reads the other way.
+    up to the first layer that drops inputs or reads the other way. The first recurrence takes
+    batches without it, and gives it back to the layers above.
+
+    Returns:
+        Arguments of the fast kernel, by the name of the layer.
     """
-    first, *above = config.model.infer_shapes(config.model.input_shape)
-    reads_padding = first.layer.takes_tokens and not first.layer.makes_mask()
-    if not reads_padding or getattr(config.dataset, "padding", None) != "pre":
-        return set()
-    sharing = itertools.takewhile(lambda named: named.layer.shares_padding(), above)
-    return {named.name for named in sharing} & _find_fast_layers(config)
+    dataset, shape = config.dataset, config.model.input_shape
+    if not isinstance(dataset, TokenDataset) or dataset.padding != "pre":
+        return {}
+    if shape != (None,) or dataset.info().task.timesteps is not None:
+        return {}
+    first, *above = config.model.infer_shapes(shape)
+    if first.layer.makes_mask():
+        return {}
+    fast = _find_fast_layers(config)
+    found = itertools.takewhile(lambda n: n.name in fast and n.layer.shares_padding(), above)
+    return {
+        named.name: {"shares_padding": True, "maxlen": None if i else dataset.maxlen}
+        for i, named in enumerate(found)
+    }
 
 
 def _count_kept_padding(config: RunConfig) -> int | None:
@@ -314,8 +332,7 @@ def build_fast_model(config: RunConfig) -> keras.Model:
     def build(named: NamedLayer, **extra: Any) -> keras.Layer:
         if named.name not in fast:
             return named.layer.build_layer(named.name, **extra)
-        if named.name in sharing:
-            extra["shares_padding"] = True
+        extra |= sharing.get(named.name, {})
         return named.layer.build_layer(named.name, batch_size=batch_size, **extra)
 
     return _build(config, build)

@@ -7,6 +7,7 @@ from math import floor
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paths import CONFIGS
@@ -269,8 +270,8 @@ def test_an_unrolled_layer_has_no_fast_kernel():
 @pytest.mark.parametrize("backend", ["fast", "keras"])
 def test_padding_changes_no_output_of_a_model_under_length_bucketing(tmp_path, padding, backend):
     config = _fast_config(tmp_path, padding)
-    assert choose_bucketing(config) == "longest"
     built = build_fast_model(config) if backend == "fast" else build_model(config)
+    assert choose_bucketing(config, built) == "longest"
     texts = [[1, 7, 9, 4], [1, 3], [1, 5, 6, 7, 8, 9]]
     short, padded = (
         keras.utils.pad_sequences(texts, maxlen=steps, padding=padding) for steps in (6, 40)
@@ -290,7 +291,8 @@ def _load_reader(tmp_path, layers, backend="auto", dataset="reuters", model="", 
 
 
 def _choose(*arguments, **named):
-    return choose_bucketing(_load_reader(*arguments, **named))
+    config = _load_reader(*arguments, **named)
+    return choose_bucketing(config, build_fast_model(config))
 
 
 MASKED = "{type: embedding, output_dim: 2, mask_zero: true}"
@@ -301,6 +303,7 @@ MAXIMUM = "{type: global_max_pooling1d}"
 SOFTMAX = "{type: dense, units: 46, activation: softmax}"
 
 
+@pytest.mark.filterwarnings("ignore:Layer")  # the mask ends there
 @pytest.mark.parametrize(
     ("layers", "expected"),
     [
@@ -359,6 +362,7 @@ def test_values_are_of_one_length(tmp_path):
 
 UNMASKED = "{type: embedding, output_dim: 2}"
 WIDE = "{type: gru, units: 97, return_sequences: true}"
+SIMPLE = "{type: simple_rnn, units: 3}"
 TOP = f"{{type: lstm, units: 97}}, {SOFTMAX}"
 
 
@@ -366,39 +370,72 @@ TOP = f"{{type: lstm, units: 97}}, {SOFTMAX}"
     ("layers", "arguments", "sharing"),
     [
         (f"{UNMASKED}, {WIDE}, {TOP}", {}, ["gru", "lstm"]),
-        (f"{UNMASKED}, {WIDE}, {TOP}", {"model": "input: {shape: [50]}, "}, ["gru", "lstm"]),
+        (f"{UNMASKED}, {WIDE}, {TOP}", {"model": "input: {shape: [50]}, "}, []),
         (f"{UNMASKED}, {WIDE}, {{type: dropout, rate: 0.5}}, {TOP}", {}, ["gru"]),
         (f"{UNMASKED}, {{type: dropout, rate: 0.5}}, {WIDE}, {TOP}", {}, []),
         (f"{UNMASKED}, {{type: gru, units: 97, dropout: 0.5}}, {SOFTMAX}", {}, []),
         (f"{UNMASKED}, {{type: gru, units: 97, go_backwards: true}}, {SOFTMAX}", {}, []),
         (f"{UNMASKED}, {{type: gru, units: 97, unroll: true}}, {SOFTMAX}", {}, []),
         (f"{UNMASKED}, {{type: bidirectional, layer: {WIDE}}}, {TOP}", {}, []),
-        (f"{UNMASKED}, {GRU}, {SOFTMAX}", {}, []),  # of few units
+        (f"{UNMASKED}, {SIMPLE}, {SIMPLE}, {SOFTMAX}", {}, ["simple_rnn", "simple_rnn_1"]),
+        (f"{MASKED}, {WIDE}, {TOP}", {}, []),
         (f"{UNMASKED}, {WIDE}, {TOP}", {"padding": "post"}, []),
         (f"{UNMASKED}, {WIDE}, {TOP}", {"backend": "keras"}, []),
     ],
 )
 def test_where_padding_on_the_left_is_shared(tmp_path, layers, arguments, sharing):
-    """Batches then hold texts of similar length, still padded to maxlen."""
+    """Batches are then cropped, for the fast model alone."""
     config = _load_reader(tmp_path, layers, **({"padding": "pre"} | arguments))
-    assert choose_bucketing(config) == ("maxlen" if sharing else None)
-    built = build_fast_model(config).layers
-    assert [layer.name for layer in built if getattr(layer, "shares_padding", False)] == sharing
+    built = build_fast_model(config)
+    found = [layer for layer in built.layers if getattr(layer, "shares_padding", False)]
+    assert [layer.name for layer in found] == sharing
+    assert [layer.maxlen for layer in found] == [50, None][: len(sharing)]
+    if sharing:
+        assert choose_bucketing(config, built) == "longest_and_one"
+        assert choose_bucketing(config, build_model(config)) is None
 
 
-@pytest.mark.parametrize("lengths", [(3, 5), (0, 40), (50, 2), (0, 0)])
-def test_shared_padding_changes_no_output(tmp_path, lengths):
+@pytest.mark.parametrize(
+    ("layers", "lengths"),
+    [
+        *((f"{SIMPLE}, {SOFTMAX}", lengths) for lengths in [(0, 0), (50, 2), (49, 48), (1,) * 40]),
+        (f"{SIMPLE}, {SIMPLE}, {SOFTMAX}", (3, 5)),
+        (f"{{type: lstm, units: 3}}, {SOFTMAX}", (0, 40)),
+        (f"{SEQUENCE}, {MAXIMUM}, {SOFTMAX}", (3, 5)),
+        (f"{WIDE}, {TOP}", (3, 5)),
+    ],
+)
+def test_a_batch_without_its_padding_gives_what_keras_gives_with_it(tmp_path, layers, lengths):
+    """Outputs, and the gradients of all weights; a step of padding stands for the others."""
     text = (
-        "dataset: {type: reuters, num_words: 50, maxlen: 50}\n"
-        f"model: {{layers: [{UNMASKED}, {WIDE}, {TOP}]}}\n"
+        "dataset: {type: reuters, num_words: 60, maxlen: 50}\n"
+        f"model: {{layers: [{UNMASKED}, {layers}]}}\n"
         "training: {loss: sparse_categorical_crossentropy, epochs: 1}\n"
     )
     config = _load(tmp_path, text, load_run_config)
     fast, stock = build_fast_model(config), build_model(config)
-    fast.set_weights(stock.get_weights())
-    texts = [list(range(1, 1 + length % 50)) for length in lengths]
-    x = keras.utils.pad_sequences(texts, maxlen=50)
-    np.testing.assert_allclose(fast(x), stock(x), atol=1e-6)
+    assert choose_bucketing(config, fast) == "longest_and_one"
+    random = np.random.default_rng(0)
+    fast.set_weights([random.normal(0, 0.3, weight.shape) for weight in stock.get_weights()])
+    stock.set_weights(fast.get_weights())
+    texts = [list(range(1, 1 + length)) for length in lengths]
+    results = []
+    for built, steps in ((stock, 50), (fast, max(1, min(50, max(lengths) + 1)))):
+        x = keras.utils.pad_sequences(texts, maxlen=steps)
+
+        @tf.function(autograph=False)
+        def run(x, built=built):
+            with tf.GradientTape() as tape:
+                outputs = built(x)
+                loss = tf.reduce_sum(outputs * tf.range(46.0))
+            gradients = tape.gradient(loss, built.trainable_variables)
+            return outputs, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+        results.append(run(x))
+    (expected, expected_gradients), (received, gradients) = results
+    np.testing.assert_allclose(received, expected, atol=1e-5)
+    for a, b in zip(gradients, expected_gradients, strict=True):
+        assert np.abs(a - b).max() <= 1e-4 * np.abs(b).max()
 
 
 EMBEDDING = {"type": "embedding", "input_dim": 50, "output_dim": 8}

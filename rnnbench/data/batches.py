@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     Batch = tuple[Any, ...]
 
-# What a batch of samples of similar lengths is padded to: the longest of them, one step more where
-# `maxlen` has one, or `maxlen`.
-Bucketing = Literal["longest", "longest_and_one", "maxlen"]
+# What a batch of samples of similar lengths is padded to: the longest of them, or one step more
+# where `maxlen` has one.
+Bucketing = Literal["longest", "longest_and_one"]
 # Batches whose samples are sorted by length together: enough for the samples of a batch to be of
 # nearly one length, few enough for the batches to differ from epoch to epoch.
 BUCKET_POOL = 50
@@ -65,10 +65,6 @@ class Batches:
     def _sequences(self) -> TokenSequences | None:
         """The samples where they are bucketed; else None."""
         return self.split.x if self.bucket and isinstance(self.split.x, TokenSequences) else None
-
-    @property
-    def _is_cropped(self) -> bool:
-        return self._sequences is not None and self.bucket != "maxlen"
 
     def start_epoch(self, epoch: int, first: int = 0) -> None:
         """Draw the order of an epoch, from 0, and serve it from its batch `first` on."""
@@ -139,7 +135,7 @@ class Batches:
         x, *rest = next(iter(self))
 
         def describe(values: npt.NDArray[np.generic], *, has_steps: bool) -> tf.TensorSpec:
-            is_open = self._is_cropped and has_steps
+            is_open = self._sequences is not None and has_steps
             return tf.TensorSpec(
                 (None, *((None, *values.shape[2:]) if is_open else values.shape[1:])), values.dtype
             )
@@ -160,14 +156,16 @@ class Batches:
         if targets.start is None:
             return x, *targets.pad(chosen, x.shape[1])
         most = targets.sequences.dataset.maxlen
-        y, weights = targets.bucketed(chosen) if self._is_cropped else targets.pad(chosen, most)
+        y, weights = (
+            targets.pad(chosen, most) if self._sequences is None else targets.bucketed(chosen)
+        )
         return (x, targets.shift(y)), y, weights
 
     def __len__(self) -> int:
         return self.steps_per_epoch - self.first
 
     def __iter__(self) -> Iterator[Batch]:
-        sequences = self._sequences if self._is_cropped else None
+        sequences = self._sequences
         for index in range(self.first, self.steps_per_epoch):
             chosen = self._chosen[index]  # of the epoch that is now served
             if sequences is None:

@@ -284,7 +284,7 @@ def _batches(
 ) -> Iterator[tuple[npt.NDArray[np.int64], Batch]]:
     """Samples in batches, of similar lengths where a mask hides the padding."""
     x, y = split.x, split.y
-    is_cropped = choose_bucketing(model.config) == "longest"
+    is_cropped = choose_bucketing(model.config, model.model) == "longest"
     sequences = x if isinstance(x, TokenSequences) and is_cropped else None
     if sequences is not None:
         indices = indices[np.argsort(sequences.cut_lengths[indices], kind="stable")]

@@ -35,7 +35,10 @@ class _FastLoop:
 
     Args:
         batch_size: Samples in a full batch; smaller ones are filled up to it.
-        shares_padding: Whether the first steps that are the same in all samples are computed once.
+        shares_padding: Whether the first steps that are the same in all samples are computed once,
+            where their products take longer than laying them out apart.
+        maxlen: Timesteps of a sample. Where the inputs have fewer, the missing ones come first and
+            are like the first that is there. Defaults to those of the inputs.
         arguments: Those of the Keras layer; tanh, sigmoid gates and no recurrent dropout.
     """
 
@@ -43,16 +46,24 @@ class _FastLoop:
     wide_recurrence: ClassVar[Recurrence | None] = None  # for many units, where it is another
     num_biases: ClassVar[tuple[int, ...]] = ()  # first axis of the bias, if it has two
 
-    def __init__(self, *, batch_size: int, shares_padding: bool = False, **arguments: Any) -> None:
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        shares_padding: bool = False,
+        maxlen: int | None = None,
+        **arguments: Any,
+    ) -> None:
         super().__init__(**arguments)
         self.batch_size = batch_size
         self.shares_padding = shares_padding
+        self.maxlen = maxlen
 
     def get_config(self) -> dict[str, Any]:
         """Arguments by which Keras copies the layer in both directions."""
         config: dict[str, Any] = super().get_config()  # type: ignore[misc]
-        own = {"batch_size": self.batch_size, "shares_padding": self.shares_padding}
-        return config | own
+        names = ("batch_size", "shares_padding", "maxlen")
+        return config | {name: getattr(self, name) for name in names}
 
     @classmethod
     def choose_recurrence(cls, units: int) -> Recurrence:
@@ -81,7 +92,8 @@ class _FastLoop:
             go_backwards=layer.go_backwards,
             zero_output_for_mask=layer.zero_output_for_mask,
             batch_size=self.batch_size,
-            shares_padding=self.shares_padding,
+            shares_padding=self.shares_padding and is_wide(cell.units),
+            maxlen=self.maxlen,
         )
 
 

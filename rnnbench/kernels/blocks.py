@@ -3,7 +3,8 @@
 - Steps that a mask hides are moved behind the others before the loop, so that the loop knows no
   mask: a recurrence over the steps that count is the masked recurrence, whatever the padding.
 - The batch is cut into one block of rows for each CPU, and the blocks run side by side.
-- The first steps that are the same in all rows, as is padding on the left, are computed once.
+- The first steps that are the same in all rows, as is padding on the left, are computed once; all
+  but the last of them need not be there.
 
 Shapes below: B samples, T timesteps, D features, u units; P blocks of R rows of L steps, L at least
 T and P·R at least B. Everything is float32 but for masks, bool, and indices and counts, int32.
@@ -54,6 +55,7 @@ def run(
     zero_output_for_mask: bool,
     batch_size: int,
     shares_padding: bool = False,
+    maxlen: int | None = None,
 ) -> Outputs:
     """Run a recurrence over a batch, as `keras.layers.RNN.inner_loop` would.
 
@@ -73,15 +75,24 @@ def run(
             last batch of an epoch has the shapes of the others.
         shares_padding: Whether the first steps that are the same in all rows are computed once; not
             with a mask or backwards, and with initial states that are the same.
+        maxlen: Timesteps of the outputs. Where the inputs have fewer, the missing ones come first
+            and are like the first that is there, which is the same in all rows; computed once, with
+            the same needs as `shares_padding`. Defaults to those of the inputs.
     """
-    shares_padding = shares_padding and mask is None and not go_backwards
-    shared = _count_shared_steps(inputs) if shares_padding else 0
+    shares_padding = (shares_padding or maxlen is not None) and mask is None and not go_backwards
+    shared = cut = 0
+    if shares_padding and maxlen is not None:
+        shared = maxlen - tf.shape(inputs)[1]
+    elif shares_padding:
+        shared = cut = _count_shared_steps(inputs)
     is_compiled = recurrence.is_compiled
-    layout = _layout(inputs, shared, batch_size=batch_size, is_compiled=is_compiled)
+    layout = _layout(inputs, cut, batch_size=batch_size, is_compiled=is_compiled)
     order = _order(mask, layout, go_backwards=go_backwards)
     head: Sequence[Tensor] = ()
     if shares_padding:
-        blocks, row = _into_blocks_and_first_row(inputs, layout, is_compiled=is_compiled)
+        timesteps = maxlen or inputs.shape[1]
+        length = _compiled_length(timesteps, tf.shape(inputs)[1])
+        blocks, row = _into_blocks_and_first_row(inputs, layout, shared, length)
         first = (state[tf.newaxis, :1] for state in initial_states)
         head = [values for (values,) in recurrence.compute(row, *weights, *first, shared)]
         end = tf.maximum(shared - 1, 0)
@@ -109,7 +120,7 @@ def run(
     if head:
         before = tf.transpose(head[0][:shared], (1, 0, 2))
         sequence = tf.concat([tf.repeat(before, layout.batch, axis=0), sequence], axis=1)
-        sequence = tf.ensure_shape(sequence, (None, inputs.shape[1], sequence.shape[-1]))
+        sequence = tf.ensure_shape(sequence, (None, timesteps, sequence.shape[-1]))
     return Outputs(last, sequence, final)
 
 
@@ -125,7 +136,7 @@ class _Layout(NamedTuple):
     """How a batch is cut into blocks."""
 
     batch: Tensor  # [], B
-    shared: Tensor | int  # [], first steps that no block has
+    cut: Tensor | int  # [], first steps of the inputs that no block has
     steps: Tensor  # [], T without them
     blocks: int  # P
     rows: Tensor  # [], R
@@ -152,9 +163,9 @@ class _Order(NamedTuple):
     place: Tensor  # [B, T], as the inputs have the steps, place of each in the loop
 
 
-def _layout(inputs: Tensor, shared: Tensor | int, *, batch_size: int, is_compiled: bool) -> _Layout:
-    """Cut a batch, [B, T, D], into a block for each CPU."""
-    batch, steps = tf.shape(inputs)[0], tf.shape(inputs)[1] - shared
+def _layout(inputs: Tensor, cut: Tensor | int, *, batch_size: int, is_compiled: bool) -> _Layout:
+    """Cut a batch, [B, T, D], into a block for each CPU, without its first steps."""
+    batch, steps = tf.shape(inputs)[0], tf.shape(inputs)[1] - cut
     blocks = max(1, min(num_threads(), batch_size // _FEWEST_ROWS))
     rows = tf.maximum(-(-batch // blocks), -(-batch_size // blocks))
     length = _compiled_length(inputs.shape[1], steps) if is_compiled else steps
@@ -162,7 +173,7 @@ def _layout(inputs: Tensor, shared: Tensor | int, *, batch_size: int, is_compile
     row = tf.minimum(tf.range(blocks * rows), batch - 1)
     step = tf.minimum(tf.range(length), steps - 1)
     taken = tf.reshape(row, (blocks, 1, rows)) * steps + step[tf.newaxis, :, tf.newaxis]
-    return _Layout(batch, shared, steps, blocks, rows, length, samples, row, taken)
+    return _Layout(batch, cut, steps, blocks, rows, length, samples, row, taken)
 
 
 def _order(mask: Tensor | None, layout: _Layout, *, go_backwards: bool) -> _Order:
@@ -191,29 +202,31 @@ def _into_blocks(inputs: Tensor, layout: _Layout, order: _Order) -> Tensor:
 
 
 def _into_blocks_and_first_row(
-    inputs: Tensor, layout: _Layout, *, is_compiled: bool
+    inputs: Tensor, layout: _Layout, shared: Tensor, length: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The steps that are not shared in their slots, [P, L, R, D], and the first row, [1, L, 1, D].
+    """The steps behind the cut in their slots, [P, L, R, D], and the first row, [1, length, 1, D].
 
-    Without a mask, in the order of the inputs. One gradient puts both together: what cuts and pads
-    the inputs twice took as long as the steps that are saved.
+    The first row has the steps before the cut, at least one, the last of which comes again. Without
+    a mask, in the order of the inputs. One gradient puts both together: what cuts and pads the
+    inputs twice took as long as the steps that are saved.
     """
-    shared, known, timesteps = layout.shared, inputs.shape[1], tf.shape(inputs)[1]
-    source = layout.taken + (layout.taken // layout.steps + 1) * shared
-    place = tf.range(timesteps) - shared
+    cut, timesteps = layout.cut, tf.shape(inputs)[1]
+    source = layout.taken + (layout.taken // layout.steps + 1) * cut
+    place = tf.range(timesteps) - cut
     slot = layout.slot(tf.maximum(place, 0)[tf.newaxis])
     is_taken = tf.cast(place >= 0, tf.float32)[:, tf.newaxis]
-    length = _compiled_length(known, timesteps) if is_compiled else timesteps
-    first_row = tf.minimum(tf.range(length), timesteps - 1)[tf.newaxis, :, tf.newaxis]
+    of_row = tf.maximum(cut, 1)
+    step = tf.minimum(tf.range(length), of_row - 1)
 
     @tf.custom_gradient
     def take(rows: Tensor) -> tuple[tuple[Tensor, Tensor], Callable[[Tensor, Tensor], Tensor]]:
         def gradient(to_blocks: Tensor, to_first_row: Tensor) -> Tensor:
             returned = flat(tf.gather(flat(to_blocks), slot) * is_taken)
-            index = tf.range(shared)[:, tf.newaxis]
-            return tf.tensor_scatter_nd_update(returned, index, flat(to_first_row)[:shared])
+            to_row = flat(to_first_row)[:shared]
+            to_row = tf.math.unsorted_segment_sum(to_row, step[:shared], of_row)
+            return tf.tensor_scatter_nd_add(returned, tf.range(of_row)[:, tf.newaxis], to_row)
 
-        return (tf.gather(rows, source), tf.gather(rows, first_row)), gradient
+        return (tf.gather(rows, source), tf.gather(rows, step)[tf.newaxis, :, tf.newaxis]), gradient
 
     blocks, first = take(flat(inputs))
     return blocks, first

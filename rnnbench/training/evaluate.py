@@ -218,7 +218,7 @@ def evaluate_split(
     if isinstance(task, NextToken) and name != "train":
         metrics = _require_finite(_evaluate_text(model, split, config))
         return Evaluation(metrics, np.zeros((0, 0), np.float32))
-    batches = Batches(split, training.batch_size, bucket=choose_bucketing(config))
+    batches = Batches(split, training.batch_size, bucket=choose_bucketing(config, model))
     recorder = OutputRecorder.install(model)
     outputs: list[Any] = []
     recorder.outputs = outputs if task.keeps_outputs else None
@@ -571,7 +571,7 @@ class Predictor:
             self.model,
             samples,
             self._config.training.batch_size,
-            bucket=None if by_step else choose_bucketing(self._config),
+            bucket=None if by_step else choose_bucketing(self._config, self.model),
         )
         if not by_step:
             found = map(info.task.decode, outputs)
@@ -736,7 +736,7 @@ def running_outputs(
     if isinstance(config, RunConfig) and isinstance(dataset, TokenDataset):
         tokens = [token for token in inputs[0].tolist() if token != PAD]
         texts = dataset.sequences([tokens[:n] for n in range(1, len(tokens) + 1)])
-        found = iter(predict_inputs(model, texts, _TEXTS, bucket=choose_bucketing(config)))
+        found = iter(predict_inputs(model, texts, _TEXTS, bucket=choose_bucketing(config, model)))
         return [next(found) if token != PAD else None for token in inputs[0]]
 
     def call(x: Any) -> Any:

@@ -85,7 +85,7 @@ def prepare_training(config: RunConfig, dataset: LoadedDataset) -> TrainingSetup
     """Build and compile the model of a config, and put its dataset into batches."""
     keras.utils.set_random_seed(config.seed)
     model = build_fast_model(config)
-    training, bucket = config.training, choose_bucketing(config)
+    training, bucket = config.training, choose_bucketing(config, model)
     compile_model(model, training, dataset.info.task)
     # Keras would make the optimizer's variables within the first step, and a step that makes
     # variables is traced twice: for a GRU that takes seconds.

@@ -264,9 +264,9 @@ def test_an_evaluation_has_keras_metrics_and_the_outputs_of_one_pass(tmp_path, o
     config = load_run_config(path)
     texts = [[1, 4, 5, 6], [1], [1, 7, 8, 4, 5, 6, 7], [1, 4], [1, 5, 5], [4, 4], [8, 7]]
     split = Split(config.dataset.sequences(texts), np.array([0, 1, 1, 0, 1, 0, 1]))
-    bucket = choose_bucketing(config)
-    assert bucket
     model = build_fast_model(config)
+    bucket = choose_bucketing(config, model)
+    assert bucket
     compile_model(model, config.training)
     batches = Batches(split, batch_size, bucket=bucket)
     of_keras = model.evaluate(batches.dataset, verbose=0, return_dict=True)
