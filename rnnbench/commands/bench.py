@@ -34,7 +34,8 @@ def bench(
     against: Annotated[
         list[_Other] | None,
         Option(
-            help="Measure a script of plain Keras or PyTorch beside each config. May be given again."
+            help="Measure a script of plain Keras or PyTorch beside each config. May be given "
+            "for both."
         ),
     ] = None,
     vary: Annotated[

@@ -270,7 +270,11 @@ class Adam(_Moments):
 
     type: Literal["adam"] = "adam"
     torch_arguments: ClassVar[tuple[str, ...]] = (
-        *("learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad"),
+        "learning_rate",
+        "beta_1",
+        "beta_2",
+        "epsilon",
+        "amsgrad",
     )
 
     amsgrad: bool = False
