@@ -159,7 +159,7 @@ STEPS = [
     ("sgd", {"momentum": 0.9, "nesterov": True}),
     ("rmsprop", {"momentum": 0.5, "rho": 0.8}),
     ("adam", {"beta_1": 0.8, "beta_2": 0.9}),
-    ("adamw", {"weight_decay": None}),
+    ("adamw", {"weight_decay": 0.5}),
 ]
 START, GRADIENTS = [1.0, -2.0], [[0.5, 1.0], [-0.1, 2.0], [0.3, 0.3]]
 # A process of its own: PyTorch's optimizers load Triton, which crashes beside TensorFlow.

@@ -194,8 +194,6 @@ class Optimizer(KerasObject):
 
         names = {name: self.torch_names.get(name, name) for name in self.torch_arguments or ()}
         arguments = {names[name]: getattr(self, name) for name in names}
-        if arguments.get("weight_decay", 0.0) is None:
-            arguments["weight_decay"] = 0.0
         if "beta_1" in arguments:
             arguments["betas"] = (arguments.pop("beta_1"), arguments.pop("beta_2"))
         return getattr(torch.optim, type(self).__name__)(parameters, **arguments)
