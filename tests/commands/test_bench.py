@@ -151,7 +151,8 @@ def test_the_faster_variant_of_plain_pytorch_goes_on(rnnbench, literal, with_tor
         *(f"toy {side} epoch 1" for side in ("rnnbench", "keras", "torch")),
     ]
     lines = [line.strip() for line in result.out.splitlines()]
-    assert "imdb   torch padded    7.00   7.00–7.00   1,500      3.00      40.0" in lines
+    row = ["imdb", "torch", "padded", "7.00", "7.00–7.00", "1,500", "3.00", "40.0"]
+    assert row in [line.split() for line in lines]
     assert max(map(len, lines)) < 80
     keras, torch = (
         lines.index(f"times that {side} takes, as multiples of rnnbench's:")
@@ -180,7 +181,10 @@ def test_the_faster_variant_of_plain_pytorch_goes_on(rnnbench, literal, with_tor
             ["model.layers.0.activation: received relu; allowed there: tanh"],
         ),
         (
-            ["model.layers.0={type: gaussian_noise, stddev: 1.0}", "model.layers.1.type=lstm"],
+            [
+                "model.layers=[{type: gaussian_noise, stddev: 1.0}, {type: gru, units: 2}, "
+                "{type: dense, units: 1}]"
+            ],
             ["model.layers.0.type: received gaussian_noise, which has no counterpart there"],
         ),
         (
@@ -232,7 +236,8 @@ def test_how_to_install_pytorch_is_said(rnnbench, literal, in_tmp, monkeypatch):
 def test_a_config_beside_plain_pytorch(rnnbench, configs, standin_data, monkeypatch, name):
     pytest.importorskip("torch")
     command = (sys.executable, str(TESTS / "standin_worker.py"), str(standin_data))
-    monkeypatch.setattr(bench, "_COMMAND", command)
+    if name == "imdb":
+        monkeypatch.setattr(bench, "_COMMAND", command)
     arguments = (f"{name}.yaml", "--against", "torch", "--epochs", "1", "--evaluate", "--json")
     result = rnnbench("bench", *arguments)
     assert result.code == 0, result.err
