@@ -1,12 +1,13 @@
-"""Benchmark of training: rnnbench and plain Keras, one epoch at a time in turn.
+"""Benchmark of training: rnnbench, plain Keras and plain PyTorch, one epoch at a time in turn.
 
-Each side of each candidate has a process of its own, which runs `main`. The processes take turns,
-so that what else the machine does hits all of them alike; two never work at once. The coordinator
+Each side of each candidate has a process of its own, which runs `main`; a side with variants has
+one for each, until the epochs that warm up have shown the fastest. The processes take turns, so
+that what else the machine does hits all of them alike; two never work at once. The coordinator
 sends a process its job, and then None for each turn; the process answers the job, and each turn,
 with one report:
 
     when ready      {"load_seconds", "samples", "tokens", "environment"}
-    an epoch        {"seconds", "train_seconds", "steps", "peak_bytes"}
+    an epoch        {"seconds", "train_seconds", "total_seconds", "steps", "peak_bytes"}
     an evaluation   {"seconds"}
     instead         the error because of which it cannot go on, and ends
 """
@@ -24,6 +25,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -31,20 +34,30 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from rnnbench import tensorflow
 from rnnbench.config import RunConfig
 from rnnbench.config.candidates import Candidate
+from rnnbench.config.diagnostics import dotted
 from rnnbench.data.base import Split, SplitName
 from rnnbench.data.cache import locate
 from rnnbench.data.text import PAD, KerasTextDataset
-from rnnbench.errors import ConfigError, RnnbenchError
-from rnnbench.model import estimate_memory, require_memory
+from rnnbench.errors import ConfigError, InputError, RnnbenchError
+from rnnbench.model import estimate_memory, require_memory, torch_problems
 from rnnbench.statistics import Measurement
 from rnnbench.tables import format_number
+from rnnbench.tasks import LOSSES
 from rnnbench.training import Progress, SignalHandler
 
 if TYPE_CHECKING:
     import keras
 
-Side = Literal["rnnbench", "keras"]
-SIDES: dict[Side, str] = {"rnnbench": "rnnbench", "keras": "plain Keras"}
+Side = Literal["rnnbench", "keras", "torch"]
+SIDES: dict[Side, str] = {
+    "rnnbench": "rnnbench",
+    "keras": "plain Keras",
+    "torch": "plain PyTorch",
+}
+# How a script of PyTorch treats padding: it skips it, or runs over it.
+Variant = Literal["packed", "padded"]
+# Times that are compared, where they were measured.
+_COMPARED = ("epoch_seconds", "first_epoch_seconds", "evaluate_seconds")
 _COMMAND = (*tensorflow.WORKER_PYTHON, "-c", "from rnnbench import bench; bench.main()")
 # Processes that live side by side may fill so much of the memory, by the estimates.
 _MEMORY_SHARE = 0.5
@@ -59,24 +72,28 @@ class Measured:
         candidate: The candidate.
         metrics: Measurements by side and name, as `summarize` names them.
         environment: What the measurements may depend on beside the config.
+        variants: The faster variant of a side that has variants.
     """
 
     candidate: Candidate
     metrics: dict[Side, dict[str, Measurement]]
     environment: dict[str, Any]
+    variants: dict[Side, Variant]
 
-    def ratios(self) -> dict[str, Measurement]:
-        """Times of plain Keras as multiples of rnnbench's, pair by pair.
+    def ratios(self) -> dict[Side, dict[str, Measurement]]:
+        """Times of each other side as multiples of rnnbench's, pair by pair.
 
         Returns:
-            `epoch_seconds`, and `evaluate_seconds` where it was measured; empty without plain
-            Keras.
+            By side, `epoch_seconds` and `first_epoch_seconds`, and `evaluate_seconds` where it was
+            measured; empty without another side.
         """
-        if "keras" not in self.metrics:
-            return {}
-        ours, theirs = self.metrics["rnnbench"], self.metrics["keras"]
-        names = [name for name in ("epoch_seconds", "evaluate_seconds") if name in ours]
-        return {name: theirs[name] / ours[name] for name in names}
+        ours = self.metrics["rnnbench"]
+        names = [name for name in _COMPARED if name in ours]
+        return {
+            side: {name: theirs[name] / ours[name] for name in names}
+            for side, theirs in self.metrics.items()
+            if side != "rnnbench"
+        }
 
 
 def summarize(
@@ -88,15 +105,17 @@ def summarize(
 
     Args:
         ready: `load_seconds`, and `samples` and `tokens` of an epoch's training.
-        epochs: `seconds`, of it `train_seconds`, `steps`, and `peak_bytes` of the process so far;
-            the first epoch warmed up.
+        epochs: `seconds`, of it `train_seconds`, `steps`, and `total_seconds` of work and
+            `peak_bytes` of the process so far; the first epoch warmed up.
         evaluations: `seconds`; the first one warmed up; may be empty.
 
     Returns:
         By name: `epoch_seconds` with validation; `step_milliseconds`, `samples_per_second` and
         `tokens_per_second` of training alone; `load_seconds` of reading the data;
         `compile_seconds`, by which training in the first epoch took longer than the median of the
-        others, at least 0; `peak_megabytes`, in 10⁶ bytes; `evaluate_seconds` if measured.
+        others, at least 0; `first_epoch_seconds`, from the beginning of reading the data to the end
+        of the first epoch, with building the model, compiling and validation; `peak_megabytes`, in
+        10⁶ bytes; `evaluate_seconds` if measured.
     """
     warm_up, *measured = epochs
     training = Measurement(tuple(epoch["train_seconds"] for epoch in measured))
@@ -113,6 +132,7 @@ def summarize(
         "tokens_per_second": per_second(ready["tokens"]),
         "load_seconds": Measurement((ready["load_seconds"],)),
         "compile_seconds": Measurement((max(0.0, warm_up["train_seconds"] - training.median),)),
+        "first_epoch_seconds": Measurement((warm_up["total_seconds"],)),
         "peak_megabytes": Measurement((epochs[-1]["peak_bytes"] / 1e6,)),
     }
     if evaluations:
@@ -140,13 +160,17 @@ def measure(
         progress: Shows what is going on.
 
     Raises:
-        ConfigError: The sides of a candidate need more memory than there is.
+        InputError: PyTorch is not installed.
+        ConfigError: The sides of a candidate need more memory than there is, or plain PyTorch
+            cannot train it.
         DataError: A dataset cannot be loaded.
         RnnbenchError: A process failed.
         InterruptedRunError: Ctrl-C; the processes have ended.
         TerminatedRunError: SIGTERM; the processes have ended.
     """
-    groups = _group(candidates, len(sides))
+    if "torch" in sides:
+        _require_torch(candidates)
+    groups = _group(candidates, sides)
     tensorflow.keep_read_only_cache()  # for all processes, as one that is killed leaves its own
     with SignalHandler(progress.message) as signals:
         try:
@@ -159,14 +183,38 @@ def measure(
             raise signals.error("interrupted: nothing was measured to the end") from None
 
 
-def _group(candidates: Sequence[Candidate], sides: int) -> list[list[Candidate]]:
+def _require_torch(candidates: Sequence[Candidate]) -> None:
+    """Check that plain PyTorch can be measured with each candidate.
+
+    Raises:
+        InputError: PyTorch is not installed.
+        ConfigError: It cannot; the message names every reason.
+    """
+    if find_spec("torch") is None:
+        raise InputError("--against torch: PyTorch is not installed: pip install torch")
+    for candidate in candidates:
+        problems = list(torch_problems(candidate.config))
+        if problems:
+            lines = [f"  {dotted(path)}: {message}" for path, message in problems]
+            heading = f"{candidate.label}: plain PyTorch cannot be measured with it"
+            raise ConfigError("\n".join([heading, *lines, "Leave out --against torch"]))
+
+
+def _variants(config: RunConfig, side: Side) -> tuple[Variant | None, ...]:
+    """The variants of a side, of which the fastest counts."""
+    first = config.model.all_layers[0]
+    return ("packed", "padded") if side == "torch" and first.makes_mask() else (None,)
+
+
+def _group(candidates: Sequence[Candidate], sides: Sequence[Side]) -> list[list[Candidate]]:
     """The candidates in order, in groups that memory holds."""
     groups: list[list[Candidate]] = []
     free = 0.0
     for candidate in candidates:
         named = candidate.config.model_copy(update={"name": candidate.label})
-        require_memory(named, copies=sides)
-        needed = sides * estimate_memory(candidate.config).peak
+        processes = sum(len(_variants(candidate.config, side)) for side in sides)
+        require_memory(named, copies=processes)
+        needed = processes * estimate_memory(candidate.config).peak
         if not groups or needed > free:
             groups.append([])
             free = _MEMORY_SHARE * tensorflow.available_memory()
@@ -183,12 +231,18 @@ def _measure_group(
     evaluate: bool,
 ) -> list[Measured]:
     with ExitStack() as stack:
-        workers = [_Worker(candidate, side) for candidate in group for side in sides]
+        workers = [
+            _Worker(candidate, side, variant)
+            for candidate in group
+            for side in sides
+            for variant in _variants(candidate.config, side)
+        ]
         for worker in workers:
             progress.message(f"{worker.label}: loading")
             stack.enter_context(worker)
             config, evaluations = worker.candidate.config, epochs if evaluate else 0
-            worker.ready = worker.ask(Job(worker.side, config, epochs, evaluations))
+            job = Job(worker.side, config, epochs, evaluations, worker.variant)
+            worker.ready = worker.ask(job)
         for what in ("epoch", "evaluation") if evaluate else ("epoch",):
             for turn in range(epochs):
                 for worker in workers:
@@ -198,12 +252,28 @@ def _measure_group(
                     progress.message(
                         f"{worker.label}: {what} {number}, {format_number(report['seconds'], 2)} s"
                     )
+                workers = _keep_fastest(workers)
     measured = []
     for candidate in group:
         own = [worker for worker in workers if worker.candidate is candidate]
         metrics = {w.side: summarize(w.ready, w.turns[:epochs], w.turns[epochs:]) for w in own}
-        measured.append(Measured(candidate, metrics, own[0].ready["environment"]))
+        environment = own[0].ready["environment"]
+        for worker in own[1:]:  # what only their sides use
+            for key, value in worker.ready["environment"].items():
+                if isinstance(value, dict):
+                    environment[key] = value | environment.get(key, {})
+        variants = {worker.side: worker.variant for worker in own if worker.variant}
+        measured.append(Measured(candidate, metrics, environment, variants))
     return measured
+
+
+def _keep_fastest(workers: Sequence[_Worker]) -> list[_Worker]:
+    """The workers without those of slower variants, which end."""
+    fastest: dict[tuple[int, Side], _Worker] = {}
+    for worker in sorted(workers, key=lambda worker: worker.turns[-1]["seconds"]):
+        if fastest.setdefault((id(worker.candidate), worker.side), worker) is not worker:
+            worker.stop()
+    return [worker for worker in workers if worker in fastest.values()]
 
 
 @dataclass(frozen=True)
@@ -211,16 +281,19 @@ class Job:
     """What a process measures.
 
     Attributes:
-        side: `rnnbench` trains as `rnnbench train` does; `keras` as a script of plain Keras.
+        side: `rnnbench` trains as `rnnbench train` does; `keras` as a script of plain Keras, and
+            `torch` of plain PyTorch.
         config: Resolved and checked config.
         epochs: Number of epochs, the one that warms up included.
         evaluations: Number of evaluations of the test split, likewise; 0 for none.
+        variant: Variant of the side, if it has any.
     """
 
     side: Side
     config: RunConfig
     epochs: int
     evaluations: int
+    variant: Variant | None
 
 
 class _Worker:
@@ -233,10 +306,11 @@ class _Worker:
 
     ready: dict[str, Any]
 
-    def __init__(self, candidate: Candidate, side: Side) -> None:
+    def __init__(self, candidate: Candidate, side: Side, variant: Variant | None) -> None:
         self.candidate = candidate
         self.side = side
-        self.label = f"{candidate.label}, {SIDES[side]}"
+        self.variant = variant
+        self.label = ", ".join(filter(None, (candidate.label, SIDES[side], variant)))
         self.turns: list[dict[str, Any]] = []
 
     def __enter__(self) -> _Worker:
@@ -254,6 +328,10 @@ class _Worker:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the process, if it has not ended."""
         self._process.kill()
         self._process.wait()
         self._connection.close()
@@ -283,20 +361,20 @@ class ReadySide:
     """Side that is ready to train.
 
     Attributes:
-        model: The compiled model.
         train: Training samples.
         load_seconds: Time of reading and padding the data, in seconds.
-        fit: Arguments of `model.fit`, but for epochs and callbacks.
-        start_epoch: Called with the number of each epoch, from 0, before it.
+        seconds: The same and that of building the model.
+        fit: Trains so many epochs, each at its turn.
         evaluate: Evaluates the model on the test split, or on `train` where there is none.
+        describe_environment: What the measurements may depend on.
     """
 
-    model: keras.Model
     train: Split
     load_seconds: float
-    fit: dict[str, Any]
-    start_epoch: Callable[[int], object]
+    seconds: float
+    fit: Callable[[int, _Turns], object]
     evaluate: Callable[[], object]
+    describe_environment: Callable[[], dict[str, Any]] = tensorflow.describe_environment
 
 
 def prepare_rnnbench(config: RunConfig) -> ReadySide:
@@ -310,12 +388,12 @@ def prepare_rnnbench(config: RunConfig) -> ReadySide:
     setup = prepare_training(config, dataset)
     test = dataset.splits.get("test", dataset.splits["train"])
     validation = setup.validation.dataset if setup.validation else None
+    data = {"x": setup.train.dataset, "validation_data": validation, "shuffle": False}
     return ReadySide(
-        model=setup.model,
         train=dataset.splits["train"],
         load_seconds=load_seconds,
-        fit={"x": setup.train.dataset, "validation_data": validation, "shuffle": False},
-        start_epoch=setup.train.start_epoch,
+        seconds=time.perf_counter() - began,
+        fit=partial(_fit, setup.model, data, setup.train.start_epoch),
         evaluate=lambda: evaluate_split(setup.model, test, config),
     )
 
@@ -334,22 +412,117 @@ def prepare_keras(config: RunConfig) -> ReadySide:
     compile_model(model, config.training, config.dataset.info().task, stock=True)
     train, validation = splits["train"], splits.get("validation")
     test = splits.get("test", train)
+    data = {
+        "x": train.x,
+        "y": train.y,
+        "sample_weight": train.weights,
+        "batch_size": config.training.batch_size,
+        "validation_data": validation,
+        "class_weight": config.training.class_weight,
+        "shuffle": True,
+    }
     return ReadySide(
-        model=model,
         train=Split(train.x[0] if isinstance(train.x, list) else train.x, train.y),
         load_seconds=load_seconds,
-        fit={
-            "x": train.x,
-            "y": train.y,
-            "sample_weight": train.weights,
-            "batch_size": config.training.batch_size,
-            "validation_data": validation,
-            "class_weight": config.training.class_weight,
-            "shuffle": True,
-        },
-        start_epoch=lambda _: None,
+        seconds=time.perf_counter() - began,
+        fit=partial(_fit, model, data, lambda _: None),
         evaluate=lambda: model.evaluate(test.x, test.y, sample_weight=test.weights, verbose=0),
     )
+
+
+def _fit(
+    model: keras.Model,
+    data: Mapping[str, Any],
+    start_epoch: Callable[[int], object],
+    epochs: int,
+    turns: _Turns,
+) -> None:
+    """Train a compiled Keras model, each epoch at its turn.
+
+    Args:
+        model: The model.
+        data: Arguments of `model.fit`, but for epochs and callbacks.
+        start_epoch: Called with the number of each epoch, from 0, before it.
+        epochs: Number of epochs.
+        turns: The turns.
+    """
+    import keras
+    import tensorflow as tf
+
+    def begin_epoch(epoch: int, _: object) -> None:
+        turns.begin()
+        start_epoch(epoch)
+
+    def begin_validation(_: object) -> None:
+        tf.test.experimental.sync_devices()  # what a GPU has still to do is waited for
+        turns.end_training()
+
+    def end_epoch(*_: object) -> None:
+        tf.test.experimental.sync_devices()
+        turns.end_epoch(callback.params["steps"])
+
+    # It is called at no step: for a callback that is, Keras waits for the end of each of them.
+    callback = keras.callbacks.LambdaCallback(
+        on_epoch_begin=begin_epoch, on_epoch_end=end_epoch, on_test_begin=begin_validation
+    )
+    model.fit(**data, epochs=epochs, callbacks=[callback], verbose=0)
+
+
+def prepare_torch(config: RunConfig, variant: Variant | None) -> ReadySide:
+    """What a script of plain PyTorch does before its first epoch.
+
+    Args:
+        config: Config of which `torch_problems` gives nothing.
+        variant: How it treats padding; None where no mask hides it.
+    """
+    import numpy as np
+    import torch
+
+    from rnnbench.model import build_network
+    from rnnbench.pytorch import Training
+
+    began = time.perf_counter()
+    training = config.training
+    loss = LOSSES[str(training.loss)]
+    by_class = "probabilities" in loss.outputs
+    tensors = {}
+    for name, split in _load_arrays(config).items():
+        x = split.x if variant is None else _move_padding(split.x)
+        y = torch.tensor(np.asarray(split.y), dtype=torch.int64 if by_class else torch.float32)
+        tensors[name] = torch.tensor(x), y if by_class else y.reshape(len(x), -1)
+    load_seconds = time.perf_counter() - began
+    torch.manual_seed(config.seed)
+    network = build_network(config, packed=None if variant is None else variant == "packed")
+    optimizer = training.optimizer.build_torch(network.parameters())
+    trained = Training(network, optimizer, str(loss.torch), training.batch_size)
+
+    def fit(epochs: int, turns: _Turns) -> None:
+        for _ in range(epochs):
+            turns.begin()
+            steps = trained.train(*tensors["train"])
+            if "validation" in tensors:
+                turns.end_training()
+                trained.evaluate(*tensors["validation"])
+            turns.end_epoch(steps)
+
+    return ReadySide(
+        train=Split(*(tensor.numpy() for tensor in tensors["train"])),
+        load_seconds=load_seconds,
+        seconds=time.perf_counter() - began,
+        fit=fit,
+        evaluate=lambda: trained.evaluate(*tensors.get("test", tensors["train"])),
+        describe_environment=lambda: {"versions": {"torch": torch.__version__}},
+    )
+
+
+def _move_padding(tokens: Any) -> Any:
+    """The sequences with their padding at the end: int32 [samples, timesteps]."""
+    import numpy as np
+
+    is_padding = tokens == PAD
+    if not (is_padding[:, :-1] & ~is_padding[:, 1:]).any():
+        return tokens
+    return np.take_along_axis(tokens, np.argsort(is_padding, axis=1, kind="stable"), axis=1)
 
 
 class _Arrays(NamedTuple):
@@ -422,15 +595,17 @@ def run_job(job: Job, turns: Connection) -> None:
     """
     for file in job.config.dataset.files():
         locate(file)  # a download, and a disk that is not warm, are no part of loading
-    side = prepare_rnnbench(job.config) if job.side == "rnnbench" else prepare_keras(job.config)
+    if job.side == "torch":
+        side = prepare_torch(job.config, job.variant)
+    else:
+        side = {"rnnbench": prepare_rnnbench, "keras": prepare_keras}[job.side](job.config)
     ready = {
         "load_seconds": side.load_seconds,
         "samples": len(side.train),
         "tokens": _count_tokens(side.train),
-        "environment": tensorflow.describe_environment(),
+        "environment": side.describe_environment(),
     }
-    turns.send(ready)
-    _train(side, job.epochs, turns)
+    side.fit(job.epochs, _Turns(turns, ready, side.seconds))
     for _ in range(job.evaluations):
         turns.recv()
         began = time.perf_counter()
@@ -438,42 +613,47 @@ def run_job(job: Job, turns: Connection) -> None:
         turns.send({"seconds": time.perf_counter() - began})
 
 
-def _train(side: ReadySide, epochs: int, turns: Connection) -> None:
-    """Train, each epoch at its turn."""
-    import keras
-    import tensorflow as tf
+class _Turns:
+    """Turns and times of the epochs of a side.
 
-    began, trained = 0.0, None
+    Args:
+        connection: Takes the reports and gives the turns.
+        ready: The report when the side is ready: when it waits for its first turn.
+        seconds: What the side has worked so far; what it does from now on counts, too.
+    """
 
-    def take_time() -> float:
-        tf.test.experimental.sync_devices()  # what a GPU has still to do is waited for
-        return time.perf_counter() - began
+    def __init__(self, connection: Connection, ready: dict[str, Any], seconds: float) -> None:
+        self._connection, self._ready, self._total = connection, ready, seconds
+        self._began, self._trained = time.perf_counter(), 0.0
 
-    def begin_epoch(epoch: int, _: object) -> None:
-        nonlocal began, trained
-        turns.recv()
-        began, trained = time.perf_counter(), None
-        side.start_epoch(epoch)
+    def _take_time(self) -> float:
+        return time.perf_counter() - self._began
 
-    def begin_validation(_: object) -> None:
-        nonlocal trained
-        trained = take_time()
+    def begin(self) -> None:
+        """Wait for the turn to train an epoch."""
+        if self._ready:
+            self._total += self._take_time()  # what `fit` did before its first epoch
+            self._connection.send(self._ready)
+            self._ready = {}
+        self._connection.recv()
+        self._began, self._trained = time.perf_counter(), 0.0
 
-    def end_epoch(*_: object) -> None:
-        seconds = take_time()
+    def end_training(self) -> None:
+        """The training of the epoch is done, and its validation begins."""
+        self._trained = self._take_time()
+
+    def end_epoch(self, steps: int) -> None:
+        """Report the epoch."""
+        seconds = self._take_time()
+        self._total += seconds
         report = {
             "seconds": seconds,
-            "train_seconds": seconds if trained is None else trained,
-            "steps": callback.params["steps"],
+            "train_seconds": self._trained or seconds,
+            "total_seconds": self._total,
+            "steps": steps,
             "peak_bytes": _peak_bytes(),
         }
-        turns.send(report)
-
-    # It is called at no step: for a callback that is, Keras waits for the end of each of them.
-    callback = keras.callbacks.LambdaCallback(
-        on_epoch_begin=begin_epoch, on_epoch_end=end_epoch, on_test_begin=begin_validation
-    )
-    side.model.fit(**side.fit, epochs=epochs, callbacks=[callback], verbose=0)
+        self._connection.send(report)
 
 
 def _peak_bytes() -> int:
@@ -489,19 +669,35 @@ def main() -> None:
     turns = Connection(int(sys.argv[1]))
     job = turns.recv()
     try:
-        if job.side == "rnnbench":
-            tensorflow.load()
-        else:
-            _load_keras()
+        _LOADERS[job.side]()
         run_job(job, turns)
     except RnnbenchError as error:
         turns.send(error)
 
 
 def _load_keras() -> None:
-    """Import Keras on TensorFlow as a script does, with the threads that both sides use."""
+    """Import Keras on TensorFlow as a script does, with the threads that all sides use."""
     threads = tensorflow.requested_threads()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import keras  # noqa: F401 - before the threads are set, as in a script
 
     tensorflow.set_threads(threads)
+
+
+def _load_torch() -> None:
+    """Import PyTorch as a script does, and Keras on it to read the data; set the threads."""
+    threads = tensorflow.requested_threads()
+    os.environ["KERAS_BACKEND"] = "torch"
+    import keras  # noqa: F401
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+# What imports the libraries of a side.
+_LOADERS: dict[Side, Callable[[], object]] = {
+    "rnnbench": tensorflow.load,
+    "keras": _load_keras,
+    "torch": _load_torch,
+}

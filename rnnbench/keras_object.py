@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from functools import reduce
 from operator import or_
@@ -74,6 +75,9 @@ class KerasObject(Settings):
     """Keras class in a config: the class's name, argument names and defaults."""
 
     namespace: ClassVar[str]  # module of Keras: "layers", "optimizers", "callbacks", …
+    # Arguments that its counterpart in PyTorch takes, beside initializers; the others must have
+    # their defaults. None where rnnbench knows no counterpart.
+    torch_arguments: ClassVar[tuple[str, ...] | None] = None
 
     def arguments(self, **extra: Any) -> dict[str, Any]:
         """Keyword arguments of the Keras class; objects among them are built, each once.
@@ -91,6 +95,26 @@ class KerasObject(Settings):
 
         namespace = reduce(getattr, self.namespace.split("."), keras)
         return getattr(namespace, type(self).__name__)(**self.arguments(**extra))
+
+    def torch_problems(self) -> Iterator[tuple[KeyPath, str]]:
+        """What the counterpart in PyTorch lacks: relative key path and message."""
+        fields = type(self).model_fields
+        if self.torch_arguments is None:
+            yield ("type",), f"received {fields['type'].default}, which has no counterpart there"
+            return
+        taken = ("type", *self.torch_arguments)
+        for name, field in fields.items():
+            value = getattr(self, name)
+            if name in taken or name.endswith("initializer") or value == field.default:
+                continue
+            yield (name,), f"received {_show(value)}; allowed there: {_show(field.default)}"
+
+
+def _show(value: object) -> str:
+    """A value as a config has it."""
+    if isinstance(value, Settings):
+        value = value.model_dump(exclude_defaults=True)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def members(base: type[Settings]) -> dict[str, Any]:

@@ -216,6 +216,15 @@ class Layer(KerasObject):
         """
         return self.build(name=name or self.type, **extra)
 
+    def build_torch(self, shape: Shape, **extra: Any) -> Any:
+        """The PyTorch module that computes the same.
+
+        Args:
+            shape: Shape of the inputs.
+            extra: How a recurrent layer takes padding; see `rnnbench.pytorch.Recurrence`.
+        """
+        raise TypeError(f"{self.type} has no counterpart in PyTorch")
+
 
 class Embedding(Layer):
     """Turns tokens into vectors.
@@ -236,6 +245,7 @@ class Embedding(Layer):
     by_step: ClassVar = True
     input_rank: ClassVar = 1
     takes_tokens: ClassVar = True
+    torch_arguments: ClassVar = ("input_dim", "output_dim", "mask_zero")
 
     def check_input(self, shape: Shape) -> None:
         if len(shape) != 1:
@@ -261,6 +271,11 @@ class Embedding(Layer):
         if self.input_dim is not None or vocabulary_size is None:
             return self
         return self.model_copy(update={"input_dim": vocabulary_size})
+
+    def build_torch(self, shape: Shape, **extra: Any) -> Any:
+        import torch
+
+        return torch.nn.Embedding(self.input_dim, self.output_dim)
 
 
 def is_gate(block: str) -> bool:
@@ -318,6 +333,7 @@ class RNN(Layer):
     }
     # The further ones that cuDNN needs on a GPU; None if it has no such layer.
     cudnn_arguments: ClassVar[dict[str, Any] | None] = None
+    torch_arguments: ClassVar[tuple[str, ...]] = ("units", "use_bias", "return_sequences")
 
     def check_input(self, shape: Shape) -> None:
         super().check_input(shape)
@@ -438,6 +454,18 @@ class RNN(Layer):
         arguments = self.arguments(**extra)
         return self._fast_class()(**arguments, name=name or self.type, batch_size=batch_size)
 
+    def build_torch(self, shape: Shape, **extra: Any) -> Any:
+        import torch
+
+        from rnnbench.pytorch import Recurrence
+
+        kind = getattr(torch.nn, type(self).__name__.removeprefix("Simple"))
+        sequences = bool(self.return_sequences)
+        features = shape[-1] or 0
+        return Recurrence(
+            kind, features, self.units, bias=self.use_bias, sequences=sequences, **extra
+        )
+
     def _fast_class(self) -> Any:
         from rnnbench import kernels
 
@@ -501,6 +529,7 @@ class LSTM(RNN):
     states: ClassVar = ("h", "c")
     fast_arguments: ClassVar = RNN.fast_arguments | {"recurrent_activation": "sigmoid"}
     cudnn_arguments: ClassVar = {"use_bias": True}
+    torch_arguments: ClassVar = (*RNN.torch_arguments, "unit_forget_bias")
 
     def step(
         self, x: Array, state: State, weights: Sequence[Array]
@@ -648,11 +677,16 @@ class Bidirectional(Layer):
     input_rank: ClassVar = 2
     mask: ClassVar = "use"
     directions: ClassVar = 2
+    torch_arguments: ClassVar = ("layer",)
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
         if self.layer.go_backwards:
             message = "received true; a bidirectional layer reads both ways already. Leave it out"
             yield ("layer", "go_backwards"), message
+
+    def torch_problems(self) -> Iterator[tuple[KeyPath, str]]:
+        yield from super().torch_problems()
+        yield from ((("layer", *path), message) for path, message in self.layer.torch_problems())
 
     def check_input(self, shape: Shape) -> None:
         self.layer.check_input(shape)
@@ -709,6 +743,9 @@ class Bidirectional(Layer):
         inner = self.layer.build_layer(batch_size=batch_size)
         return self.build(layer=inner, name=name or self.type, **extra)
 
+    def build_torch(self, shape: Shape, **extra: Any) -> Any:
+        return self.layer.build_torch(shape, directions=self.directions, **extra)
+
 
 def _dense_formula(
     inputs: tuple[str, str], outputs: tuple[str, int], *, bias: bool
@@ -741,6 +778,7 @@ class Dense(Layer):
     activity_regularizer: L1L2 | None = None
 
     by_step: ClassVar = True
+    torch_arguments: ClassVar = ("units", "activation", "use_bias")
 
     def check_input(self, shape: Shape) -> None:
         if self.units is None:
@@ -764,6 +802,14 @@ class Dense(Layer):
         units = ("units", self.units or 0)
         return _dense_formula(("inputs", str(shape[-1])), units, bias=self.use_bias)
 
+    def build_torch(self, shape: Shape, **extra: Any) -> Any:
+        import torch
+
+        from rnnbench.pytorch import Activated
+
+        linear = torch.nn.Linear(shape[-1], self.units, bias=self.use_bias)
+        return Activated(linear, self.activation)
+
 
 # The layer that a model ends in.
 OutputLayer = Dense
@@ -780,6 +826,12 @@ class Dropout(Layer):
     rate: Fraction
 
     by_step: ClassVar = True
+    torch_arguments: ClassVar = ("rate",)
+
+    def build_torch(self, shape: Shape, **extra: Any) -> Any:
+        import torch
+
+        return torch.nn.Dropout(self.rate)
 
 
 class SpatialDropout1D(Layer):
@@ -794,6 +846,12 @@ class SpatialDropout1D(Layer):
 
     by_step: ClassVar = True
     input_rank: ClassVar = 2
+    torch_arguments: ClassVar = ("rate",)
+
+    def build_torch(self, shape: Shape, **extra: Any) -> Any:
+        from rnnbench.pytorch import FeatureDropout
+
+        return FeatureDropout(self.rate)
 
 
 class LayerNormalization(Layer):
@@ -807,6 +865,7 @@ class LayerNormalization(Layer):
     epsilon: PositiveFloat = 1e-3
 
     by_step: ClassVar = True
+    torch_arguments: ClassVar = ("epsilon",)
 
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         return {"gamma": shape[-1:], "beta": shape[-1:]}
@@ -820,6 +879,11 @@ class LayerNormalization(Layer):
         variance = (centred**2).mean(axis=-1, keepdims=True)
         normalized: Array = gamma * centred / (variance + self.epsilon) ** 0.5 + beta
         return normalized
+
+    def build_torch(self, shape: Shape, **extra: Any) -> Any:
+        import torch
+
+        return torch.nn.LayerNorm(shape[-1], eps=self.epsilon)
 
 
 class BatchNormalization(Layer):
@@ -1018,6 +1082,12 @@ class GlobalMaxPooling1D(_GlobalPooling1D):
 
     mask: ClassVar = "drop"
     kept_padding: ClassVar = 1  # a value that comes again does not change a maximum
+    torch_arguments: ClassVar = ()
+
+    def build_torch(self, shape: Shape, **extra: Any) -> Any:
+        from rnnbench.pytorch import Maximum
+
+        return Maximum()
 
 
 class GlobalAveragePooling1D(_GlobalPooling1D):

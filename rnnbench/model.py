@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from rnnbench.config.schema import ModelConfig, ModelSettings, RunConfig, TrainingSettings
 from rnnbench.data.text import TokenDataset
 from rnnbench.errors import ConfigError, count
+from rnnbench.keras_object import KerasObject, KeyPath
 from rnnbench.layers import NamedLayer
-from rnnbench.tasks import METRICS, Task, build_step_loss
+from rnnbench.tasks import LOSSES, METRICS, Task, build_step_loss
 from rnnbench.tensorflow import available_memory
 
 if TYPE_CHECKING:
     import keras
 
     from rnnbench.data.batches import Bucketing
+    from rnnbench.pytorch import Network
 
 # Over fewer steps, compiling a fast kernel takes longer than it saves.
 _FEWEST_COMPILED_STEPS = 32
@@ -415,6 +417,61 @@ def _build(config: ModelConfig, build: Callable[..., keras.Layer]) -> keras.Mode
         else:
             outputs = build(named)(outputs, initial_state=states.pop(0))
     return keras.Model([inputs, targets], outputs, name=config.name)
+
+
+def torch_problems(config: RunConfig) -> Iterator[tuple[KeyPath, str]]:
+    """What plain PyTorch cannot be measured with: key path and message; see `build_network`."""
+    training = config.training
+    optimizer = ("training", "optimizer"), training.optimizer
+    parts: list[tuple[KeyPath, KerasObject]] = [*config.model.layers_by_path(), optimizer]
+    for path, part in parts:
+        yield from (((*path, *key), message) for key, message in part.torch_problems())
+    if config.model.encoder is not None:
+        yield ("model", "encoder"), "received; allowed there: layers alone"
+    if training.class_weight is not None:
+        yield ("training", "class_weight"), "received; allowed there: none"
+    if config.dataset.info().task.timesteps is not None:
+        yield ("dataset", "type"), "has a target for each step; allowed there: one for each sample"
+    loss = LOSSES[str(training.loss)]
+    if loss.torch is None:
+        allowed = ", ".join(name for name, row in LOSSES.items() if row.torch)
+        yield ("training", "loss"), f"received {training.loss}; allowed there: {allowed}"
+    *_, (path, last) = config.model.layers_by_path()
+    received = getattr(last, "activation", None)
+    if loss.torch_activation and received != loss.torch_activation:
+        message = f"a last layer without {loss.torch_activation}; {training.loss} needs it there"
+        yield path, message
+
+
+def build_network(config: RunConfig, *, packed: bool | None) -> Network:
+    """Build the model of a config, of which `torch_problems` gives nothing, in PyTorch.
+
+    It gives logits where the loss takes them. Where a mask hides padding, that stands at the end of
+    a sequence.
+
+    Args:
+        config: Resolved config.
+        packed: Whether sequences with padding are packed; None where no mask hides it.
+    """
+    from rnnbench.pytorch import Network
+
+    modules: list[Any] = []
+    layers = summarize(config)
+    in_loss = LOSSES[str(config.training.loss)].torch_activation
+    recurrent = [named for named in layers if named.layer.recurrent_layer() is not None]
+    for named in layers:
+        layer = named.layer
+        extra: dict[str, Any] = {}
+        if named in recurrent:
+            extra = {"packed": packed}
+            # The first steps that a mask hides give zeros, later ones what was before them.
+            if named is recurrent[-1] and packed is not None:
+                is_pre = getattr(config.dataset, "padding", None) == "pre"
+                extra["padding"] = "zeros" if is_pre else "last"
+        if named is layers[-1] and in_loss:
+            layer = layer.model_copy(update={"activation": "linear"})
+        modules.append(layer.build_torch(named.input_shape, **extra))
+    return Network(modules, masked=packed is not None)
 
 
 def build_encoder(config: ModelConfig, model: keras.Model) -> keras.Model:

@@ -70,11 +70,15 @@ class Loss:
         outputs: Kinds of output that it fits.
         discouraged: Kinds of output with which it works, but badly.
         aliases: Other names that Keras has for it.
+        torch: Its name in `torch.nn.functional`, where plain PyTorch is measured with it.
+        torch_activation: Activation function that is part of it there.
     """
 
     outputs: tuple[OutputKind, ...]
     discouraged: tuple[OutputKind, ...] = ()
     aliases: tuple[str, ...] = ()
+    torch: str | None = None
+    torch_activation: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,12 +267,20 @@ def _unscale(keras_class: Any, scaling: Scaling) -> Any:
 
 _REGRESSION: tuple[OutputKind, ...] = ("value",)
 LOSSES: dict[str, Loss] = {
-    "binary_crossentropy": Loss(outputs=("probability",)),
+    "binary_crossentropy": Loss(
+        outputs=("probability",),
+        torch="binary_cross_entropy_with_logits",
+        torch_activation="sigmoid",
+    ),
     "binary_focal_crossentropy": Loss(outputs=("probability",)),
-    "sparse_categorical_crossentropy": Loss(outputs=("probabilities",)),
-    "mean_squared_error": Loss(outputs=_REGRESSION, discouraged=("probability",), aliases=("mse",)),
+    "sparse_categorical_crossentropy": Loss(
+        outputs=("probabilities",), torch="cross_entropy", torch_activation="softmax"
+    ),
+    "mean_squared_error": Loss(
+        outputs=_REGRESSION, discouraged=("probability",), aliases=("mse",), torch="mse_loss"
+    ),
     "mean_absolute_error": Loss(
-        outputs=_REGRESSION, discouraged=("probability",), aliases=("mae",)
+        outputs=_REGRESSION, discouraged=("probability",), aliases=("mae",), torch="l1_loss"
     ),
     "huber": Loss(outputs=_REGRESSION, discouraged=("probability",)),
     "log_cosh": Loss(outputs=_REGRESSION, discouraged=("probability",)),

@@ -8,5 +8,18 @@ import standin
 
 from rnnbench import bench
 
-standin.use(Path(sys.argv.pop(1)), pytest.MonkeyPatch())
+directory = Path(sys.argv.pop(1))
+
+
+def then_use(load):
+    """Load the libraries of a side, which sets the backend of Keras, and then use the stand-ins."""
+
+    def load_and_use():
+        load()
+        standin.use(directory, pytest.MonkeyPatch())
+
+    return load_and_use
+
+
+bench._LOADERS |= {side: then_use(load) for side, load in bench._LOADERS.items()}
 bench.main()

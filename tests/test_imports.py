@@ -41,7 +41,7 @@ ROOMS = [
     {"tasks"},
     {"reference"},
     {"layers"},
-    {"activations", "kernels"},
+    {"activations", "kernels", "pytorch"},
     {"keras_object", "tensorflow"},
     {"errors"},
 ]
@@ -141,7 +141,7 @@ def test_only_a_layers_own_class_knows_it(module):
         assert names.isdisjoint(x for x in found if isinstance(x, str)), f"line {node.lineno}"
 
 
-LEARNING, DRAWING = {"tensorflow", "keras", "sklearn"}, {"matplotlib"}
+LEARNING, DRAWING = {"tensorflow", "keras", "sklearn", "torch"}, {"matplotlib"}
 # Commands in the order in which one process runs them, and the modules that none of them loads.
 COMMANDS = {
     "validate imdb_lstm": LEARNING | DRAWING | {"numpy", "rich"},

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
@@ -21,10 +22,21 @@ if TYPE_CHECKING:
 _FEWEST_FOR_A_LINE = 3
 
 
+class _Other(StrEnum):
+    """Side beside rnnbench; an enumeration, as Typer takes no list of literals."""
+
+    keras = "keras"
+    torch = "torch"
+
+
 def bench(
     configs: arguments.OptionalConfigs = None,
     against: Annotated[
-        Literal["keras"] | None, Option(help="Measure a script of plain Keras beside each config.")
+        list[_Other] | None,
+        Option(
+            help="Measure a script of plain Keras or PyTorch beside each config. May be given "
+            "for both."
+        ),
     ] = None,
     vary: Annotated[
         list[str] | None,
@@ -79,7 +91,7 @@ def bench(
     with reserve("--plot", plot, suffixes=PLOT_SUFFIXES, force=force):
         measured = measure(
             candidates,
-            tuple(SIDES) if against else ("rnnbench",),
+            [side for side in SIDES if side in ("rnnbench", *(against or ()))],
             epochs=epochs,
             evaluate=evaluate,
             progress=console.choose_progress(quiet=quiet),
@@ -96,6 +108,7 @@ def bench(
                     {
                         "config": m.candidate.config.name,
                         "backend": side,
+                        "variant": m.variants.get(side),
                         "settings": m.candidate.settings,
                         "metrics": _to_json(metrics),
                     }
@@ -105,11 +118,12 @@ def bench(
                 "ratios": [
                     {
                         "config": m.candidate.config.name,
+                        "backend": side,
                         "settings": m.candidate.settings,
-                        **_to_json(m.ratios()),
+                        **_to_json(ratios),
                     }
                     for m in measured
-                    if m.ratios()
+                    for side, ratios in m.ratios().items()
                 ],
             }
         )
@@ -147,6 +161,7 @@ _COLUMNS: tuple[tuple[tuple[str, str, Callable[[Measurement], str]], ...], ...] 
         ("min–max\ns", "epoch_seconds", _range),
         ("step\nms", "step_milliseconds", _median),
         ("compile\ns", "compile_seconds", _median),
+        ("first\nepoch s", "first_epoch_seconds", _median),
     ),
     (
         ("samples\nper s", "samples_per_second", _rate),
@@ -159,6 +174,8 @@ _COLUMNS: tuple[tuple[tuple[str, str, Callable[[Measurement], str]], ...], ...] 
 
 
 def _print(measured: Sequence[Measured]) -> None:
+    from rnnbench.bench import SIDES
+
     first = measured[0]
     sides = ["side"] if len(first.metrics) > 1 else []
     keys = list(first.candidate.texts)
@@ -168,7 +185,7 @@ def _print(measured: Sequence[Measured]) -> None:
             [
                 m.candidate.config.name,
                 *m.candidate.texts.values(),
-                *([side] if sides else []),
+                *([" ".join(filter(None, (side, m.variants.get(side))))] if sides else []),
                 *(format_(metrics[name]) for _, name, format_ in shown),
             ]
             for m in measured
@@ -178,20 +195,25 @@ def _print(measured: Sequence[Measured]) -> None:
         numeric = [*keys, *headings]
         table = Table.from_rows([*named, *headings], rows, numeric=numeric, keys=len(named))
         console.print_table(table)
-    if first.ratios():
-        console.print_text("times that plain Keras takes, as multiples of rnnbench's:")
+    for side in first.ratios():
+        console.print_text(f"times that {SIDES[side]} takes, as multiples of rnnbench's:")
         for m in measured:
-            ratios = m.ratios()
-            epoch, evaluate = ratios["epoch_seconds"], ratios.get("evaluate_seconds")
-            pairs = count(len(epoch.values), "pair")
-            line = f"{_median(epoch)}× per epoch ({_number(epoch.low)} to {_number(epoch.high)}, "
-            line += f"{pairs})" + (f", {_median(evaluate)}× in evaluation" if evaluate else "")
-            console.print_text(f"{m.candidate.label}: {line}")
+            for line in _describe_ratios(m.ratios()[side]):
+                console.print_text(f"{m.candidate.label}: {line}")
+
+
+def _describe_ratios(ratios: Mapping[str, Measurement]) -> Iterator[str]:
+    epoch, evaluate = ratios["epoch_seconds"], ratios.get("evaluate_seconds")
+    yield f"{_median(ratios['first_epoch_seconds'])}× to the end of the first epoch"
+    pairs = count(len(epoch.values), "pair")
+    line = f"{_median(epoch)}× per epoch ({_number(epoch.low)} to {_number(epoch.high)}, {pairs})"
+    yield line + (f", {_median(evaluate)}× in evaluation" if evaluate else "")
 
 
 def _draw(measured: Sequence[Measured], variations: Sequence[Variation], path: Path) -> None:
     """Draw the times of an epoch: lines where one key takes three numbers or more, else bars."""
     from rnnbench import plots
+    from rnnbench.bench import SIDES
 
     key = variations[0].key if len(variations) == 1 else ""
     configs = [list(of) for _, of in groupby(measured, lambda m: m.candidate.config.name)]
@@ -204,9 +226,12 @@ def _draw(measured: Sequence[Measured], variations: Sequence[Variation], path: P
         plots.draw_scaling(key, numbers, lines, "time of an epoch", path)
     else:
         labels = ["\n".join(m.candidate.words) for m in measured]
-        ratios = [m.ratios().get("epoch_seconds") for m in measured]
-        notes = ["" if ratio is None else f"{_median(ratio)}×" for ratio in ratios]
-        title = "time of an epoch" + ("; ×: plain Keras / rnnbench" if any(ratios) else "")
+        notes = [
+            ", ".join(f"{_median(ratios['epoch_seconds'])}×" for ratios in m.ratios().values())
+            for m in measured
+        ]
+        sides = ", ".join(SIDES[side] for side in measured[0].ratios())
+        title = "time of an epoch" + (f"; ×: {sides} / rnnbench" if sides else "")
         plots.draw_times(labels, _times(measured), notes, title, path)
 
 

@@ -151,6 +151,12 @@ class Optimizer(KerasObject):
     namespace: ClassVar = "optimizers"
     # Whether `rnnbench.kernels` has a faster step of it, in a class of its name with `Fast` before.
     has_fast_step: ClassVar[bool] = False
+    # PyTorch's names of arguments, where they differ from Keras'.
+    torch_names: ClassVar[dict[str, str]] = {
+        "learning_rate": "lr",
+        "rho": "alpha",
+        "epsilon": "eps",
+    }
     # Variables that it always keeps for each weight.
     fixed_slots: ClassVar[int] = 0
 
@@ -176,6 +182,22 @@ class Optimizer(KerasObject):
 
         return getattr(kernels, f"Fast{type(self).__name__}")(**self.arguments())
 
+    def torch_problems(self) -> Iterator[tuple[KeyPath, str]]:
+        yield from super().torch_problems()
+        if self.torch_arguments is not None and isinstance(self.learning_rate, Schedule):
+            message = f"received {self.learning_rate.type}; allowed there: a number"
+            yield ("learning_rate",), message
+
+    def build_torch(self, parameters: Any) -> Any:
+        """The PyTorch optimizer of these parameters, with the arguments of the config."""
+        import torch
+
+        names = {name: self.torch_names.get(name, name) for name in self.torch_arguments or ()}
+        arguments = {names[name]: getattr(self, name) for name in names}
+        if "beta_1" in arguments:
+            arguments["betas"] = (arguments.pop("beta_1"), arguments.pop("beta_2"))
+        return getattr(torch.optim, type(self).__name__)(parameters, **arguments)
+
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
         ways = ("clipnorm", "clipvalue", "global_clipnorm")
         given = [name for name in ways if getattr(self, name) is not None]
@@ -193,6 +215,8 @@ class SGD(Optimizer):
     """
 
     type: Literal["sgd"] = "sgd"
+    torch_arguments: ClassVar = ("learning_rate", "momentum", "nesterov")
+
     learning_rate: LearningRate = 0.01
     momentum: Fraction = 0.0
     nesterov: bool = False
@@ -209,6 +233,7 @@ class RMSprop(Optimizer):
     """
 
     type: Literal["rmsprop"] = "rmsprop"
+    torch_arguments: ClassVar = ("learning_rate", "rho", "momentum", "epsilon", "centered")
     has_fast_step: ClassVar = True
     fixed_slots: ClassVar = 1
 
@@ -242,6 +267,14 @@ class Adam(_Moments):
     """
 
     type: Literal["adam"] = "adam"
+    torch_arguments: ClassVar[tuple[str, ...]] = (
+        "learning_rate",
+        "beta_1",
+        "beta_2",
+        "epsilon",
+        "amsgrad",
+    )
+
     amsgrad: bool = False
 
 
@@ -252,6 +285,8 @@ class AdamW(Adam):
     """
 
     type: Literal["adamw"] = "adamw"  # type: ignore[assignment]
+    torch_arguments: ClassVar = (*Adam.torch_arguments, "weight_decay")
+
     weight_decay: NonNegativeFloat | None = 0.004
 
 

@@ -35,8 +35,10 @@ METRICS = {
     "tokens_per_second",
     "load_seconds",
     "compile_seconds",
+    "first_epoch_seconds",
     "peak_megabytes",
 }
+ONCE = {"load_seconds", "compile_seconds", "first_epoch_seconds", "peak_megabytes"}
 
 
 @pytest.fixture
@@ -52,6 +54,12 @@ def literal(configs, monkeypatch):
     command = (sys.executable, str(TESTS / "literal_worker.py"))
     monkeypatch.setattr(bench, "_COMMAND", command)
     return lambda: (configs / "turns.log").read_text().splitlines()
+
+
+@pytest.fixture
+def with_torch(monkeypatch):
+    """As if PyTorch were installed."""
+    monkeypatch.setattr(bench, "find_spec", lambda name: name)
 
 
 def test_a_config_beside_plain_keras(rnnbench, configs):
@@ -70,8 +78,7 @@ def test_a_config_beside_plain_keras(rnnbench, configs):
         metrics = side["metrics"]
         assert set(metrics) == METRICS | {"evaluate_seconds"}
         for name, metric in metrics.items():
-            once = name in ("load_seconds", "compile_seconds", "peak_megabytes")
-            assert len(metric["values"]) == (1 if once else 2)
+            assert len(metric["values"]) == (1 if name in ONCE else 2)
             assert metric["min"] <= metric["median"] <= metric["max"]
         # Two steps for three samples of four numbers each; then validation.
         for i in range(2):
@@ -79,9 +86,11 @@ def test_a_config_beside_plain_keras(rnnbench, configs):
             assert metrics["samples_per_second"]["values"][i] == pytest.approx(3 / train)
             assert metrics["tokens_per_second"]["values"][i] == pytest.approx(12 / train)
             assert train < metrics["epoch_seconds"]["values"][i]
+        parts = [metrics[f"{part}_seconds"]["values"][0] for part in ("load", "compile")]
+        assert sum(parts) < metrics["first_epoch_seconds"]["values"][0] < 60
     (ratio,) = document["ratios"]
-    assert (ratio["config"], ratio["settings"]) == ("toy", {})
-    for name in ("epoch_seconds", "evaluate_seconds"):
+    assert (ratio["config"], ratio["backend"], ratio["settings"]) == ("toy", "keras", {})
+    for name in ("epoch_seconds", "first_epoch_seconds", "evaluate_seconds"):
         pairs = zip(theirs["metrics"][name]["values"], ours["metrics"][name]["values"], strict=True)
         assert ratio[name]["values"] == [a / b for a, b in pairs]
 
@@ -130,6 +139,121 @@ def test_pairs_stay_together_where_memory_is_small(rnnbench, literal, monkeypatc
     ]
 
 
+def test_the_faster_variant_of_plain_pytorch_goes_on(rnnbench, literal, with_torch):
+    arguments = ("bench", "imdb.yaml", "toy.yaml", "--epochs", "1")
+    result = rnnbench(*arguments, "--against", "torch", "--against", "keras")
+    assert result.code == 0, result.err
+    sides = ("rnnbench", "keras", "torch packed", "torch padded")
+    assert literal() == [
+        *(f"imdb {side} epoch 0" for side in sides),
+        *(f"toy {side} epoch 0" for side in ("rnnbench", "keras", "torch")),
+        *(f"imdb {side} epoch 1" for side in ("rnnbench", "keras", "torch padded")),
+        *(f"toy {side} epoch 1" for side in ("rnnbench", "keras", "torch")),
+    ]
+    lines = [line.strip() for line in result.out.splitlines()]
+    row = ["imdb", "torch", "padded", "7.00", "7.00–7.00", "1,500", "3.00", "40.0"]
+    assert row in [line.split() for line in lines]
+    assert max(map(len, lines)) < 80
+    keras, torch = (
+        lines.index(f"times that {side} takes, as multiples of rnnbench's:")
+        for side in ("plain Keras", "plain PyTorch")
+    )
+    assert lines[keras + 2] == "imdb: 2.50× per epoch (2.50 to 2.50, 1 pair)"
+    assert lines[torch + 2] == "imdb: 1.75× per epoch (1.75 to 1.75, 1 pair)"
+    document = json.loads(rnnbench(*arguments, "--against", "torch", "--json", "-q").out)
+    assert [(c["backend"], c["variant"]) for c in document["candidates"]] == [
+        ("rnnbench", None),
+        ("torch", "padded"),
+        ("rnnbench", None),
+        ("torch", None),
+    ]
+    assert [(r["config"], r["backend"]) for r in document["ratios"]] == [
+        ("imdb", "torch"),
+        ("toy", "torch"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "messages"),
+    [
+        (
+            ["model.layers.0.activation=relu"],
+            ["model.layers.0.activation: received relu; allowed there: tanh"],
+        ),
+        (
+            [
+                "model.layers=[{type: gaussian_noise, stddev: 1.0}, {type: gru, units: 2}, "
+                "{type: dense, units: 1}]"
+            ],
+            ["model.layers.0.type: received gaussian_noise, which has no counterpart there"],
+        ),
+        (
+            [
+                "model.layers.0={type: bidirectional, layer: {type: lstm, units: 2, dropout: 0.1}}",
+                "training.optimizer={type: sgd, learning_rate: {type: cosine_decay, "
+                "initial_learning_rate: 0.1, decay_steps: 9}, use_ema: true}",
+                "training.loss=huber",
+            ],
+            [
+                "model.layers.0.layer.dropout: received 0.1; allowed there: 0.0",
+                "training.optimizer.learning_rate: received cosine_decay; allowed there: a number",
+                "training.optimizer.use_ema: received true; allowed there: false",
+                "training.loss: received huber; allowed there: binary_crossentropy, ",
+            ],
+        ),
+    ],
+)
+def test_what_plain_pytorch_lacks_is_named(
+    rnnbench, literal, in_tmp, with_torch, settings, messages
+):
+    given = [word for setting in settings for word in ("--set", setting)]
+    result = rnnbench("bench", "toy.yaml", "--against", "torch", *given)
+    assert result.code == 2
+    heading = "error: toy: plain PyTorch cannot be measured with it\n"
+    for message in (heading, *messages, "\nLeave out --against torch\n"):
+        assert message in result.err
+    assert not (in_tmp / "turns.log").exists()
+
+
+def test_a_target_for_each_step_is_none_for_plain_pytorch(rnnbench, literal, in_tmp, with_torch):
+    for name in ("sine_waves", "date_formats"):
+        result = rnnbench("bench", name, "--against", "torch")
+        assert result.code == 2
+        assert "\n  dataset.type: has a target for each step" in result.err
+    assert "\n  model.encoder: received" in result.err
+    assert not (in_tmp / "turns.log").exists()
+
+
+def test_how_to_install_pytorch_is_said(rnnbench, literal, in_tmp, monkeypatch):
+    monkeypatch.setattr(bench, "find_spec", lambda name: None)
+    result = rnnbench("bench", "toy.yaml", "--against", "torch")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "error: --against torch: PyTorch is not installed: pip install torch\n"
+    assert not (in_tmp / "turns.log").exists()
+
+
+@pytest.mark.parametrize("name", ["toy", "imdb"])
+def test_a_config_beside_plain_pytorch(rnnbench, configs, standin_data, monkeypatch, name):
+    pytest.importorskip("torch")
+    command = (sys.executable, str(TESTS / "standin_worker.py"), str(standin_data))
+    if name == "imdb":
+        monkeypatch.setattr(bench, "_COMMAND", command)
+    arguments = (f"{name}.yaml", "--against", "torch", "--epochs", "1", "--evaluate", "--json")
+    result = rnnbench("bench", *arguments)
+    assert result.code == 0, result.err
+    document = json.loads(result.out)
+    assert {"torch", "tensorflow", "keras"} <= set(document["environment"]["versions"])
+    ours, theirs = document["candidates"]
+    assert theirs["variant"] in ({"packed", "padded"} if name == "imdb" else {None})
+    assert set(ours["metrics"]) == set(theirs["metrics"])
+    tokens, other_tokens = (
+        side["metrics"]["tokens_per_second"]["values"][0]
+        / side["metrics"]["samples_per_second"]["values"][0]
+        for side in (ours, theirs)
+    )
+    assert tokens == pytest.approx(other_tokens)
+
+
 def test_every_combination_is_measured_and_named(rnnbench, literal):
     arguments = ("bench", "toy.yaml", "--vary", "training.batch_size=1,3", "--epochs", "1")
     result = rnnbench(*arguments, "--vary", "model.layers.0.type=gru,lstm", "--json")
@@ -175,12 +299,15 @@ def test_tables_and_ratios(rnnbench, literal):
     lines = [line.strip() for line in result.out.splitlines()]
     rows = [line.split() for line in lines if line.startswith("toy ")]
     assert rows == [
-        ["toy", "rnnbench", "5.00", "4.00–6.00", "1,000", "5.00"],
-        ["toy", "keras", "13.0", "10.0–16.0", "3,000", "0.00"],
+        ["toy", "rnnbench", "5.00", "4.00–6.00", "1,000", "5.00", "20.0"],
+        ["toy", "keras", "13.0", "10.0–16.0", "3,000", "0.00", "60.0"],
         ["toy", "rnnbench", "15.0", "300", "0.500", "0.300", "700"],
         ["toy", "keras", "5.00", "100", "0.500", "2.70", "700"],
     ]
-    assert lines[-1] == "toy: 2.60× per epoch (2.50 to 2.67, 3 pairs), 9.00× in evaluation"
+    assert lines[-2:] == [
+        "toy: 3.00× to the end of the first epoch",
+        "toy: 2.60× per epoch (2.50 to 2.67, 3 pairs), 9.00× in evaluation",
+    ]
     assert max(map(len, lines)) < 80
     alone = rnnbench("bench", "toy.yaml")
     assert "×" not in alone.out
@@ -211,7 +338,7 @@ def test_the_plot_is_drawn_where_nothing_is(rnnbench, literal, in_tmp, vary):
         (("toy.yaml", "--set", "seed=x"), "--set seed=x: seed: "),
         (("toy.yaml", "--limit", "0"), "--limit 0: dataset.limit: "),
         (("toy.yaml", "--epochs", "0"), "Invalid value for '--epochs'"),
-        (("toy.yaml", "--against", "torch"), "Invalid value for '--against'"),
+        (("toy.yaml", "--against", "jax"), "Invalid value for '--against'"),
         (("toy.yaml", "--plot", "speed.doc"), "--plot: received speed.doc; allowed: .png, .svg"),
         (("toy.yaml", "--set", "model.layers.0.units=90000"), "toy: needs about "),
         (
