@@ -254,10 +254,12 @@ The mathematics, the weights and the saved files are Keras'; the computation is 
   largest value: the tests draw cells, masks, lengths and directions. RMSprop adds up an
   embedding's rows once.
 - **Shared padding is computed once.** Padding on the left that no mask hides moves the state of all
-  samples alike. With an LSTM or a GRU of more than 96 units above the embedding, a batch holds
-  samples of similar length, still padded to `maxlen`, and the steps of padding that all of them
-  share are computed for one: a step of `reuters_gru` takes 475 instead of 735 milliseconds. Fewer
-  units gain nothing by it, and dropout below a layer, or a layer that reads backwards, ends it.
+  samples alike. With a recurrent layer on the embedding, a batch holds samples of similar length
+  and one step of padding, and the layer computes the steps that are left out for all samples at
+  once: a step of `imdb_simple_rnn` takes 44 instead of 59 milliseconds, one of `reuters_gru` 436
+  instead of 735. Dropout below a layer, or a layer that reads backwards, ends it. The gradient of
+  the padding's vector comes as one sum; Keras' optimizers, which square each row of it, then change
+  that vector, and no other, by less.
 - **A memory-mapped cache.** Texts are encoded once and mapped into memory from then on.
 - **Compiled code is kept** in the cache, by TensorFlow's version and the processor, with a
   checksum: the first epoch of `imdb_gru --limit 1000` takes 21 seconds, and 6 in the next process.

@@ -197,16 +197,37 @@ print(tf.function(lambda x: 2 * x + 1, jit_compile=True)(tf.constant(3.0)).numpy
 """
 
 
-def _compile(cache):
+TRAIN = """\
+from rnnbench.tensorflow import load
+load()
+import tensorflow as tf
+from rnnbench.kernels import FastGRU
+layer = FastGRU(batch_size=4, units=2)
+layer.build((None, None, 3))
+@tf.function(autograph=False, input_signature=[tf.TensorSpec((None, None, 3))])
+def run(x):
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(x))
+    return tape.gradient(total, layer.trainable_variables)
+for timesteps in (20, 40, 70, 128):
+    run(tf.ones((4, timesteps, 3)))
+"""
+
+
+def _run(script, cache):
     environment = {name: v for name, v in os.environ.items() if name != "TF_XLA_FLAGS"}
     done = subprocess.run(
-        [sys.executable, "-c", COMPILE],
+        [sys.executable, "-c", script],
         env=environment | {"RNNBENCH_CACHE": str(cache)},
         capture_output=True,
         text=True,
         check=True,
     )
-    found, result = done.stdout.split()
+    return done.stdout.split()
+
+
+def _compile(cache):
+    found, result = _run(COMPILE, cache)
     return int(found), float(result)
 
 
@@ -227,3 +248,9 @@ def test_where_compiled_code_cannot_be_kept_it_is_compiled_each_time(tmp_path):
     (tmp_path / "file").write_text("mine")
     assert _compile(tmp_path / "file") == (0, 7.0)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_forward_and_backward_pass_are_compiled_once_for_each_length_of_a_block(tmp_path):
+    """The batches are of different lengths, and their blocks of one."""
+    _run(TRAIN, tmp_path)
+    assert len(list(tmp_path.glob("xla-*/*"))) == 2

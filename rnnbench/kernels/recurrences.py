@@ -177,8 +177,11 @@ def _compile(
         count = tf.shape(x)[0]
         to_x = tf.TensorArray(tf.float32, count, element_shape=x.shape[1:])
 
-        def body(i: Tensor, to_states: States, to_x: Tensor, to_weights: Weights) -> Any:
-            k = chunks - 1 - i
+        # A variable of the loop: XLA would compile a place that follows from `chunks`, which the
+        # loop does not change, anew for each number of chunks.
+        last = chunks - 1
+
+        def body(i: Tensor, k: Tensor, to_states: States, to_x: Tensor, to_weights: Weights) -> Any:
             first = [
                 tf.where(k > 0, values[tf.maximum(k - 1, 0)][-1], state)
                 for values, state in zip(after, initial, strict=True)
@@ -195,11 +198,11 @@ def _compile(
                 x[k], states, gates, weights, to_after, to_states
             )
             summed = tuple(sum_ + new for sum_, new in zip(to_weights, more, strict=True))
-            return i + 1, to_states, to_x.write(k, to_inputs), summed
+            return i + 1, k - 1, to_states, to_x.write(k, to_inputs), summed
 
         zeros = tuple(tf.zeros(weight.shape) for weight in weights)
         nothing = tuple(map(tf.zeros_like, initial))
-        _, to_states, to_x, to_weights = _loop(body, chunks, count, nothing, to_x, zeros)
+        *_, to_states, to_x, to_weights = _loop(body, chunks, count, last, nothing, to_x, zeros)
         return tf.reshape(to_x.stack(), shape), to_weights, to_states
 
     @tf.custom_gradient

@@ -112,19 +112,38 @@ def test_whatever_the_arguments(wrap, go_backwards, **drawn):
     batch=st.integers(1, 70),
     steps=st.sampled_from([1, 31, 32, 33, 70]),
     shared=st.floats(0, 1),
+    is_left_out=st.booleans(),
     return_sequences=st.booleans(),
     seed=st.integers(0, 9),
 )
-@example(cell="wide_gru", batch=5, steps=70, shared=0.0, return_sequences=True, seed=0)
-@example(cell="wide_gru", batch=5, steps=70, shared=0.5, return_sequences=True, seed=0)
-@example(cell="wide_lstm", batch=37, steps=70, shared=1.0, return_sequences=False, seed=0)
-def test_first_steps_that_all_samples_share(cell, batch, steps, shared, return_sequences, seed):
-    """As padding on the left without a mask: outputs and gradients are those of Keras."""
+@example(
+    cell="wide_gru", batch=5, steps=70, shared=0.0, is_left_out=False, return_sequences=True, seed=0
+)
+@example(
+    cell="wide_gru", batch=5, steps=70, shared=0.5, is_left_out=True, return_sequences=True, seed=0
+)
+@example(
+    cell="wide_lstm",
+    batch=37,
+    steps=70,
+    shared=1.0,
+    is_left_out=False,
+    return_sequences=False,
+    seed=0,
+)
+def test_first_steps_that_all_samples_share(
+    cell, batch, steps, shared, is_left_out, return_sequences, seed
+):
+    """As padding on the left without a mask: outputs and gradients are those of Keras.
+
+    All of these steps but the last may be left out of the inputs.
+    """
     stock_class, fast_class = CELLS[cell]
     units = WIDE_UNITS if cell.startswith("wide") else UNITS
     arguments = {"units": units, "return_sequences": return_sequences}
     stock = stock_class(**arguments)
-    fast = fast_class(batch_size=32, shares_padding=True, **arguments)
+    how = {"maxlen": steps} if is_left_out else {"shares_padding": True}
+    fast = fast_class(batch_size=32, **how, **arguments)
     random, padding_steps = np.random.default_rng(seed), round(shared * steps)
     padding = tf.constant(random.normal(size=FEATURES), tf.float32)
     texts = random.normal(size=(batch, steps - padding_steps, FEATURES)).astype("float32")
@@ -141,7 +160,10 @@ def test_first_steps_that_all_samples_share(cell, batch, steps, shared, return_s
                 tape.watch([padding, texts])
                 shape = (batch, padding_steps, FEATURES)
                 x = tf.concat([tf.broadcast_to(padding, shape), texts], axis=1)
-                y = layer(tf.ensure_shape(x, (batch, steps, FEATURES)))
+                x = tf.ensure_shape(x, (batch, steps, FEATURES))
+                if layer is fast and is_left_out:
+                    x = x[:, max(0, padding_steps - 1) :]
+                y = layer(x)
                 weights = tf.linspace(0.1, 1.0, tf.size(y))
                 loss = tf.reduce_sum(y * tf.reshape(weights, tf.shape(y)))
             return y, tape.gradient(loss, [padding, texts, *layer.trainable_variables])
