@@ -7,6 +7,7 @@ import pkgutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ import rnnbench as rb
 from rnnbench.errors import ConfigError, DataError, InputError, RunError
 
 MODULES = ["rnnbench", *(m.name for m in pkgutil.walk_packages(rb.__path__, "rnnbench."))]
+if find_spec("torch") is None:
+    MODULES.remove("rnnbench.pytorch")
 
 
 def test_the_examples_of_the_docstrings(in_tmp):
