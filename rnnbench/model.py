@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -264,12 +264,16 @@ def choose_bucketing(config: RunConfig, model: keras.Model) -> Bucketing | None:
     return None if kept is None else "longest_and_one" if kept else "longest"
 
 
-def _find_sharing_layers(config: RunConfig) -> dict[str, dict[str, Any]]:
-    """Recurrent layers that compute the padding which all samples of a batch share once.
+def _find_sharing_layers(config: RunConfig, fast: Set[str]) -> dict[str, dict[str, Any]]:
+    """Fast layers that compute the padding which all samples of a batch share once.
 
     Padding on the left that no mask hides moves the state of every sample alike, from the embedding
     up to the first layer that drops inputs or reads the other way. The first recurrence takes
     batches without it, and gives it back to the layers above.
+
+    Args:
+        config: Config of the model.
+        fast: Names of the layers that fast kernels compute.
 
     Returns:
         Arguments of the fast kernel, by the name of the layer.
@@ -282,7 +286,6 @@ def _find_sharing_layers(config: RunConfig) -> dict[str, dict[str, Any]]:
     first, *above = config.model.infer_shapes(shape)
     if first.layer.makes_mask():
         return {}
-    fast = _find_fast_layers(config)
     found = itertools.takewhile(lambda n: n.name in fast and n.layer.shares_padding(), above)
     return {
         named.name: {"shares_padding": True, "maxlen": None if i else dataset.maxlen}
@@ -329,7 +332,8 @@ def build_fast_model(config: RunConfig) -> keras.Model:
     On a GPU, Keras' own layers stay: cuDNN computes them.
     """
     batch_size = min(config.training.batch_size, config.dataset.info().num_examples["train"])
-    fast, sharing = _find_fast_layers(config), _find_sharing_layers(config)
+    fast = _find_fast_layers(config)
+    sharing = _find_sharing_layers(config, fast)
 
     def build(named: NamedLayer, **extra: Any) -> keras.Layer:
         if named.name not in fast:
@@ -466,7 +470,8 @@ def build_network(config: RunConfig, *, packed: bool | None) -> Network:
             extra = {"packed": packed}
             # The first steps that a mask hides give zeros, later ones what was before them.
             if named is recurrent[-1] and packed is not None:
-                is_pre = getattr(config.dataset, "padding", None) == "pre"
+                dataset = config.dataset
+                is_pre = isinstance(dataset, TokenDataset) and dataset.padding == "pre"
                 extra["padding"] = "zeros" if is_pre else "last"
         if named is layers[-1] and in_loss:
             layer = layer.model_copy(update={"activation": "linear"})

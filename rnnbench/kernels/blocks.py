@@ -214,17 +214,19 @@ def _into_blocks_and_first_row(
     source = layout.taken + (layout.taken // layout.steps + 1) * cut
     place = tf.range(timesteps) - cut
     slot = layout.slot(tf.maximum(place, 0)[tf.newaxis])
-    is_taken = tf.cast(place >= 0, tf.float32)[:, tf.newaxis]
     of_row = tf.maximum(cut, 1)
     step = tf.minimum(tf.range(length), of_row - 1)
 
     @tf.custom_gradient
     def take(rows: Tensor) -> tuple[tuple[Tensor, Tensor], Callable[[Tensor, Tensor], Tensor]]:
         def gradient(to_blocks: Tensor, to_first_row: Tensor) -> Tensor:
-            returned = flat(tf.gather(flat(to_blocks), slot) * is_taken)
+            returned = tf.gather(flat(to_blocks), slot)
+            if not isinstance(cut, int):  # else every step is in a block
+                returned *= tf.cast(place >= 0, tf.float32)[:, tf.newaxis]
             to_row = flat(to_first_row)[:shared]
             to_row = tf.math.unsorted_segment_sum(to_row, step[:shared], of_row)
-            return tf.tensor_scatter_nd_add(returned, tf.range(of_row)[:, tf.newaxis], to_row)
+            index = tf.range(of_row)[:, tf.newaxis]
+            return tf.tensor_scatter_nd_add(flat(returned), index, to_row)
 
         return (tf.gather(rows, source), tf.gather(rows, step)[tf.newaxis, :, tf.newaxis]), gradient
 
