@@ -81,8 +81,6 @@ def _loaded(task, **splits):
     info = DatasetInfo(
         task=task,
         input_shape=(4, 1),
-        input_dtype="float32",
-        vocabulary_size=None,
         num_examples={name: len(split) for name, split in splits.items()},
         data_bytes=0,
     )

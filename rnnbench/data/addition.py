@@ -75,7 +75,6 @@ class Addition(TokenDataset):
         return DatasetInfo(
             task=MulticlassClassification(tuple(_ANSWER), timesteps=steps),
             input_shape=(self.maxlen,),
-            input_dtype="int32",
             vocabulary_size=self.vocabulary_size,
             num_examples=self.count_examples(self.samples, self.test_samples),
             data_bytes=text_bytes(samples * self.maxlen, samples) + 8 * samples * steps,

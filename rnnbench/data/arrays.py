@@ -83,7 +83,6 @@ class Arrays(FileDataset):
 
     def info(self) -> DatasetInfo:
         found: ArraysDescription = self.description
-        is_text = found.features is None
         shape = (found.timesteps,) if found.features is None else (found.timesteps, found.features)
         samples = sum(found.num_examples.values())
         several = found.num_targets if found.num_targets > 1 else 0
@@ -91,7 +90,6 @@ class Arrays(FileDataset):
         return DatasetInfo(
             task=choose_task(tuple(map(str, range(found.num_classes))), targets),
             input_shape=shape,
-            input_dtype="int32" if is_text else "float32",
             vocabulary_size=found.vocabulary_size,
             num_examples={name: len(part) for name, part in self._hold_out(self._ranges()).items()},
             data_bytes=samples * (4 * found.timesteps * (found.features or 1) + 16),

@@ -37,7 +37,6 @@ class DatasetInfo:
     Attributes:
         task: What is predicted.
         input_shape: Shape of one padded sample, without the batch axis.
-        input_dtype: `int32` for tokens, `float32` for values.
         vocabulary_size: Tokens are below it; None where the inputs are values.
         num_examples: Samples of each split, after `validation_split` and `limit`.
         data_bytes: Memory of the loaded samples and targets, in bytes.
@@ -49,14 +48,18 @@ class DatasetInfo:
 
     task: Task
     input_shape: tuple[int, ...]
-    input_dtype: Literal["int32", "float32"]
-    vocabulary_size: int | None
+    vocabulary_size: int | None = None
     num_examples: dict[SplitName, int]
     data_bytes: int
     reading_bytes: int = 0
     is_padded: bool = False
     duplicates: Mapping[SplitName, int] = field(default_factory=dict)
     input_scaling: Scaling | None = None
+
+    @property
+    def input_dtype(self) -> Literal["int32", "float32"]:
+        """`int32` for tokens, `float32` for values."""
+        return "float32" if self.vocabulary_size is None else "int32"
 
     @property
     def maxlen(self) -> int:

@@ -94,7 +94,6 @@ class DateFormats(TokenDataset):
                 end=_TARGETS.index("<end>"),
             ),
             input_shape=(self.maxlen,),
-            input_dtype="int32",
             vocabulary_size=self.vocabulary_size,
             num_examples=num_examples,
             is_padded=True,

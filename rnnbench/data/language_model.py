@@ -81,7 +81,6 @@ class LanguageModel(FileDataset):
         return DatasetInfo(
             task=NextToken(vocabulary, timesteps=self.sequence_length, tokens=self.tokenize),
             input_shape=(self.sequence_length,),
-            input_dtype="int32",
             vocabulary_size=len(vocabulary),
             num_examples=self.limited_examples(),
             data_bytes=12 * sum(found.num_tokens.values()),

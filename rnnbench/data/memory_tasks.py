@@ -66,8 +66,6 @@ class MemoryTask(Dataset):
         return DatasetInfo(
             task=self.task,
             input_shape=self.input_shape,
-            input_dtype="float32",
-            vocabulary_size=None,
             num_examples=num_examples,
             data_bytes=sample_bytes * (self.samples + self.test_samples),
         )
@@ -289,8 +287,6 @@ class SequentialDigits(Dataset):
         return DatasetInfo(
             task=MulticlassClassification(tuple(map(str, range(10)))),
             input_shape=(_PIXELS, 1),
-            input_dtype="float32",
-            vocabulary_size=None,
             num_examples=self.count_examples(_DIGITS - self._num_test, self._num_test or None),
             data_bytes=(4 * _PIXELS + 8) * _DIGITS,
         )

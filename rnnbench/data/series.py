@@ -186,8 +186,6 @@ class Series(FileDataset):
                 output_targets=found.targets * self.horizon,
             ),
             input_shape=(self.sequence_length, len(found.features)),
-            input_dtype="float32",
-            vocabulary_size=None,
             num_examples=counts,
             data_bytes=4 * rows * columns
             + 8 * sum(counts.values())

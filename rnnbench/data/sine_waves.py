@@ -40,8 +40,6 @@ class SineWaves(Dataset):
         return DatasetInfo(
             task=Regression(timesteps=self.timesteps),
             input_shape=(_FEATURES,),
-            input_dtype="float32",
-            vocabulary_size=None,
             num_examples=self.count_examples(self.samples, self.test_samples),
             data_bytes=4 * samples * (_FEATURES + self.timesteps),
         )

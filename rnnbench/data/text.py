@@ -216,7 +216,6 @@ class KerasTextDataset(TextDataset):
         return DatasetInfo(
             task=self.task,
             input_shape=(self.maxlen,),
-            input_dtype="int32",
             vocabulary_size=self.vocabulary_size,
             num_examples=self.count_examples(self.num_train, self.num_test),
             data_bytes=text_bytes(self.num_tokens, self.num_train + self.num_test),
@@ -322,7 +321,6 @@ class FileTextDataset(FileDataset, TextDataset):
         return DatasetInfo(
             task=choose_task(found.class_names, timesteps=steps),
             input_shape=(self.maxlen,),
-            input_dtype="int32",
             vocabulary_size=self.vocabulary_size,
             num_examples=self.limited_examples(),
             data_bytes=size + (0 if steps is None else 8 * found.num_tokens),

@@ -49,8 +49,6 @@ class ToySequence(Dataset):
         return DatasetInfo(
             task=Regression(timesteps=self.window if self.targets == "every_step" else None),
             input_shape=(self.window, 1),
-            input_dtype="float32",
-            vocabulary_size=None,
             num_examples=num_examples,
             data_bytes=4 * (self.window + 1) * sum(num_examples.values()),
         )
