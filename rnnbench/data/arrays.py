@@ -64,22 +64,6 @@ class Arrays(FileDataset):
     description_class: ClassVar = ArraysDescription
     paths: ClassVar = ("file",)
     lazy: ClassVar = frozenset({"limit", "validation_split"})
-    # How `TokenSequences` pads and reads.
-    padding: ClassVar[Literal["pre", "post"]] = "post"
-    truncating: ClassVar[Literal["pre", "post"]] = "post"
-    skip_top: ClassVar[int] = 0
-
-    @property
-    def maxlen(self) -> int:
-        """Steps of a sample."""
-        found: ArraysDescription = self.description
-        return found.timesteps
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Tokens are below it; 0 for values."""
-        found: ArraysDescription = self.description
-        return found.vocabulary_size or 0
 
     def info(self) -> DatasetInfo:
         found: ArraysDescription = self.description
@@ -97,14 +81,16 @@ class Arrays(FileDataset):
         )
 
     def read_splits(self) -> dict[SplitName, Split]:
-        from rnnbench.data.sequences import TokenSequences, to_offsets
+        from rnnbench.data.sequences import TokenSequences, WholeReading, to_offsets
 
+        known: ArraysDescription = self.description
         arrays = self.read_arrays()
+        reading = WholeReading(known.timesteps, known.vocabulary_size or 0)
         splits: dict[SplitName, Split] = {}
-        for name in self.description.num_examples:
+        for name in known.num_examples:
             x: Any = arrays[f"x_{name}"]
             if x.ndim == 1:
-                x = TokenSequences(x, to_offsets(arrays[f"lengths_{name}"]), self)
+                x = TokenSequences(x, to_offsets(arrays[f"lengths_{name}"]), reading)
             splits[name] = Split(x, arrays[f"y_{name}"])
         return self._hold_out(splits)
 

@@ -131,7 +131,7 @@ class DateFormats(TokenDataset):
         """Texts and their targets as samples."""
         import numpy as np
 
-        from rnnbench.data.sequences import StepTargets, TargetReading, TokenSequences, to_offsets
+        from rnnbench.data.sequences import StepTargets, TokenSequences, WholeReading, to_offsets
 
         vocabulary = self.read_vocabulary()
         known = {name: i for i, name in enumerate(_TARGETS)}
@@ -140,7 +140,7 @@ class DateFormats(TokenDataset):
         sequences = TokenSequences(
             values.astype(np.int32),
             to_offsets(np.array(list(map(len, ends)), np.int64)),
-            TargetReading(_STEPS, len(_TARGETS)),
+            WholeReading(_STEPS, len(_TARGETS)),
         )
         x = self.sequences([self.encode(text, vocabulary) for text in texts])
         return Split(x, StepTargets(values, sequences, start=known["<start>"]))

@@ -32,7 +32,7 @@ _TEST_SPLIT = 0.2
 
 
 class Reading(Protocol):
-    """How token sequences are read: a dataset of texts, or `TargetReading`."""
+    """How token sequences are read: a dataset of texts, or `WholeReading`."""
 
     @property
     def maxlen(self) -> int: ...
@@ -47,8 +47,8 @@ class Reading(Protocol):
 
 
 @dataclass(frozen=True)
-class TargetReading:
-    """How target sequences of lengths of their own are read: whole, and padded at their end.
+class WholeReading:
+    """How sequences that are no texts of a dataset are read: whole, and padded at their end.
 
     Attributes:
         maxlen: Length of the longest.
