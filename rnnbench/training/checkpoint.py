@@ -63,13 +63,13 @@ class TrainingState:
     """
 
     epoch: int
-    step: int
-    seconds: float
-    stopped: bool
+    step: int = 0
+    seconds: float = 0.0
+    stopped: bool = False
     model: Arrays
-    optimizer: Arrays
-    metrics: Arrays
-    callbacks: tuple[dict[str, Any], ...]
+    optimizer: Arrays = ()
+    metrics: Arrays = ()
+    callbacks: tuple[dict[str, Any], ...] = ()
     history: dict[str, list[float]] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -155,18 +155,8 @@ def save_weights(run: RunDirectory, epoch: int, model: Arrays) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    state = TrainingState(
-        epoch=epoch,
-        step=0,
-        seconds=0.0,
-        stopped=False,
-        model=model,
-        optimizer=(),
-        metrics=(),
-        callbacks=(),
-    )
     with replacing(run.epoch_file(epoch)) as partial:
-        _write(partial, state)
+        _write(partial, TrainingState(epoch=epoch, model=model))
 
 
 def load_weights(run: RunDirectory, epoch: int) -> Arrays:

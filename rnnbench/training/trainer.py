@@ -143,8 +143,12 @@ def train(
         try:
             manifest = _begin(run, setup, started, command, origin)
             # From here on a warm start is a run that is resumed from a state of epoch 0.
-            state = None if origin is None else _first_state(setup.model)
-            if state is not None:
+            state = None
+            if origin is not None:
+                weights, slots = setup.model.variables, setup.model.optimizer.variables
+                state = TrainingState(
+                    epoch=0, model=read_variables(weights), optimizer=read_variables(slots)
+                )
                 save_state(run, state)
         except BaseException:
             shutil.rmtree(run.path)  # it holds no work yet
@@ -169,19 +173,6 @@ def _start_warm(setup: TrainingSetup, source: RunDirectory) -> dict[str, Any]:
         "step": found.step,
         "weights": f"sha256:{digest}",
     }
-
-
-def _first_state(model: keras.Model) -> TrainingState:
-    return TrainingState(
-        epoch=0,
-        step=0,
-        seconds=0.0,
-        stopped=False,
-        model=read_variables(model.variables),
-        optimizer=read_variables(model.optimizer.variables),
-        metrics=(),
-        callbacks=(),
-    )
 
 
 def resume(
