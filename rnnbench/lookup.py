@@ -23,7 +23,6 @@ from rnnbench.run import (
     describe_ending,
     is_run,
     is_sweep,
-    require_idle,
     runs_in,
 )
 from rnnbench.tasks import best_epoch, is_maximized
@@ -170,12 +169,12 @@ def require_deletable(directory: RunDirectory | SweepDirectory) -> None:
     Raises:
         RunError: Another process trains the run, or runs the sweep.
     """
-    require_idle(directory)
+    directory.require_idle()
     if isinstance(directory, SweepDirectory):
         for run in all_runs(directory.path):
-            require_idle(run)
+            run.require_idle()
     else:
-        require_idle(SweepDirectory(directory.path.absolute().parents[1]))
+        SweepDirectory(directory.path.absolute().parents[1]).require_idle()
 
 
 def damaged_plans(output: Path) -> list[str]:

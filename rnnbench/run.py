@@ -17,12 +17,11 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from pydantic import (
     AwareDatetime,
@@ -52,7 +51,6 @@ _HINT = f"Choose another directory with -o DIR or {RUNS_VARIABLE}"
 PLOT_SUFFIXES = (".png", ".svg", ".pdf")
 CONFUSION_PLOT = "confusion_matrix"
 _PLAN_FILE = "sweep.json"
-_REPORT_FILE = "report.html"
 _RUN_NAME = re.compile(r"(?P<time>\d{8}T\d{6}Z)-s(?P<seed>\d+)(-\d+)?")
 # So much of a damaged value is shown.
 _SHOWN = 120
@@ -234,42 +232,6 @@ def make_empty_directory(option: str, directory: Path, *, force: bool = False) -
         raise InputError(f"{option}: {directory}: already exists, with {first.name}; use --force")
 
 
-@contextlib.contextmanager
-def _locked(lock_file: Path, activity: str) -> Iterator[None]:
-    """Hold a lock that no other process has; `activity` is what the other one may be doing."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(lock_file)
-    try:
-        lock.acquire(timeout=_LOCK_SECONDS)
-    except Timeout:
-        raise _in_use(lock_file, activity) from None
-    except OSError as error:
-        raise RunError(f"{lock_file.parent}: cannot be written to: {error.strerror}") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _is_locked(lock_file: Path) -> bool:
-    """Whether another process holds a lock; the directory may be read-only."""
-    import fcntl
-
-    if not os.path.isfile(lock_file):
-        return False
-    try:
-        with lock_file.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        return isinstance(error, BlockingIOError)
-    return False
-
-
-def _in_use(lock_file: Path, activity: str) -> RunError:
-    return RunError(f"{lock_file.parent}: another process is {activity}")
-
-
 class _File(BaseModel):
     """Keys of a JSON file that other modules rely on; a file may have more."""
 
@@ -403,12 +365,74 @@ class _Inside:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def __get__(self, directory: RunDirectory | SweepDirectory, _: type) -> Path:
+    def __get__(self, directory: LockableDirectory, _: type) -> Path:
         return directory.path / self._path
 
 
 @dataclass(frozen=True)
-class RunDirectory:
+class LockableDirectory:
+    """Directory that one process at a time works on.
+
+    Attributes:
+        path: The directory.
+        lock_file: Locked by the process that works on it.
+        report_file: Report about it, if it was asked for.
+    """
+
+    path: Path
+    lock_file = _Inside(".lock")
+    report_file = _Inside("report.html")
+    activity: ClassVar[str]  # of the process that holds the lock
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from working on it.
+
+        Raises:
+            RunError: One does, or the directory cannot be written to.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.lock_file)
+        try:
+            lock.acquire(timeout=_LOCK_SECONDS)
+        except Timeout:
+            raise self._in_use() from None
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be written to: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def is_locked(self) -> bool:
+        """Whether another process works on it; the directory may be read-only."""
+        import fcntl
+
+        if not os.path.isfile(self.lock_file):
+            return False
+        try:
+            with self.lock_file.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return isinstance(error, BlockingIOError)
+        return False
+
+    def require_idle(self) -> None:
+        """Check that no other process works on it; nothing is written.
+
+        Raises:
+            RunError: One does.
+        """
+        if self.is_locked():
+            raise self._in_use()
+
+    def _in_use(self) -> RunError:
+        return RunError(f"{self.path}: another process is {self.activity}")
+
+
+@dataclass(frozen=True)
+class RunDirectory(LockableDirectory):
     """Directory of one run. Reading a file that is missing or damaged raises a RunError.
 
     Attributes:
@@ -424,15 +448,13 @@ class RunDirectory:
         state_file: Complete state of the training, from which it can continue.
         previous_state_file: State before, kept until the next one is complete or the run finished.
         records_file: What was recorded of gradients, weights and gates during training.
-        lock_file: Locked by the process that trains the run.
         vocabulary_file: Token of each word, for text.
         dataset_file: What is known of the dataset's own files.
         log_file: Messages of the training.
         tensorboard_dir: Event files, if they were asked for.
-        report_file: Report about the run, if it was asked for.
     """
 
-    path: Path
+    activity = "training this run"
     config_file = _Inside("config.yaml")
     manifest_file = _Inside("manifest.json")
     history_file = _Inside("history.csv")
@@ -444,13 +466,10 @@ class RunDirectory:
     state_file = _Inside("checkpoint/state")
     previous_state_file = _Inside("checkpoint/previous_state")
     records_file = _Inside("inspection.npz")
-    lock_file = _Inside(".lock")
-    activity = "training this run"  # of the process that holds the lock
     vocabulary_file = _Inside("vocabulary.json")
     dataset_file = _Inside(DESCRIPTION_FILE)
     log_file = _Inside("train.log")
     tensorboard_dir = _Inside("tensorboard")
-    report_file = _Inside(_REPORT_FILE)
 
     def plot_file(self, name: str) -> Path:
         """Plot of a metric, such as `loss`."""
@@ -708,14 +727,6 @@ class RunDirectory:
         with self.log_file.open("a", encoding="utf-8") as stream:
             stream.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n")
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Keep other processes from training this run."""
-        return _locked(self.lock_file, self.activity)
-
-    def is_locked(self) -> bool:
-        """Whether a process is training this run."""
-        return _is_locked(self.lock_file)
-
     def has_state(self) -> bool:
         """Whether there is a state to continue from."""
         return self.state_file.exists() or self.previous_state_file.exists()
@@ -771,21 +782,16 @@ class RunDirectory:
 
 
 @dataclass(frozen=True)
-class SweepDirectory:
+class SweepDirectory(LockableDirectory):
     """Directory of one sweep. Reading a plan that is missing or damaged raises a RunError.
 
     Attributes:
         path: `<output>/<name of the sweep>`.
         plan_file: What is trained, and how the sweep was called.
-        lock_file: Locked by the process that runs the sweep.
-        report_file: Report about the sweep, if it was asked for.
     """
 
-    path: Path
-    plan_file = _Inside(_PLAN_FILE)
-    report_file = _Inside(_REPORT_FILE)
-    lock_file = _Inside(".lock")
     activity = "running this sweep"
+    plan_file = _Inside(_PLAN_FILE)
 
     def config_file(self, trial: str) -> Path:
         """The resolved config of a trial, for all its seeds."""
@@ -828,10 +834,6 @@ class SweepDirectory:
                 f"{self.path}: a sweep's directory cannot be made: {error.strerror}"
             ) from error
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Keep other processes from running this sweep."""
-        return _locked(self.lock_file, self.activity)
-
     def read_plan(self) -> dict[str, Any]:
         """The plan, with the keys of `SweepPlan` and any others."""
         return _read_checked(self.plan_file, SweepPlan)
@@ -855,16 +857,6 @@ class SweepDirectory:
     def runs(self) -> list[RunDirectory]:
         """All runs, in the order of the plan."""
         return [run for trial in self.trials() for run in self.runs_of(*trial)]
-
-
-def require_idle(directory: RunDirectory | SweepDirectory) -> None:
-    """Check that no other process trains a run, or runs a sweep; nothing is written.
-
-    Raises:
-        RunError: One does.
-    """
-    if _is_locked(directory.lock_file):
-        raise _in_use(directory.lock_file, directory.activity)
 
 
 def is_run(path: Path) -> bool:

@@ -85,7 +85,7 @@ def sweep(
     from rnnbench.config.candidates import combine, parse_variations
     from rnnbench.config.load import find_config
     from rnnbench.model import count_params, estimate_memory, require_memory
-    from rnnbench.run import SweepDirectory, check_writable, require_idle
+    from rnnbench.run import SweepDirectory, check_writable
     from rnnbench.sweep.plan import check_plan, create_plan
     from rnnbench.sweep.runner import LocalExecutor, RayExecutor, run_sweep
 
@@ -102,7 +102,7 @@ def sweep(
     names = dict.fromkeys(c.config.name for candidates, _ in chosen for c in candidates)
     directory = SweepDirectory(output / (name or f"{'-'.join(names)}-sweep"))
     check_writable(directory.path)
-    require_idle(directory)
+    directory.require_idle()
     threads = 1
     # A cluster decides how many trials of one thread run at a time, unless --jobs says so.
     if engine == "local" or jobs:
