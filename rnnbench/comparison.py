@@ -22,7 +22,7 @@ from rnnbench.config import RunConfig
 from rnnbench.config.load import flatten, format_value
 from rnnbench.data.base import SplitName
 from rnnbench.errors import ConfigError, InputError, RunError, count
-from rnnbench.run import Baseline, RunDirectory, replacing
+from rnnbench.run import Baseline, RunDirectory, draw_plots
 from rnnbench.statistics import INTERVAL_NAMES, TEST_NAMES, Estimate, Interval
 from rnnbench.tables import Cell, Column, Table, count_cell, format_number
 from rnnbench.tasks import History, best_epoch, canonical_name, in_words, is_maximized
@@ -888,12 +888,7 @@ def draw_comparison(comparison: Comparison, directory: Path) -> list[Path]:
     Returns:
         The files; see `plots_of`.
     """
-    paths = []
-    for name, draw in plots_of(comparison).items():
-        paths.append(directory / f"{name}.png")
-        with replacing(paths[-1]) as aside:
-            draw(aside)
-    return paths
+    return draw_plots(plots_of(comparison), directory)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rnnbench.baselines import chance_levels
 from rnnbench.comparison import FinishedRun, read_finished
 from rnnbench.config.load import format_value
 from rnnbench.errors import RunError
-from rnnbench.run import RunDirectory, replacing
+from rnnbench.run import RunDirectory, draw_plots
 from rnnbench.statistics import Estimate, estimate
 from rnnbench.tables import Cell, Table, count_cell
 
@@ -81,12 +81,7 @@ class Delays:
 
     def draw(self, directory: Path) -> list[Path]:
         """Draw the plots as PNG files into an existing directory, where they replace others."""
-        paths = []
-        for name, draw in self.plots().items():
-            paths.append(directory / f"{name}.png")
-            with replacing(paths[-1]) as aside:
-                draw(aside)
-        return paths
+        return draw_plots(self.plots(), directory)
 
     def to_json(self) -> list[dict[str, Any]]:
         """The losses and what is solved as JSON values, a mapping for each task and cell."""

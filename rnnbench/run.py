@@ -16,7 +16,7 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -85,6 +85,15 @@ def replacing(path: Path) -> Iterator[Path]:
             partial.unlink()
         raise
     os.replace(partial, path)
+
+
+def draw_plots(plots: Mapping[str, Callable[[Path], object]], directory: Path) -> list[Path]:
+    """Draw plots, by their names, as PNG files into a directory, where they replace others."""
+    paths = {name: directory / f"{name}.png" for name in plots}
+    for name, draw in plots.items():
+        with replacing(paths[name]) as partial:
+            draw(partial)
+    return list(paths.values())
 
 
 def write_text(path: Path, text: str) -> None:

@@ -31,6 +31,7 @@ from rnnbench.run import (
     check_writable,
     create_run,
     describe_ending,
+    draw_plots,
     replacing,
 )
 from rnnbench.tasks import Regression, best_epoch, in_words
@@ -554,9 +555,8 @@ def _write_last_metrics(run: RunDirectory, config: RunConfig) -> None:
 
 def _draw_history(run: RunDirectory, config: RunConfig, baselines: Sequence[Baseline]) -> None:
     """Draw the loss and each metric of the completed epochs, and what was recorded."""
-    for name, (draw, _) in record_plots(run.read_records(), config.name).items():
-        with replacing(run.plot_file(name)) as path:
-            draw(path)
+    recorded = record_plots(run.read_records(), config.name)
+    draw_plots({name: draw for name, (draw, _) in recorded.items()}, run.path)
     history = run.read_history()
     if not history:
         return
