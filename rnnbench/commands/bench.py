@@ -86,8 +86,7 @@ def bench(
     for i in range(0, len(read), len(varied)):  # each config's; a config may be given twice
         kept, notes = drop_equal(read[i : i + len(varied)])
         candidates += kept
-        for note in notes:
-            console.note(note)
+        console.note(*notes)
     with reserve("--plot", plot, suffixes=PLOT_SUFFIXES, force=force):
         measured = measure(
             candidates,

@@ -89,9 +89,7 @@ def _init_from_data(data: Path, target: Path, *, force: bool) -> None:
             notes = "".join(f"# {warning.message}\n" for warning in checked.warnings)
             write_text(target, f"{text}{notes}ignore: [{', '.join(names)}]\n")
     console.print_text(str(target))
-    for line in text.splitlines():
-        if "#" in line:
-            console.note(line)
+    console.note(*(line for line in text.splitlines() if "#" in line))
     console.note(f"next: rnnbench train {shlex.quote(str(target))}")
 
 

@@ -35,9 +35,10 @@ _TRIALS_SECONDS = 1.0
 _LINES_AROUND = 6  # heading, rules and caption of a table
 
 
-def note(text: str) -> None:
-    """Print a line on stderr."""
-    print(visible(text), file=sys.stderr, flush=True)
+def note(*texts: str) -> None:
+    """Print a line on stderr for each text."""
+    for text in texts:
+        print(visible(text), file=sys.stderr, flush=True)
 
 
 def print_text(text: str) -> None:

@@ -157,8 +157,7 @@ def baseline(
 
     found = find_baselines(loaded, loaded.dataset.load(), announce)
     console.print_result([of.model_dump() for of in found], baselines_table(found), as_json=json)
-    for text in describe_left_out(found, loaded.training):
-        console.note(text)
+    console.note(*describe_left_out(found, loaded.training))
 
 
 def _print(found: Inspection) -> None:

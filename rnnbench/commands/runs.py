@@ -57,8 +57,7 @@ def runs(
     """List runs: status, seed, epochs, best and test metric, parameters, seconds, age."""
     from rnnbench import lookup
 
-    for damage in lookup.damaged_plans(output):
-        console.note(damage)
+    console.note(*lookup.damaged_plans(output))
     found = [
         lookup.read_overview(run, metric)
         for run in lookup.all_runs(output)
@@ -357,10 +356,8 @@ def compare(
         thresholds.check_groups({g.label: {m: e[m].mean for m in e if "." in m} for g, e in pairs})
         if plots is not None:
             make_empty_directory("--plots", plots, force=force)
-            for path in library.draw_comparison(comparison, plots):
-                console.note(str(path))
-    for reason in comparison.left_out:
-        console.note(f"left out: {reason}")
+            console.note(*map(str, library.draw_comparison(comparison, plots)))
+    console.note(*(f"left out: {reason}" for reason in comparison.left_out))
     if json:
         console.print_json(comparison.to_json() | thresholds.to_json())
     elif form is not None:
@@ -378,8 +375,7 @@ def _show_delays(
 
     if plots is not None:
         make_empty_directory("--plots", plots, force=force)
-        for path in delays.draw(plots):
-            console.note(str(path))
+        console.note(*map(str, delays.draw(plots)))
     if json:
         console.print_json({"delays": delays.to_json()})
     elif form is not None:

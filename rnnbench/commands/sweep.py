@@ -86,7 +86,7 @@ def sweep(
     from rnnbench.config.load import find_config
     from rnnbench.model import count_params, estimate_memory, require_memory
     from rnnbench.run import SweepDirectory, check_writable
-    from rnnbench.sweep.plan import check_plan, create_plan
+    from rnnbench.sweep.plan import check_plan, create_plan, make_trials
     from rnnbench.sweep.runner import LocalExecutor, RayExecutor, run_sweep
 
     overrides = arguments.make_overrides(set_, epochs=epochs, limit=limit)
@@ -95,7 +95,8 @@ def sweep(
         _choose(find_config(config), overrides, varied, seeds, match_params, output)
         for config in configs
     ]
-    trials = _make_trials(chosen)
+    trials, notes = make_trials(chosen)
+    console.note(*notes)
     if engine == "local":
         largest = max(trials, key=lambda trial: estimate_memory(trial.config).peak)
         require_memory(largest.config, copies=min(jobs or 1, len(trials)))
@@ -128,8 +129,9 @@ def sweep(
     with directory.locked():
         plan = create_plan(directory, trials, threads, console.typed_command())
         progress = console.choose_progress(quiet=quiet, jobs=jobs)
-        each = count(plan.threads, "thread")
-        progress.message(f"{directory.path}: {count(len(trials), 'trial')}, {each} each")
+        progress.message(
+            f"{directory.path}: {count(len(trials), 'trial')}, {count(plan.threads, 'thread')} each"
+        )
         result = run_sweep(directory, plan, executor, progress)
         _show(directory, result, json=json)
     if result.failures:
@@ -171,19 +173,8 @@ def _choose(
             config = matching.config.model_copy(update={"name": candidate.config.name})
             candidates[i] = replace(candidate, config=config)
     candidates, notes = drop_equal(candidates)
-    for note in notes:
-        console.note(note)
+    console.note(*notes)
     return candidates, section.seeds if seeds is None else seeds
-
-
-def _make_trials(chosen: Sequence[tuple[Sequence[Candidate], int]]) -> list[Trial]:
-    """The trials of all candidates; notes tell which are left out."""
-    from rnnbench.sweep.plan import make_trials
-
-    trials, notes = make_trials(chosen)
-    for note in notes:
-        console.note(note)
-    return trials
 
 
 def _to_json(trial: Trial) -> dict[str, Any]:

@@ -199,8 +199,7 @@ def _load(name: str, overrides: list[Override], *, smoke: bool, strict: bool) ->
     config = require_run(checked.require())
     if checked.warnings and strict:
         raise ConfigError(render(checked.warnings))
-    for warning in checked.warnings:
-        console.note(render([warning]))
+    console.note(*(render([warning]) for warning in checked.warnings))
     if config.sweep is None:
         return config
     console.note(f"sweep: is for `rnnbench sweep`; this trains {config.name} itself")
