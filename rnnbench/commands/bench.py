@@ -214,7 +214,7 @@ def _draw(measured: Sequence[Measured], variations: Sequence[Variation], path: P
     from rnnbench import plots
     from rnnbench.bench import SIDES
 
-    key = variations[0].key if len(variations) == 1 else ""
+    key = variations[0][0].key if len(variations) == 1 else ""
     configs = [list(of) for _, of in groupby(measured, lambda m: m.candidate.config.name)]
     values, *others = [[m.candidate.settings.get(key) for m in of] for of in configs]
     # Those that suit a logarithmic axis.

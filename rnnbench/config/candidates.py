@@ -21,19 +21,8 @@ if TYPE_CHECKING:
 
 # Values that are put into a config together.
 Assignment = tuple[Override, ...]
-
-
-@dataclass(frozen=True)
-class Variation:
-    """Values that a key takes in turn.
-
-    Attributes:
-        key: Dotted key, such as `dataset.maxlen`.
-        overrides: One for each value.
-    """
-
-    key: str
-    overrides: tuple[Override, ...]
+# Values that one key takes in turn.
+Variation = tuple[Override, ...]
 
 
 def parse_variations(settings: Sequence[str]) -> list[Variation]:
@@ -59,8 +48,7 @@ def parse_variations(settings: Sequence[str]) -> list[Variation]:
                 f"--vary {key}: received more than once; allowed: one --vary for each key, with "
                 f"all its values: --vary {key}=V1,V2,…"
             )
-        overrides = tuple(parse_override(f"{key}={value}", "--vary") for value in values)
-        found[key] = Variation(key, overrides)
+        found[key] = tuple(parse_override(f"{key}={value}", "--vary") for value in values)
     return list(found.values())
 
 
@@ -82,7 +70,7 @@ def _split(text: str) -> Iterator[str]:
 
 def combine(variations: Sequence[Variation]) -> list[Assignment]:
     """Every combination of the values, the last key changing fastest; one, empty, of none."""
-    return list(product(*(variation.overrides for variation in variations)))
+    return list(product(*variations))
 
 
 def assignments(sweep: SweepSettings) -> list[Assignment]:

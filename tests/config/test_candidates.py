@@ -29,7 +29,7 @@ TWO_LAYERS = TOY.replace("    - {type: dense", "    - {type: lstm, units: 2}\n  
 
 
 def _values(*variations):
-    return {v.key: [o.value for o in v.overrides] for v in parse_variations(variations)}
+    return {v[0].key: [o.value for o in v] for v in parse_variations(variations)}
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_key_varies_once():
 def test_a_value_goes_through_the_checks_of_a_config(setting, message):
     (variation,) = parse_variations([f"{setting},5"])
     with pytest.raises(ConfigError) as refused:
-        load_config(CONFIGS / "toy_gru.yaml", variation.overrides[:1])
+        load_config(CONFIGS / "toy_gru.yaml", variation[:1])
     assert str(refused.value).startswith(message)
 
 
