@@ -91,11 +91,6 @@ class LayerInspection:
         """Units by their relevance, the largest first."""
         return [int(unit) for unit in np.argsort(-self.relevance, kind="stable")]
 
-    def distances(self) -> npt.NDArray[np.int64]:
-        """T - t in steps that count: int64 [timesteps]."""
-        counted: npt.NDArray[np.int64] = np.cumsum(self.mask[::-1])[::-1] - self.mask
-        return counted
-
 
 def saturated_gates(
     values: Mapping[str, Array], legend: Mapping[str, str], counts: npt.NDArray[np.bool_]

@@ -36,6 +36,7 @@ _FEWEST = 0.1
 _BINS = 10
 _MESSAGE_EVERY = 2  # batches between two messages
 _MISTAKES = 5
+_NEAREST = 5  # neighbours of a word
 _UNKNOWN = (0.0, 0.02, 0.05, 0.1, 1.0)  # shares of unknown words, ends of groups
 
 
@@ -451,16 +452,13 @@ class Embedded:
     shares: tuple[float, float]
 
 
-def embed_words(
-    model: VectorModel, tokens: Sequence[int], words: Mapping[int, str], nearest: int = 5
-) -> Embedded:
+def embed_words(model: VectorModel, tokens: Sequence[int], words: Mapping[int, str]) -> Embedded:
     """Words in the space of the embeddings of a model.
 
     Args:
         model: A model of tokens.
         tokens: Tokens of the words.
         words: Word of each token of the vocabulary.
-        nearest: Neighbours of each.
     """
     known = np.array(sorted(token for token in words if token >= FIRST_WORD), np.int64)
     all_vectors = model.batch(known[np.newaxis]).vectors[0].astype(np.float64)
@@ -472,7 +470,7 @@ def embed_words(
     neighbours = []
     for i, row in enumerate(rows.tolist()):
         cosines[i, row] = -np.inf
-        order = np.argsort(-cosines[i], kind="stable")[:nearest]
+        order = np.argsort(-cosines[i], kind="stable")[:_NEAREST]
         neighbours.append([(words[int(known[j])], float(cosines[i, j])) for j in order])
     shares = variances[::-1][:2] / max(float(variances.sum()), 1e-300)
     return Embedded(
