@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -313,6 +314,21 @@ def parse_units(text: str, layer: str, units: int, *, other: str = "") -> list[i
             f"0-5 or 0,3,7{other}"
         )
     return chosen
+
+
+def read_input(file: Path) -> str:
+    """The text of the file that `--file` names, or of stdin where it is `-`.
+
+    Raises:
+        InputError: It cannot be read, or is not UTF-8.
+    """
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"--file: {file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"--file: {file}: not UTF-8 text: byte {error.start}") from error
 
 
 def note_weights(run: RunDirectory) -> WeightsSource:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv as csv_format
 import io
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -289,21 +288,11 @@ def _read_input(text: str | None, values: str | None, file: Path | None, run: Ru
     from rnnbench.training.evaluate import parse_values
 
     if file is not None:
-        content = _read_file(file)
+        content = arguments.read_input(file)
         if run.read_config().model.all_layers[0].takes_tokens:
             return content
         values = ",".join(content.replace(",", " ").split())
     return text if values is None else parse_values(values)
-
-
-def _read_file(file: Path) -> str:
-    try:
-        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        return data.decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"--file: {file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"--file: {file}: not UTF-8 text: byte {error.start}") from error
 
 
 def _choose_directory(run: Path) -> Path:

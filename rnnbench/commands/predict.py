@@ -287,13 +287,7 @@ def _read_inputs(file: Path, dataset: base.Dataset) -> list[_Input]:
 
 def _read_lines(file: Path) -> list[str]:
     """Lines of a file, blank ones too."""
-    try:
-        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        lines = data.decode("utf-8-sig").split("\n")
-    except OSError as error:
-        raise InputError(f"--file: {file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"--file: {file}: not UTF-8 text: byte {error.start}") from error
+    lines = arguments.read_input(file).split("\n")
     lines = [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
     if not lines:
         raise InputError(f"--file: {file}: no lines in it")

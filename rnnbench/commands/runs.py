@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 Column = Literal[
     "age", "name", "status", "seed", "epochs", "best", "test", "parameters", "seconds"
 ]  # fmt: skip
+_NO_RUN = (
+    "RUN is missing: give run directories, names of sweeps or configs, or patterns; `rnnbench "
+    "runs` lists what there is"
+)
 
 
 def runs(
@@ -96,10 +100,7 @@ def runs_rm(
     from rnnbench.run import is_run
 
     if not runs or "" in runs:
-        raise InputError(
-            "RUN is missing: give run directories, names of sweeps or configs, or patterns; "
-            "`rnnbench runs` lists what there is"
-        )
+        raise InputError(_NO_RUN)
     found: dict[Path, RunDirectory | SweepDirectory] = {}
     for what in runs:
         sweep = None if is_run(Path(what)) else lookup.find_sweep(what, output)
@@ -314,10 +315,7 @@ def compare(
     thresholds = Thresholds(expect, junit, force=force)
     with thresholds.reporting("compare", " ".join(runs or ())):
         if not runs:
-            raise InputError(
-                "RUN is missing: give run directories, names of sweeps or configs, or patterns; "
-                "`rnnbench runs` lists what there is"
-            )
+            raise InputError(_NO_RUN)
         named = {what: lookup.find_runs(what, output, limited=limited) for what in runs}
         found = {run.path.resolve(): run for each in named.values() for run in each}
         not_taken = [
