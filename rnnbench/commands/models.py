@@ -160,53 +160,37 @@ def trace(
     config has the weights that its seed draws, a run those it has learnt. Without an input, one is
     drawn from the seed.
     """
-    from rnnbench.run import PLOT_SUFFIXES, reserve
-
-    with reserve("--plot", plot, suffixes=PLOT_SUFFIXES, force=force):
-        _trace(config, text, values, steps, units, plot, output, json=json)
-
-
-def _trace(
-    config: str,
-    text: str | None,
-    values: str | None,
-    steps: int | None,
-    units: str | None,
-    plot: Path | None,
-    output: Path,
-    *,
-    json: bool,
-) -> None:
     import rnnbench
     from rnnbench.model import require_memory
     from rnnbench.reference import trace_model
-    from rnnbench.run import RunDirectory, is_run
+    from rnnbench.run import PLOT_SUFFIXES, RunDirectory, is_run, reserve
     from rnnbench.training import evaluate
 
-    path = arguments.find_config_or_run(config, output, prefers_run=True)
-    loaded = arguments.load_config_or_run(path)
-    require_memory(loaded)
-    run = RunDirectory(path.parent) if is_run(path.parent) else None
-    if run is not None:
-        arguments.note_weights(run)
-    if text is not None:
-        sample = evaluate.text_sample(loaded, text, run)
-    elif values is not None:
-        sample = evaluate.values_sample(loaded, evaluate.parse_values(values))
-    else:
-        sample = evaluate.random_sample(loaded, steps or _STEPS)
-    console.load_tensorflow(console.choose_progress(quiet=json))
-    model = rnnbench.build_model(loaded) if run is None else evaluate.load_model(run)
-    target = evaluate.decode_target(loaded, model, sample.inputs)
-    tokens = None if target is None else target.inputs
-    traces = trace_model(loaded.model.all_layers, model, sample.inputs, tokens)
-    outputs = evaluate.running_outputs(loaded, model, sample, target)[:steps]
-    if plot is not None:
-        _draw(traces, sample, target, steps, units, loaded.name, plot)
-    # A program can leave out what a reader cannot take in.
-    chosen = [
-        _choose_units(units, trace, default=None if json else _SHOWN_UNITS) for trace in traces
-    ]
+    with reserve("--plot", plot, suffixes=PLOT_SUFFIXES, force=force):
+        path = arguments.find_config_or_run(config, output, prefers_run=True)
+        loaded = arguments.load_config_or_run(path)
+        require_memory(loaded)
+        run = RunDirectory(path.parent) if is_run(path.parent) else None
+        if run is not None:
+            arguments.note_weights(run)
+        if text is not None:
+            sample = evaluate.text_sample(loaded, text, run)
+        elif values is not None:
+            sample = evaluate.values_sample(loaded, evaluate.parse_values(values))
+        else:
+            sample = evaluate.random_sample(loaded, steps or _STEPS)
+        console.load_tensorflow(console.choose_progress(quiet=json))
+        model = rnnbench.build_model(loaded) if run is None else evaluate.load_model(run)
+        target = evaluate.decode_target(loaded, model, sample.inputs)
+        tokens = None if target is None else target.inputs
+        traces = trace_model(loaded.model.all_layers, model, sample.inputs, tokens)
+        outputs = evaluate.running_outputs(loaded, model, sample, target)[:steps]
+        if plot is not None:
+            _draw(traces, sample, target, steps, units, loaded.name, plot)
+        # A program can leave out what a reader cannot take in.
+        chosen = [
+            _choose_units(units, trace, default=None if json else _SHOWN_UNITS) for trace in traces
+        ]
     if json:
         layers = [
             {
