@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from rnnbench.data.text import FIRST_WORD, INDEX_FROM, OOV, PAD, START
+from rnnbench.data.text import FIRST_WORD, INDEX_FROM, OOV, PAD, START, TokenDataset
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,21 +29,6 @@ if TYPE_CHECKING:
 # The defaults of Keras' `load_data`.
 _SHUFFLE_SEED = 113
 _TEST_SPLIT = 0.2
-
-
-class Reading(Protocol):
-    """How token sequences are read: a dataset of texts, or `WholeReading`."""
-
-    @property
-    def maxlen(self) -> int: ...
-    @property
-    def vocabulary_size(self) -> int: ...
-    @property
-    def skip_top(self) -> int: ...
-    @property
-    def padding(self) -> Literal["pre", "post"]: ...
-    @property
-    def truncating(self) -> Literal["pre", "post"]: ...
 
 
 @dataclass(frozen=True)
@@ -77,7 +62,7 @@ class TokenSequences:
 
     tokens: Tokens
     offsets: Indices
-    dataset: Reading
+    dataset: TokenDataset | WholeReading
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
