@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from inspect import getdoc
-from typing import Annotated, Any, TextIO, TypeGuard
+from typing import Annotated, Any, ClassVar, TextIO, TypeGuard
 
 import typer
 
@@ -194,27 +194,23 @@ def _prepare_streams() -> None:
 class _Output(io.FileIO):
     """File of a stream that drops what nobody reads any more."""
 
+    # Errors that are about the reader; results that a full disk loses are an error.
+    dropped: ClassVar[type[OSError]] = BrokenPipeError
+
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
-        except OSError as error:
-            if not self.may_drop(error):
-                raise
+        except self.dropped:
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self.fileno())
             os.close(null)
             return len(data)
 
-    def may_drop(self, error: OSError) -> bool:
-        """Whether an error is about the reader; results that a full disk loses are an error."""
-        return isinstance(error, BrokenPipeError)
-
 
 class _Messages(_Output):
     """File of stderr: no message is worth the work that it is about."""
 
-    def may_drop(self, error: OSError) -> bool:
-        return True
+    dropped: ClassVar[type[OSError]] = OSError
 
 
 def _is_standard(stream: TextIO) -> TypeGuard[io.TextIOWrapper]:
