@@ -21,6 +21,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from rnnbench.errors import InputError, shorten
@@ -37,17 +38,9 @@ _DIGEST_BYTES = 32  # of SHA-256
 _M_TOP_PAD = -2  # of the GNU C library's malloc.h
 
 
-class _NativeLog:
-    """What TensorFlow's C++ parts write to file descriptor 2.
-
-    Attributes:
-        is_separate: Whether Python's own messages have another descriptor.
-    """
-
-    is_separate = False
-
-
-_native_log = _NativeLog()
+# What TensorFlow's C++ parts write to file descriptor 2, and whether Python's own messages have
+# another descriptor.
+_native_log = SimpleNamespace(is_separate=False)
 
 
 def separate_stderr() -> int:
