@@ -45,15 +45,19 @@ class MemoryTask(Dataset):
     test_samples: Positive = 1000
     seed: Seed = 0
 
+    delay_key: ClassVar = "length"
+    features: ClassVar[int]  # of a step
+
     @property
     @abstractmethod
     def task(self) -> Task:
         """What is predicted."""
 
     @property
-    @abstractmethod
-    def input_shape(self) -> tuple[int, int]:
-        """Steps and features of a sample."""
+    def timesteps(self) -> int:
+        """Steps of a sample."""
+        length: int = getattr(self, self.delay_key)
+        return length
 
     @abstractmethod
     def draw(self, count: int, generator: np.random.Generator) -> Split:
@@ -62,10 +66,10 @@ class MemoryTask(Dataset):
     def info(self) -> DatasetInfo:
         num_examples = self.count_examples(self.samples, self.test_samples)
         # A target takes 8 bytes at most.
-        sample_bytes = 4 * math.prod(self.input_shape) + 8 * (self.task.timesteps or 1)
+        sample_bytes = 4 * self.timesteps * self.features + 8 * (self.task.timesteps or 1)
         return DatasetInfo(
             task=self.task,
-            input_shape=self.input_shape,
+            input_shape=(self.timesteps, self.features),
             num_examples=num_examples,
             data_bytes=sample_bytes * (self.samples + self.test_samples),
         )
@@ -95,15 +99,11 @@ class AddingProblem(MemoryTask):
     type: Literal["adding_problem"] = "adding_problem"
     length: Annotated[int, Field(ge=2, le=100_000)] = 100
 
-    delay_key: ClassVar = "length"
+    features: ClassVar = 2
 
     @property
     def task(self) -> Task:
         return Regression()
-
-    @property
-    def input_shape(self) -> tuple[int, int]:
-        return (self.length, 2)
 
     def chance(self) -> dict[str, float]:
         # The sum has a triangular density on [0, 2] around 1.
@@ -147,16 +147,12 @@ class TemporalOrder(MemoryTask):
     length: Annotated[int, Field(ge=10, le=100_000)] = 100
     relevant_symbols: Annotated[int, Field(ge=2, le=3)] = 2
 
-    delay_key: ClassVar = "length"
+    features: ClassVar = len(_SYMBOLS)
 
     @property
     def task(self) -> Task:
         orders = product(_SYMBOLS[-2:], repeat=self.relevant_symbols)
         return MulticlassClassification(tuple(map("".join, orders)))
-
-    @property
-    def input_shape(self) -> tuple[int, int]:
-        return (self.length, len(_SYMBOLS))
 
     def chance(self) -> dict[str, float]:
         return _chance_of(2**self.relevant_symbols)
@@ -192,16 +188,12 @@ class Parity(MemoryTask):
     length: Annotated[int, Field(ge=1, le=100_000)] = 10
     targets: Literal["last_step", "every_step"] = "last_step"
 
-    delay_key: ClassVar = "length"
+    features: ClassVar = 1
 
     @property
     def task(self) -> Task:
         steps = self.length if self.targets == "every_step" else None
         return BinaryClassification(("even", "odd"), timesteps=steps)
-
-    @property
-    def input_shape(self) -> tuple[int, int]:
-        return (self.length, 1)
 
     def chance(self) -> dict[str, float]:
         # A model of two outputs may be trained with the loss of several classes.
@@ -236,18 +228,19 @@ class CopyMemory(MemoryTask):
     delay: Annotated[int, Field(ge=1, le=100_000)] = 20
 
     delay_key: ClassVar = "delay"
+    features: ClassVar = _COPIED + 2
 
     @property
     def task(self) -> Task:
         names = (*map(str, range(_COPIED)), "blank")
-        return MulticlassClassification(names, timesteps=self.input_shape[0])
+        return MulticlassClassification(names, timesteps=self.timesteps)
 
     @property
-    def input_shape(self) -> tuple[int, int]:
-        return (self.delay + 2 * _COPIES, _COPIED + 2)
+    def timesteps(self) -> int:
+        return self.delay + 2 * _COPIES
 
     def chance(self) -> dict[str, float]:
-        guessed = _COPIES / self.input_shape[0]  # part of the steps
+        guessed = _COPIES / self.timesteps  # part of the steps
         return {
             "sparse_categorical_crossentropy": guessed * math.log(_COPIED),
             "accuracy": 1 - guessed + guessed / _COPIED,
@@ -257,14 +250,13 @@ class CopyMemory(MemoryTask):
     def draw(self, count: int, generator: np.random.Generator) -> Split:
         import numpy as np
 
-        timesteps, features = self.input_shape
         drawn = generator.integers(_COPIED, size=(count, _COPIES))
-        symbols = np.full((count, timesteps), _COPIED)
+        symbols = np.full((count, self.timesteps), _COPIED)
         symbols[:, :_COPIES] = drawn
         symbols[:, -_COPIES - 1] = _COPIED + 1
-        y = np.full((count, timesteps, 1), _COPIED)
+        y = np.full((count, self.timesteps, 1), _COPIED)
         y[:, -_COPIES:, 0] = drawn
-        return Split(np.eye(features, dtype=np.float32)[symbols], y)
+        return Split(np.eye(self.features, dtype=np.float32)[symbols], y)
 
 
 class SequentialDigits(Dataset):
