@@ -287,7 +287,7 @@ class AdamW(Adam):
     type: Literal["adamw"] = "adamw"  # type: ignore[assignment]
     torch_arguments: ClassVar = (*Adam.torch_arguments, "weight_decay")
 
-    weight_decay: NonNegativeFloat | None = 0.004
+    weight_decay: NonNegativeFloat = 0.004  # Keras takes no None here
 
 
 class Nadam(_Moments):

@@ -57,6 +57,14 @@ def test_every_field_changes_the_keras_object(kind, name):
     assert states[0] != states[1]
 
 
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_keras_takes_none_wherever_a_config_may_hold_it(kind):
+    for name, field in kind.model_fields.items():
+        if type(None) in get_args(field.annotation):
+            needed = {n: 1 for n, f in kind.model_fields.items() if f.is_required()}
+            kind.model_validate(needed | {name: None}).build()
+
+
 @pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
 def test_a_callback_knows_whether_its_metric_is_maximized(monitor):
     for kind in Callback.__subclasses__():
