@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 MAX_INT = 2**31 - 1
 Positive = Annotated[int, Field(ge=1, le=MAX_INT)]
 NonNegative = Annotated[int, Field(ge=0, le=MAX_INT)]
+# Keras computes in float32, and raises where a larger number comes to it.
+MAX_FLOAT = 3.4028234663852886e38
+PositiveFloat = Annotated[float, Field(gt=0, le=MAX_FLOAT)]
+NonNegativeFloat = Annotated[float, Field(ge=0, le=MAX_FLOAT)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 MAX_SEED = 2**32
 Seed = Annotated[int, Field(ge=0, lt=MAX_SEED)]

@@ -15,15 +15,18 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field
 
 from rnnbench.errors import count
 from rnnbench.keras_object import (
+    MAX_FLOAT,
     Fraction,
     KerasObject,
     KeyPath,
     NonNegative,
+    NonNegativeFloat,
     Positive,
+    PositiveFloat,
     union_of,
 )
 
@@ -1237,7 +1240,7 @@ class Masking(Layer):
     """
 
     type: Literal["masking"] = "masking"
-    mask_value: float = 0.0
+    mask_value: Annotated[float, Field(ge=-MAX_FLOAT, le=MAX_FLOAT)] = 0.0
 
     input_rank: ClassVar = 2
 

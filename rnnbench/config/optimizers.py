@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, NonNegativeFloat, PositiveFloat, Tag
+from pydantic import Discriminator, Field, Tag
 
 from rnnbench.errors import count
 from rnnbench.keras_object import (
@@ -13,7 +13,9 @@ from rnnbench.keras_object import (
     KerasObject,
     KeyPath,
     NonNegative,
+    NonNegativeFloat,
     Positive,
+    PositiveFloat,
     Settings,
     union_of,
 )

@@ -20,7 +20,7 @@ from rnnbench.config.optimizers import (
     Schedule,
 )
 from rnnbench.data import AnyDataset
-from rnnbench.keras_object import MAX_SEED, KeyPath, Positive, Seed, Settings
+from rnnbench.keras_object import MAX_FLOAT, MAX_SEED, KeyPath, Positive, Seed, Settings
 from rnnbench.layers import AnyLayer, Layer, NamedLayer, Shape, infer_shapes, layer_names
 from rnnbench.tasks import LOSSES, METRICS, canonical_name, known_names
 
@@ -242,7 +242,7 @@ class TrainingSettings(Settings):
     batch_size: Positive = 32
     epochs: Positive
     backend: Literal["auto", "keras", "fast"] = "auto"
-    class_weight: dict[int, float] | None = None
+    class_weight: dict[int, Annotated[float, Field(le=MAX_FLOAT)]] | None = None
     baselines: bool = True
     checkpoint_every: CheckpointEvery = CheckpointEvery()
     keep_checkpoints: Literal["last", "all"] = "last"
