@@ -136,6 +136,8 @@ def test_prediction_of_a_target_sequence(in_trained, rnnbench):
     assert list(document) == ["input", "tokens", "oov_rate", "prediction", "predictions"]
     assert document["tokens"] == ["<start>", *"3 may 2021"]
     assert document["prediction"] == "".join(document["predictions"])
+    shown = rnnbench("predict", "d", "--text", "3 May 2021").out
+    assert shown.endswith("  10 characters, 0% out of vocabulary\n")
     wide = json.loads(rnnbench("predict", "d", "--text", "3 May 2021", "--beams", 5, "--json").out)
     assert len(wide[0]["predictions"]) <= 11
 

@@ -67,6 +67,7 @@ def predict(
     from rnnbench.config import check_config
     from rnnbench.config.diagnostics import render
     from rnnbench.config.load import require_run
+    from rnnbench.data.text import TokenDataset
     from rnnbench.run import reserve, write_text
     from rnnbench.training.evaluate import Predictor
 
@@ -82,6 +83,7 @@ def predict(
         if warning.name == "vocabulary_cut":
             console.note(render([warning]))
     predictor = Predictor(found)
+    token_name = dataset.token_name if isinstance(dataset, TokenDataset) else ""
     if predictor.takes_text and values:
         raise DataError(f"--values: {run} was trained on text; give --text or --file")
     if not predictor.takes_text and text:
@@ -95,13 +97,15 @@ def predict(
     console.note(f"asking {found.path}: {_describe_metrics(found)}")
     with reserve("--csv", csv, force=force):
         records = (
-            _predict(predictor, inputs, beams) if inputs else _ask(predictor, beams, show=not json)
+            _predict(predictor, inputs, beams)
+            if inputs
+            else _ask(predictor, beams, token_name, show=not json)
         )
         if json:
             console.print_json([record.to_json() for record in records])
         elif inputs and csv is None:
             for record in records:
-                _print_record(record, predictor.max_words)
+                _print_record(record, predictor.max_words, token_name)
         if records and all(record.error is not None for record in records):
             raise DataError(
                 f"--file: {file}: nothing can be predicted for any line of it; of the first: "
@@ -249,7 +253,7 @@ def _predict(predictor: Predictor, inputs: Sequence[_Input], beams: int) -> list
     return [_Record(given, predictions.get(given), errors.get(given)) for given in inputs]
 
 
-def _ask(predictor: Predictor, beams: int, *, show: bool) -> list[_Record]:
+def _ask(predictor: Predictor, beams: int, token_name: str, *, show: bool) -> list[_Record]:
     """Records of what a user types line by line, each shown at once if `show` is set."""
     tensorflow.load()
     _ = predictor.model  # loaded before the first question, and once
@@ -270,7 +274,7 @@ def _ask(predictor: Predictor, beams: int, *, show: bool) -> list[_Record]:
             continue
         records.append(record)
         if show:
-            _print_record(record, predictor.max_words)
+            _print_record(record, predictor.max_words, token_name)
             sys.stdout.flush()
 
 
@@ -305,7 +309,10 @@ def _to_csv(records: Sequence[_Record], class_names: Sequence[str]) -> str:
     for record in records:
         row: dict[str, object] = {**record.input.columns, "error": record.error}
         if (p := record.prediction) is not None:
-            row["prediction"] = p.label or (p.prediction if p.steps is None else _join(p))
+            if p.label is not None:  # the text of a sequence may be empty
+                row["prediction"] = p.label
+            else:
+                row["prediction"] = p.prediction if p.steps is None else _join(p)
             row |= {f"probability_{name}": q for name, q in (p.probabilities or {}).items()}
         writer.writerow(row)
     return stream.getvalue()
@@ -316,7 +323,7 @@ def _join(prediction: Prediction) -> str:
     return " ".join(map(console.format_values, prediction.predictions))
 
 
-def _print_record(record: _Record, max_words: int) -> None:
+def _print_record(record: _Record, max_words: int, token_name: str) -> None:
     line = "" if record.input.line is None else f"line {record.input.line}: "
     p = record.prediction
     if p is None:
@@ -340,7 +347,7 @@ def _print_record(record: _Record, max_words: int) -> None:
             console.print_text(f"{line}{result}{shares}")
             console.print_text(f"  saw: {' '.join(p.tokens)}")
         cut = f"; cut to {count(len(p.tokens), 'token')}" if p.words > max_words else ""
-        words = count(p.words, "word")
+        words = count(p.words, token_name)
         console.print_text(f"  {words}, {p.oov_rate:.0%} out of vocabulary{cut}")
 
 

@@ -69,6 +69,10 @@ class Addition(TokenDataset):
             message += f"{pairs:,} pairs of numbers with up to {self.digits} digits, at most half "
             yield ("samples",), f"{message}are drawn"
 
+    @property
+    def token_name(self) -> str:
+        return "character"
+
     def info(self) -> DatasetInfo:
         samples = self.samples + self.test_samples
         steps = self.digits + 1

@@ -83,6 +83,10 @@ class DateFormats(TokenDataset):
     def vocabulary_size(self) -> int:
         return FIRST_WORD + len(_CHARACTERS)
 
+    @property
+    def token_name(self) -> str:
+        return "character"
+
     def info(self) -> DatasetInfo:
         num_examples = self.count_examples(self.samples, self.test_samples)
         samples = sum(num_examples.values())

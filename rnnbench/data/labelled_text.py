@@ -65,6 +65,10 @@ class Text(FileTextDataset):
     split_seed: Seed = 0
     stratify: bool = True
 
+    @property
+    def token_name(self) -> str:
+        return self.tokenize.removesuffix("s")
+
     def read_table(self, path: Path) -> list[tuple[str, dict[str, str]]] | None:
         if path.suffix.lower() not in TABLES:
             return None

@@ -101,6 +101,11 @@ class TokenDataset(Dataset):
     def vocabulary_size(self) -> int:
         """Tokens from this one on are out of the vocabulary."""
 
+    @property
+    def token_name(self) -> str:
+        """What a token is: `word` or `character`."""
+        return "word"
+
     @abstractmethod
     def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
         """All words that have a token, and their tokens, increasing."""

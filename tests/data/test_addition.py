@@ -89,7 +89,7 @@ def test_too_many_sums_are_refused(rnnbench, in_tmp):
     assert "of the 5,050 pairs of numbers with up to 2 digits, at most half" in result.out
 
 
-def test_a_run_answers_a_sum_with_a_text(rnnbench, in_tmp):
+def test_a_run_answers_a_sum_with_a_text(rnnbench, in_tmp, monkeypatch):
     (in_tmp / "sums.yaml").write_text(CONFIG)
     trained = rnnbench("train", "sums.yaml", "-q")
     assert trained.code == 0, trained.err
@@ -101,6 +101,11 @@ def test_a_run_answers_a_sum_with_a_text(rnnbench, in_tmp):
     assert found["prediction"] == "".join(found["predictions"]).rstrip()
     lines = rnnbench("predict", "sums", "--text", "12+34").out.splitlines()
     assert (lines[0], lines[1]) == (found["prediction"], "  saw: 4 3 + 2 1")
+    assert lines[2] == "  5 characters, 0% out of vocabulary"
+    monkeypatch.setattr(Addition, "join_targets", lambda self, names: "")
+    (in_tmp / "in.txt").write_text("1+2\n")
+    rnnbench("predict", "sums", "--file", "in.txt", "--csv", "out.csv")
+    assert (in_tmp / "out.csv").read_text() == "line,input,prediction,error\n1,1+2,,\n"
     refused = rnnbench("predict", "sums", "--text", "twelve")
     assert refused.code == 2
     assert "received 'twelve'; allowed: a sum of two numbers of up to 2 digits" in refused.err
