@@ -128,11 +128,12 @@ def _load_resumed(run: RunDirectory, epochs: int | None) -> RunConfig:
     from rnnbench.training.checkpoint import load_state
 
     state = load_state(run) if epochs is not None else None
-    done = state.epoch if state else 0
-    if epochs is not None and epochs < done:
+    # An epoch that has begun is part of the weights.
+    begun = state.epoch + (state.step > 0) if state else 0
+    if epochs is not None and state is not None and epochs < begun:
+        where = f"is in epoch {begun}" if state.step else f"has {count(begun, 'epoch')}"
         raise InputError(
-            f"--epochs {epochs}: {run.path} has {count(done, 'epoch')} already; allowed: at least "
-            f"{done}"
+            f"--epochs {epochs}: {run.path} {where} already; allowed: at least {begun}"
         )
     overrides = arguments.make_overrides((), epochs=epochs)
     return load_run_config(run.config_file, overrides, upgrade=True)

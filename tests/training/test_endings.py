@@ -79,6 +79,11 @@ def test_a_run_that_was_extended_and_stopped_has_one_newest_state(rnnbench, run)
     assert json.loads(evaluated.out)["epoch"] == 5
     assert json.loads(evaluated.out)["metrics"] != old["metrics"]
     assert "weights     epoch 6, step 1, in " in rnnbench("show", run.path).out
+    # Five epochs would end with weights of the sixth.
+    refused = rnnbench("train", "--resume", run.path, "--epochs", 5)
+    assert refused.code == 2
+    assert "is in epoch 6 already; allowed: at least 6" in refused.err
+    assert run.status() == "interrupted"
 
 
 def test_a_warm_start_is_a_new_run_from_the_weights_of_another(rnnbench, run):
