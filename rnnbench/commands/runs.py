@@ -457,9 +457,10 @@ def reproduce(
     check_writable(output)
     progress = console.choose_progress(quiet=quiet)
     console.load_tensorflow(progress)
-    from rnnbench.training.trainer import train
+    from rnnbench.training.trainer import find_origin, train
 
-    second = train(config, output, command=console.typed_command(), progress=progress).run
+    command, origin = console.typed_command(), find_origin(first)
+    second = train(config, output, command=command, progress=progress, warm_start=origin).run
     found = compare_repetition(first, second)
     if json:
         console.print_json({"first": str(first.path), "second": str(second.path)} | found.to_json())

@@ -160,20 +160,46 @@ def train(
 def _start_warm(setup: TrainingSetup, source: RunDirectory) -> dict[str, Any]:
     """Give a model the newest weights of a run; where they are from, for the manifest."""
     found = find_weights(source)
-    weights = read_variables(load_model(source).weights)
+    weights, digest = _read_weights(source)
     try:
         write_variables(setup.model.weights, weights)
     except ValueError as error:
         raise RunError(
             f"{found.file}: its weights do not fit {setup.config.name} as it was changed: {error}"
         ) from error
-    digest = hashlib.sha256(b"".join(array.tobytes() for array in weights)).hexdigest()
     return {
         "run": str(source.path.absolute()),
         "epoch": found.epoch,
         "step": found.step,
-        "weights": f"sha256:{digest}",
+        "weights": digest,
     }
+
+
+def _read_weights(run: RunDirectory) -> tuple[tuple[npt.NDArray[Any], ...], str]:
+    """The newest weights of a run, and their sha256."""
+    weights = read_variables(load_model(run).weights)
+    digest = hashlib.sha256(b"".join(array.tobytes() for array in weights)).hexdigest()
+    return weights, f"sha256:{digest}"
+
+
+def find_origin(run: RunDirectory) -> RunDirectory | None:
+    """The run whose weights a warm start began with; None of another run.
+
+    Raises:
+        RunError: They are not there any more.
+    """
+    origin = run.read_manifest().get("warm_start")
+    if origin is None:
+        return None
+    source, digest = RunDirectory(Path(origin["run"])), None
+    if source.path.exists():
+        _, digest = _read_weights(source)
+    if digest != origin["weights"]:
+        raise RunError(
+            f"{run.path}: began with weights of {source.path} that are not there any more; without "
+            "them it cannot be repeated"
+        )
+    return source
 
 
 def resume(

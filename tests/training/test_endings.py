@@ -1,6 +1,7 @@
 """How trainings end, and what the messages say: early, of a finished run, warm, diverged."""
 
 import json
+import shutil
 
 import pytest
 
@@ -101,6 +102,32 @@ def test_a_warm_start_is_a_new_run_from_the_weights_of_another(rnnbench, run):
     loss = run.read_metrics()["train"]["loss"]
     assert started.read_metrics()["train"]["loss"] == pytest.approx(loss, rel=1e-5)
     assert "warm start  weights of " in rnnbench("show", started.path).out
+
+
+def test_a_warm_start_is_reproduced_from_the_weights_that_it_began_with(rnnbench, run):
+    first = (
+        "train",
+        "--resume",
+        "toy",
+        "--set",
+        "training.batch_size=2",
+        "--epochs",
+        "1",
+        "--json",
+    )
+    started = RunDirectory(run.path.parents[2] / json.loads(rnnbench(*first).out)["run_dir"])
+    result = rnnbench("reproduce", started.path, "-q")
+    assert result.code == 0, result.out
+    assert "history and metrics are equal to the last bit" in result.out
+    runs = sorted(run.path.parent.iterdir())
+    rnnbench("train", "--resume", run.path, "--epochs", "5", "-q")
+    others = rnnbench("reproduce", started.path)
+    assert others.code == 2
+    assert f"{started.path}: began with weights of {run.path} that are not" in others.err
+    shutil.rmtree(run.path)
+    gone = rnnbench("reproduce", started.path)
+    assert (gone.code, f"weights of {run.path} that are not" in gone.err) == (2, True)
+    assert sorted(run.path.parent.iterdir()) == [path for path in runs if path != run.path]
 
 
 def test_a_warm_start_needs_weights_that_fit(rnnbench, run):
