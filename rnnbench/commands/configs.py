@@ -58,7 +58,8 @@ def init(
     data: Annotated[
         Path | None,
         arguments.path_option(
-            "Look at your own table, .npz file or directory of texts, and draft a config."
+            "Look at your own table, .npz file, column file of tagged text (.conll) or directory "
+            "of texts, and draft a config."
         ),
     ] = None,
     force: arguments.Force = False,

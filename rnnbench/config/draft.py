@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from rnnbench.config.yaml import write_value
-from rnnbench.data.files import read_records
+from rnnbench.data.files import TABLES, read_records
 from rnnbench.data.text import FIRST_WORD
 from rnnbench.errors import DataError, FileError
 
@@ -67,6 +67,9 @@ def _draft(data: Path, path: str) -> _Lines:
         return _draft_arrays(data, path)
     if data.suffix.lower() in _COLUMN_FILES:
         return _draft_tagged_text(data, path)
+    if data.suffix.lower() not in TABLES:
+        files = ", ".join((*TABLES, ".npz", *_COLUMN_FILES))
+        raise DataError(f"--data: received {data}; allowed: {files}, or a directory of texts")
     columns = read_records(data, "file").columns
     numbers = [name for name, texts in columns.items() if _are(texts, float)]
     words = {name: _mean_words(t) for name, t in columns.items() if name not in numbers}

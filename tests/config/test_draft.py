@@ -100,6 +100,19 @@ def test_data_that_cannot_be_learnt_from_gives_no_file(in_tmp, rnnbench, content
     assert not (in_tmp / "data.yaml").exists()
 
 
+def test_every_kind_of_data_is_named_where_one_is_none(in_tmp, rnnbench):
+    (in_tmp / "data.txt").write_text("a text\n")
+    result = rnnbench("init", "--data", "data.txt")
+    allowed = (
+        ".csv, .tsv, .jsonl, .parquet, .npz, .conll, .bio, .iob, .iob2, or a directory of texts"
+    )
+    assert (result.code, result.err) == (
+        2,
+        f"error: --data: received data.txt; allowed: {allowed}\n",
+    )
+    assert not (in_tmp / "data.yaml").exists()
+
+
 def test_a_config_that_exists_is_kept(in_tmp, rnnbench):
     data = _reviews(in_tmp)
     (in_tmp / "data.yaml").write_text("mine")
