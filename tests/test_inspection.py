@@ -407,6 +407,10 @@ def test_several_runs_and_a_split_have_one_page(rnnbench, run, tmp_path):
     assert (
         "4 samples; integrated gradients of p(good) are complete within 1% for 100.0%" in page.text
     )
+    assert "Accuracy by length" in page.text
+    one = rnnbench("inspect", "reviews", "--split", "test", "--limit", "1", "-o", tmp_path / "one")
+    assert one.code == 0, one.err
+    assert "Accuracy by length" not in (tmp_path / "one" / "inspection.html").read_text()
 
 
 @pytest.mark.parametrize(

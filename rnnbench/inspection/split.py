@@ -432,6 +432,7 @@ def _group(
             if members.any()
         }
         for by, of in groups.items()
+        if of  # texts of equal length are no groups by length
     }
 
 
