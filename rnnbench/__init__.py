@@ -273,16 +273,28 @@ class Run:
     def predict(self, inputs: Sequence[str] | Sequence[Sequence[float]]) -> list[Prediction]:
         """A prediction for each text, or for the values of each sample.
 
+        Args:
+            inputs: Texts; or the values of each sample, row by row, or an array of samples.
+
         Raises:
-            DataError: An input is not of the kind that the run was trained on.
+            DataError: An input is not of the kind that the run was trained on, or one sample was
+                given in place of a list of them.
             RunError: The run has no trained model.
         """
         from rnnbench import tensorflow
+        from rnnbench.errors import DataError, shorten
 
+        if isinstance(inputs, str) or not all(hasattr(sample, "__len__") for sample in inputs):
+            received = shorten(repr(inputs), 60)
+            raise DataError(f"received one sample, {received}; give a list of samples")
+        # Arrays, and rows of arrays, as lists.
+        samples: list[Any] = [
+            sample.ravel().tolist() if hasattr(sample, "ravel") else sample for sample in inputs
+        ]
         tensorflow.load()
         from rnnbench.training import evaluate
 
-        return evaluate.predict(self._run, inputs)
+        return evaluate.predict(self._run, samples)
 
     def inspect(
         self,

@@ -130,6 +130,8 @@ def read_finished(runs: Iterable[RunDirectory]) -> tuple[list[FinishedRun], list
             reason = f"{newest[identity].run.path} is newer, of the same config and seed"
             left_out.append(f"{older.run.path}: {reason}")
     if not newest:
+        if not left_out:
+            raise RunError("no runs to compare: received none; give at least one")
         raise RunError("\n".join(["no finished runs to compare:", *left_out]))
     return list(newest.values()), left_out
 
@@ -709,8 +711,12 @@ def compare(
 
     Raises:
         RunError: No run has finished.
-        InputError: The runs have different data, or no metric in common, or not this one.
+        InputError: The runs have different data, or no metric in common, or not this one; or there
+            is no such interval.
     """
+    if interval not in INTERVAL_NAMES:
+        allowed = ", ".join(INTERVAL_NAMES)
+        raise InputError(f"interval: received {interval!r}; allowed: {allowed}")
     finished, left_out = read_finished(runs)
     if not different_data:
         require_same_data(finished)

@@ -69,6 +69,9 @@ def test_a_run_predicts_with_its_model(run):
     assert type(model.layers[1]).__module__.startswith("keras.")
     value = float(model(np.array([[[6.0], [7.0], [8.0], [9.0]]]))[0, 0])
     assert prediction.prediction == pytest.approx(value, abs=1e-5)
+    for array in (np.array([[6, 7, 8, 9]]), np.array([[[6.0], [7.0], [8.0], [9.0]]])):
+        assert run.predict(array) == [prediction]
+    assert run.predict([np.array([6, 7, 8, 9])]) == [prediction]
 
 
 def test_a_notebook_shows_plots_and_tables(run):
@@ -118,4 +121,11 @@ def test_errors_are_those_of_the_commands(run, in_tmp):
         run.plot("accuracy")
     with pytest.raises(DataError, match="was trained on values"):
         run.predict(["a text"])
+    for sample in ("a text", [6, 7, 8, 9], np.array([6, 7, 8, 9])):
+        with pytest.raises(DataError, match=r"received one sample, .*; give a list of samples"):
+            run.predict(sample)
+    with pytest.raises(RunError, match="no runs to compare: received none"):
+        rb.compare([])
+    with pytest.raises(InputError, match="interval: received 'z'; allowed: t, bootstrap"):
+        rb.compare([run], interval="z")
     assert rb.runs() == []
