@@ -78,7 +78,10 @@ def predict(
     found = arguments.find_run(run, output, limited=limited)
     arguments.note_weights(found)
     checked = check_config(found.config_file, upgrade=True)
-    dataset = require_run(checked.require()).dataset
+    config = require_run(checked.require())
+    dataset = config.dataset
+    if beams > 1 and config.model.decoder is None:
+        raise InputError(f"--beams {beams}: {run} has no decoder; leave it out")
     for warning in checked.warnings:
         if warning.name == "vocabulary_cut":
             console.note(render([warning]))

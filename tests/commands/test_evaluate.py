@@ -306,6 +306,7 @@ def test_the_model_of_an_unfinished_run_is_used_and_said_so(rnnbench, in_toy, tm
         (["--values", "1,2,3"], "received 3 values (1, 2, 3); this model takes exactly 4"),
         (["--values", "1,2,3,x"], "'x' is not a finite number"),
         (["--values", "1,2,3,1e39"], "'1e39' is not a finite number of float32"),
+        (["--values", "1,2,3,4", "--beams", "2"], "--beams 2: toy has no decoder; leave it out"),
         (["--file", "nowhere"], "--file: nowhere: cannot be read: No such file"),
         (["--file", "empty"], "--file: empty: no lines in it"),
         (["--file", "binary"], "--file: binary: not UTF-8 text"),
