@@ -952,7 +952,7 @@ class GaussianNoise(Layer):
     """
 
     type: Literal["gaussian_noise"] = "gaussian_noise"
-    stddev: NonNegativeFloat
+    stddev: Annotated[float, Field(ge=0, le=1)]  # as Keras wants it
 
     by_step: ClassVar = True
 
