@@ -63,9 +63,12 @@ def load_config(name: str | Path, changes: Mapping[str, object] | None = None) -
     """
     from rnnbench.config import load
 
-    overrides = [
-        load.Override(key, value, f"{key}={value}") for key, value in (changes or {}).items()
-    ]
+    # A number of NumPy is the number.
+    plain = {
+        key: value.item() if hasattr(value, "item") else value
+        for key, value in (changes or {}).items()
+    }
+    overrides = [load.Override(key, value, f"{key}={value}") for key, value in plain.items()]
     return load.load_config(load.find_config(str(name)), overrides)
 
 

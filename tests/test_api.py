@@ -41,7 +41,8 @@ def test_importing_the_package_loads_nothing():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    config = rb.load_config("toy_gru", {"training.epochs": 2, "model.layers.0.units": 4})
+    changes = {"training.epochs": 2, "model.layers.0.units": np.int64(4)}
+    config = rb.load_config("toy_gru", changes)
     return rb.train(config, tmp_path_factory.mktemp("api") / "runs")
 
 

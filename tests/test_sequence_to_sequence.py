@@ -138,6 +138,8 @@ def test_prediction_of_a_target_sequence(in_trained, rnnbench):
     assert document["prediction"] == "".join(document["predictions"])
     shown = rnnbench("predict", "d", "--text", "3 May 2021").out
     assert shown.endswith("  10 characters, 0% out of vocabulary\n")
+    empty = rnnbench("predict", "d", "--text", "").err
+    assert "received the text '', which has no characters; give at least one" in empty
     wide = json.loads(rnnbench("predict", "d", "--text", "3 May 2021", "--beams", 5, "--json").out)
     assert len(wide[0]["predictions"]) <= 11
 

@@ -130,7 +130,8 @@ def errors(
     if not config.dataset.info().task.keeps_outputs:
         raise RunError(
             f"{found.path}: this is {config.dataset.info().task}: each of its tokens is a target, "
-            "and none stands out. Its perplexity says how wrong it is: rnnbench evaluate"
+            "and none stands out. Its perplexity says how wrong it is: rnnbench evaluate "
+            f"{found.path}"
         )
     samples, evaluation = _evaluate(found, config, chosen)
     from rnnbench.training.evaluate import find_mistakes

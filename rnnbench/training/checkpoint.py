@@ -93,7 +93,12 @@ def write_variables(variables: list[keras.Variable], values: Arrays) -> None:
     Raises:
         ValueError: They differ in number or shape.
     """
+    if len(variables) != len(values):
+        raise ValueError(f"received {len(values)} arrays; allowed: {len(variables)}")
     for variable, value in zip(variables, values, strict=True):
+        if variable.shape != value.shape:
+            shape = tuple(variable.shape)
+            raise ValueError(f"{variable.path}: received the shape {value.shape}; allowed: {shape}")
         variable.assign(value)
 
 

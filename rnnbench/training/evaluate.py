@@ -22,6 +22,7 @@ from rnnbench.data.stats import Example, read_examples
 from rnnbench.data.text import OOV, PAD, TokenDataset, decode_tokens, invert
 from rnnbench.errors import DataError, DivergenceError, RunError, count, shorten
 from rnnbench.generation import Decoder
+from rnnbench.keras_object import MAX_FLOAT
 from rnnbench.layers import Layer, Shape, ShapeError
 from rnnbench.model import (
     build_encoder,
@@ -51,7 +52,6 @@ _SHOWN_FEATURES = 6  # of a step of values
 _ROWS = 8192  # measured at one time
 _TEXTS = 256  # beginnings of a text that are predicted for at one time
 _CHUNK = 512  # steps of a text that are evaluated at one time
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 def load_fast_model(run: RunDirectory, epoch: int | None = None) -> keras.Model:
@@ -523,7 +523,7 @@ class Predictor:
 
         Raises:
             DataError: It is not of the kind that the run was trained on, a text has no words, or
-                there are too few or too many values.
+                there are too few or too many values, or one is no finite number of float32.
         """
         if self._text_dataset is None:
             _require_values(received, self._config.dataset.info().input_shape)
@@ -531,7 +531,8 @@ class Predictor:
             raise DataError(f"received {received!r}; this run was trained on text: give texts")
         elif not self._text_dataset.find_words(received, self._vocabulary):
             raise DataError(
-                f"received the text {received!r}, which has no words; give at least one"
+                f"received the text {received!r}, which has no {self._text_dataset.token_name}s; "
+                "give at least one"
             )
 
     def predict(
@@ -641,6 +642,9 @@ def _require_values(values: str | Sequence[float], shape: tuple[int, ...]) -> No
             f"received {count(len(values), 'value')} ({', '.join(f'{v:g}' for v in values)}); this "
             f"model takes exactly {math.prod(shape)}"
         )
+    wrong = [value for value in values if not abs(value) <= MAX_FLOAT]
+    if wrong:
+        raise DataError(f"received the value {wrong[0]:g}; allowed: finite numbers of float32")
 
 
 def parse_values(text: str) -> list[float]:
@@ -655,7 +659,7 @@ def parse_values(text: str) -> list[float]:
             value = float(part)
         except ValueError:
             value = math.nan
-        if not abs(value) <= _LARGEST:
+        if not abs(value) <= MAX_FLOAT:
             raise DataError(
                 f"received the values {text!r}; {part.strip()!r} is not a finite number of "
                 "float32. Give numbers separated by commas, such as 6,7,8,9"
@@ -812,7 +816,9 @@ def text_sample(config: ModelConfig, text: str, run: RunDirectory | None) -> Sam
         raise DataError(f"--text: {config.name} has no text dataset, so no vocabulary to read it")
     vocabulary = run.read_vocabulary() if run else dataset.read_vocabulary()
     if not dataset.find_words(text, vocabulary):
-        raise DataError(f"--text: received {text!r}, which has no words; give at least one")
+        raise DataError(
+            f"--text: received {text!r}, which has no {dataset.token_name}s; give at least one"
+        )
     return _token_sample(config, dataset, dataset.encode(text, vocabulary), vocabulary)
 
 

@@ -174,7 +174,7 @@ def test_what_cannot_be_continued_is_named(in_run, rnnbench, arguments, message)
 
 
 def test_errors_and_predictions_of_a_language_model_say_what_to_do(in_run, rnnbench):
-    assert "rnnbench evaluate" in rnnbench("errors", "lm").err
+    assert "rnnbench evaluate runs/lm/" in rnnbench("errors", "lm").err
     result = rnnbench("predict", "lm", "--text", "ab")
     assert (result.code, "rnnbench generate" in result.err) == (2, True)
 

@@ -120,6 +120,8 @@ def test_values(tmp_path):
     message = r"received 3 values \(1, 2, 3\); this model takes exactly 4"
     with pytest.raises(DataError, match=message):
         predict(run, [[1, 2, 3]])
+    with pytest.raises(DataError, match=r"received the value nan; allowed: finite numbers of flo"):
+        predict(run, [[1, 2, 3, float("nan")]])
     message = "received the text 'six'; this run was trained on values: give lists of numbers"
     with pytest.raises(DataError, match=message):
         predict(run, ["six"])
