@@ -53,7 +53,8 @@ def directory(tmp_path_factory):
     "command",
     [pytest.param(c, marks=[pytest.mark.real_data] if _needs_data(c) else []) for c in COMMANDS],
 )
-def test_the_commands_work(rnnbench_process, directory, command):
+def test_the_commands_work(rnnbench, directory, enter, command):
+    enter(directory)
     arguments = shlex.split(command)[1:]
     if arguments[0] == "train" and "imdb_lstm" in command and "--smoke" not in arguments:
         arguments.append("--smoke")  # all of it but its length
@@ -61,7 +62,7 @@ def test_the_commands_work(rnnbench_process, directory, command):
         arguments.append("--dry-run")  # half an hour; test_delays.py trains such a sweep
     if arguments[0] in ("evaluate", "predict") and "imdb_lstm" in command:
         arguments.append("--limited")
-    result = rnnbench_process(*arguments, cwd=directory)
+    result = rnnbench(*arguments)
     assert result.code == 0, result.err
     assert result.out
 

@@ -76,7 +76,7 @@ def test_each_cell_under_each_mask(cell, mask, return_sequences):
     _compare(cell, 5, 7, mask, return_sequences=return_sequences)
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
 @given(
     cell=st.sampled_from(list(CELLS)),
     batch=st.integers(1, 70),
@@ -106,7 +106,7 @@ def test_whatever_the_arguments(wrap, go_backwards, **drawn):
     _compare(wrap=wrap, go_backwards=go_backwards and not wrap, **drawn)
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))
 @given(
     cell=st.sampled_from(list(CELLS)),
     batch=st.integers(1, 70),
