@@ -57,6 +57,11 @@ def visible(text: str) -> str:
     return _OBEYED.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def spell(token: str) -> str:
+    """A token that can be read: of characters, a space and the end of a line are such."""
+    return {" ": "␣", "\n": "⏎"}.get(token, token)
+
+
 def to_markdown(text: str) -> str:
     """A text as Markdown that shows it."""
     entities = {"<": "&lt;", "&": "&amp;"}

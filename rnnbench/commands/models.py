@@ -11,7 +11,7 @@ from typer import Argument, Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError, count
-from rnnbench.tables import Table, count_cell
+from rnnbench.tables import Table, count_cell, spell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -270,13 +270,13 @@ def _print_outputs(
     task = config.dataset.info().task if isinstance(config, RunConfig) else None
     rows: list[tuple[str, ...]] = []
     for t, of in enumerate(outputs):
-        label = labels[t] if t < len(labels) else ""
+        label = spell(labels[t]) if t < len(labels) else ""
         if of is None:
             rows.append((str(t + 1), label, "", ""))
             continue
         found = None if task is None else task.decode(of.astype("float32"))
         if found is not None and found.label is not None and found.probabilities is not None:
-            shown = (found.label, f"{found.probabilities[found.label]:.4f}")
+            shown = (spell(found.label), f"{found.probabilities[found.label]:.4f}")
         else:
             values = of if found is None else np.atleast_1d(found.prediction).ravel()
             more = " …" if len(values) > _SHOWN_OUTPUTS else ""

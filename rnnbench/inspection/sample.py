@@ -20,6 +20,7 @@ from rnnbench.inspection.gradients import (
     occlude,
 )
 from rnnbench.layers import is_gate
+from rnnbench.tables import spell
 from rnnbench.tasks import Regression
 from rnnbench.training.evaluate import (
     Sample,
@@ -350,7 +351,7 @@ def inspect_sample(
         predictions=np.asarray(model.task.unscale(predictions), np.float64),
         steps=steps,
         outputs=_name_outputs(model),
-        classes=tuple(map(_spell, model.task.class_names)) if outputs.ndim == 3 else (),
+        classes=tuple(map(spell, model.task.class_names)) if outputs.ndim == 3 else (),
         layers=_inspect_layers(passes, sample.labels, read_labels),
         attributions=_attribute(model, batch, counts[0], objective, passes["output"]),
     )
@@ -361,12 +362,7 @@ def _name_outputs(model: VectorModel) -> tuple[str, ...]:
     if isinstance(task, Regression):
         return task.output_names or ("prediction",)
     names = task.class_names if size == task.num_classes else task.class_names[1:]
-    return tuple(f"p({_spell(name)})" for name in names)
-
-
-def _spell(name: str) -> str:
-    """A class that can be read: of characters, a space and the end of a line are such."""
-    return {" ": "␣", "\n": "⏎"}.get(name, name)
+    return tuple(f"p({spell(name)})" for name in names)
 
 
 def name_features(model: VectorModel, width: int) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Language models: tokens and targets of a text, evaluation with a carried state, generation."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -171,6 +172,12 @@ def test_what_cannot_be_continued_is_named(in_run, rnnbench, arguments, message)
     result = rnnbench("generate", "lm", *arguments)
     assert result.code == 2
     assert message in result.err
+
+
+def test_a_trace_shows_the_space_that_is_read(in_run, rnnbench):
+    traced = rnnbench("trace", "lm", "--text", "a b").out
+    table = traced[traced.index("step   input   prediction") :]
+    assert re.search(r"^ +2 +␣ ", table, re.MULTILINE), table
 
 
 def test_errors_and_predictions_of_a_language_model_say_what_to_do(in_run, rnnbench):
