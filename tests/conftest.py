@@ -12,6 +12,7 @@ import standin
 
 from rnnbench import tensorflow
 
+LONG = ("training", "sweep")
 KERAS_HOME = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser().resolve()
 
 
@@ -35,6 +36,9 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
+    # A worker takes a file at a time: the folders that take long first, so that none of their files
+    # is left to one worker at the end.
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
     names = [file.name for dataset in standin.DATASETS for file in dataset.files()]
     if all((KERAS_HOME / "datasets" / name).exists() for name in names):
         return

@@ -345,14 +345,16 @@ def test_neighbours_and_components_of_words(run):
     model = VectorModel(run.read_config(), load_model(run))
     words = {token: word for word, token in run.read_vocabulary().items()}
     tokens = [4, 5]
-    found = embed_words(model, tokens, words, nearest=2)
+    found = embed_words(model, tokens, words)
     (table,) = model.model.layers[1].get_weights()
     unit = table[4:] / np.linalg.norm(table[4:], axis=1, keepdims=True)
     cosines = unit @ unit[0]
     order = np.argsort(-cosines)
-    assert [word for word, _ in found.neighbours[0]] == [words[4 + i] for i in order[1:3]]
+    assert [word for word, _ in found.neighbours[0]] == [words[4 + i] for i in order[1:6]]
     assert found.neighbours[0][0][1] == pytest.approx(float(cosines[order[1]]), abs=1e-6)
     centred = table[4:] - table[4:].mean(axis=0)
+    few = {token: word for token, word in words.items() if token in (4, 5, 6)}
+    assert len(embed_words(model, tokens, few).neighbours[0]) == 2  # a word is not its own
     expected = np.linalg.svd(centred, full_matrices=False)[2][:2] @ centred[:2].T
     np.testing.assert_allclose(np.abs(found.points), np.abs(expected.T), atol=1e-5)
 

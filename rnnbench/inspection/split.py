@@ -471,7 +471,7 @@ def embed_words(model: VectorModel, tokens: Sequence[int], words: Mapping[int, s
     neighbours = []
     for i, row in enumerate(rows.tolist()):
         cosines[i, row] = -np.inf
-        order = np.argsort(-cosines[i], kind="stable")[:_NEAREST]
+        order = np.argsort(-cosines[i], kind="stable")[: min(_NEAREST, len(known) - 1)]
         neighbours.append([(words[int(known[j])], float(cosines[i, j])) for j in order])
     shares = variances[::-1][:2] / max(float(variances.sum()), 1e-300)
     return Embedded(

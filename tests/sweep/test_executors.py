@@ -115,7 +115,7 @@ def two_nodes():
 @pytest.mark.filterwarnings("default")  # Ray's own
 def test_a_sweep_continues_when_a_node_dies_under_a_trial(two_nodes, make_plan, sweep, tmp_path):
     # Ray takes a second or more to end a node, in which no trial may come to its own end.
-    plan = make_plan(f"training.epochs={4 * EPOCHS}", seeds=3)
+    plan = make_plan(f"training.epochs={2 * EPOCHS}", seeds=3)
     notes = Notes(
         lambda: two_nodes.remove_node(two_nodes.second, allow_graceful=False), epochs=5, running=2
     )

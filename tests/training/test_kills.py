@@ -36,7 +36,7 @@ training:
   early_stopping: {{patience: 1, restore_best_weights: true}}
 """
 TOY = """\
-dataset: {type: toy_sequence, length: 600, validation_split: 0.2}
+dataset: {type: toy_sequence, length: 300, validation_split: 0.2}
 model:
   layers:
     - {type: gru, units: 64, dropout: 0.1, recurrent_dropout: 0.1}
@@ -45,7 +45,7 @@ training:
   optimizer: {type: adam}
   loss: mse
   batch_size: 8
-  epochs: 5
+  epochs: 3
   checkpoint_every: {steps: 1}
   reduce_lr_on_plateau: {monitor: loss, patience: 0}
 """
@@ -62,7 +62,7 @@ model:
 training:
   loss: {loss}
   batch_size: 8
-  epochs: 5
+  epochs: 3
   checkpoint_every: {{steps: 1}}
 """
 EMBEDDING = "{type: embedding, output_dim: 8, mask_zero: true}, "
@@ -82,7 +82,7 @@ CONFIGS |= {
     ),
 }
 CONFIGS |= {
-    "every_step": TOY.replace("length: 600", "length: 600, targets: every_step"),
+    "every_step": TOY.replace("length: 300", "length: 300, targets: every_step"),
     "language_model": OWN.format(
         dataset="{type: language_model, file: own.txt, sequence_length: 16}",
         first="{type: embedding, output_dim: 8}, ",
@@ -99,7 +99,7 @@ training:
   loss: sparse_categorical_crossentropy
   metrics: [sequence_accuracy]
   batch_size: 8
-  epochs: 5
+  epochs: 3
   checkpoint_every: {steps: 1}
 """,
     "tagged_text": OWN.format(
