@@ -67,7 +67,6 @@ def predict(
     from rnnbench.config import check_config
     from rnnbench.config.diagnostics import render
     from rnnbench.config.load import require_run
-    from rnnbench.data.text import TokenDataset
     from rnnbench.run import reserve, write_text
     from rnnbench.training.evaluate import Predictor
 
@@ -86,7 +85,6 @@ def predict(
         if warning.name == "vocabulary_cut":
             console.note(render([warning]))
     predictor = Predictor(found)
-    token_name = dataset.token_name if isinstance(dataset, TokenDataset) else ""
     if predictor.takes_text and values:
         raise DataError(f"--values: {run} was trained on text; give --text or --file")
     if not predictor.takes_text and text:
@@ -100,15 +98,13 @@ def predict(
     console.note(f"asking {found.path}: {_describe_metrics(found)}")
     with reserve("--csv", csv, force=force):
         records = (
-            _predict(predictor, inputs, beams)
-            if inputs
-            else _ask(predictor, beams, token_name, show=not json)
+            _predict(predictor, inputs, beams) if inputs else _ask(predictor, beams, show=not json)
         )
         if json:
             console.print_json([record.to_json() for record in records])
         elif inputs and csv is None:
             for record in records:
-                _print_record(record, predictor.max_words, token_name)
+                _print_record(record, predictor)
         if records and all(record.error is not None for record in records):
             raise DataError(
                 f"--file: {file}: nothing can be predicted for any line of it; of the first: "
@@ -256,7 +252,7 @@ def _predict(predictor: Predictor, inputs: Sequence[_Input], beams: int) -> list
     return [_Record(given, predictions.get(given), errors.get(given)) for given in inputs]
 
 
-def _ask(predictor: Predictor, beams: int, token_name: str, *, show: bool) -> list[_Record]:
+def _ask(predictor: Predictor, beams: int, *, show: bool) -> list[_Record]:
     """Records of what a user types line by line, each shown at once if `show` is set."""
     tensorflow.load()
     _ = predictor.model  # loaded before the first question, and once
@@ -277,7 +273,7 @@ def _ask(predictor: Predictor, beams: int, token_name: str, *, show: bool) -> li
             continue
         records.append(record)
         if show:
-            _print_record(record, predictor.max_words, token_name)
+            _print_record(record, predictor)
             sys.stdout.flush()
 
 
@@ -326,7 +322,7 @@ def _join(prediction: Prediction) -> str:
     return " ".join(map(console.format_values, prediction.predictions))
 
 
-def _print_record(record: _Record, max_words: int, token_name: str) -> None:
+def _print_record(record: _Record, predictor: Predictor) -> None:
     line = "" if record.input.line is None else f"line {record.input.line}: "
     p = record.prediction
     if p is None:
@@ -349,8 +345,8 @@ def _print_record(record: _Record, max_words: int, token_name: str) -> None:
         else:
             console.print_text(f"{line}{result}{shares}")
             console.print_text(f"  saw: {' '.join(p.tokens)}")
-        cut = f"; cut to {count(len(p.tokens), 'token')}" if p.words > max_words else ""
-        words = count(p.words, token_name)
+        cut = f"; cut to {count(len(p.tokens), 'token')}" if p.words > predictor.max_words else ""
+        words = count(p.words, predictor.token_name)
         console.print_text(f"  {words}, {p.oov_rate:.0%} out of vocabulary{cut}")
 
 

@@ -505,6 +505,11 @@ class Predictor:
         dataset = self._text_dataset
         return 0 if dataset is None else dataset.maxlen - dataset.has_start
 
+    @property
+    def token_name(self) -> str:
+        """What a token of a text is; empty where the run was trained on values."""
+        return "" if self._text_dataset is None else self._text_dataset.token_name
+
     @cached_property
     def model(self) -> keras.Model:
         """The model of the run."""
