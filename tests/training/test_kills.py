@@ -8,16 +8,14 @@ import csv
 import json
 import os
 import random
-import subprocess
-import sys
+import signal
 import time
 import zipfile
-from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 
-PROGRAM = Path(sys.executable).with_name("rnnbench")
 IMDB = """\
 dataset:
   {{type: imdb, num_words: 5000, maxlen: 60, padding: post, validation_split: 0.2, limit: 480}}
@@ -145,18 +143,12 @@ def _write_own_data(folder):
 
 
 def _start(*arguments, cwd):
-    return subprocess.Popen(
-        [PROGRAM, "train", *map(str, arguments), "-q"],
-        cwd=cwd,
-        env=os.environ | {"RNNBENCH_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    return forked.start("train", *arguments, "-q", cwd=cwd, RNNBENCH_THREADS="1")
 
 
-def _finish(process):
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors.decode()
+def _finish(process, cwd):
+    process.join(timeout=300)
+    assert process.exitcode == 0, (cwd / "stderr").read_text()
 
 
 def _result(run):
@@ -186,7 +178,7 @@ def pytest_generate_tests(metafunc):
 def test_a_killed_run_ends_as_if_it_had_not_been(name, tmp_path, request):
     (tmp_path / f"{name}.yaml").write_text(CONFIGS[name])
     _write_own_data(tmp_path)
-    _finish(_start(f"{name}.yaml", "-o", "whole", cwd=tmp_path))
+    _finish(_start(f"{name}.yaml", "-o", "whole", cwd=tmp_path), tmp_path)
     (whole,) = (tmp_path / "whole" / name).iterdir()
     kills = 0
     run = None
@@ -195,7 +187,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(name, tmp_path, request):
         arguments = ("--resume", run) if run else (f"{name}.yaml", "-o", "killed")
         process = _start(*arguments, cwd=tmp_path)
         before = _saved(run) if run else None
-        while process.poll() is None:
+        while process.is_alive():
             run = run or next((tmp_path / "killed").glob(f"{name}/*"), None)
             if run and _saved(run) != before:
                 break
@@ -203,15 +195,15 @@ def test_a_killed_run_ends_as_if_it_had_not_been(name, tmp_path, request):
         # Training writes its state after every step; every other kill is within a writing.
         time.sleep(RANDOM.uniform(0, 0.3))
         partial = run / "checkpoint" / ".partial.state"
-        while kills % 2 and process.poll() is None and not partial.exists():
+        while kills % 2 and process.is_alive() and not partial.exists():
             pass
         process.kill()
-        killed = process.wait() == -9
-        process.stderr.close()
+        process.join()
+        killed = process.exitcode == -signal.SIGKILL
         kills += killed
         if not killed:
             break  # it was done before, which is too early
     assert kills == most
-    _finish(_start("--resume", run, cwd=tmp_path))
+    _finish(_start("--resume", run, cwd=tmp_path), tmp_path)
     assert _result(run) == _result(whole)
     assert json.loads((run / "manifest.json").read_text())["status"] == "finished"
