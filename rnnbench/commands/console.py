@@ -9,6 +9,7 @@ import json
 import math
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rnnbench.sweep.runner import TrialProgress
 
 _NARROWEST = 20  # that a table is laid out for
+_FIELD_WIDTH = 12  # characters of the name of a fact, and the space behind it
 _WORST_CLASSES = 10  # that are shown where there are many
 _BAR_SECONDS = 0.1  # between two refreshes
 _TRIALS_SECONDS = 1.0
@@ -44,6 +46,30 @@ def note(*texts: str) -> None:
 def print_text(text: str) -> None:
     """Print a text on stdout."""
     print(visible(text))
+
+
+def print_field(name: str, text: str, *, copied: bool = False) -> None:
+    """Print a fact on stdout, behind its name; what does not fit goes on under its beginning.
+
+    Args:
+        name: Its name.
+        text: The fact.
+        copied: Whether it is there to be copied, such as a path or a command: it stays a line.
+    """
+    label = f"{name:<{_FIELD_WIDTH}}"
+    if copied:
+        print_text(label + text)
+        return
+    print_text(
+        textwrap.fill(
+            visible(text),
+            terminal_width(),
+            initial_indent=label,
+            subsequent_indent=" " * _FIELD_WIDTH,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
 
 
 def write_text(text: str) -> None:

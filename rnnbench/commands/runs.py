@@ -121,7 +121,7 @@ def runs_rm(
     for directory in chosen:
         with directory.locked():
             shutil.rmtree(directory.path)
-        console.print_text(f"deleted     {directory.path}")
+        console.print_field("deleted", str(directory.path), copied=True)
 
 
 def _print_runs(chosen: Sequence[RunOverview], output: Path, *, json: bool) -> None:
@@ -231,10 +231,11 @@ def show(
     ]
     if "error" in manifest:
         lines.append(("error", manifest["error"]))
-    lines += [*(("plot", plot) for plot in plots), *commands.items()]
     console.print_text(str(found.path))
     for name, text in lines:
-        console.print_text(f"{name:<10}  {text}")
+        console.print_field(name, text)
+    for name, text in (*(("plot", plot) for plot in plots), *commands.items()):
+        console.print_field(name, text, copied=True)
     console.print_classification(reports)
 
 
@@ -465,8 +466,8 @@ def reproduce(
     if json:
         console.print_json({"first": str(first.path), "second": str(second.path)} | found.to_json())
     else:
-        console.print_text(f"first       {first.path}")
-        console.print_text(f"second      {second.path}")
+        console.print_field("first", str(first.path), copied=True)
+        console.print_field("second", str(second.path), copied=True)
         for name, (a, b) in found.metrics.items():
             difference = "equal" if a == b else f"{b:.6g}, {b - a:+.3g}"
             console.print_text(f"{name:<24}  {a:.6g}  {difference}")
@@ -480,7 +481,7 @@ def reproduce(
         elif found.first_difference is not None:
             console.print_text(f"the histories differ from epoch {found.first_difference} on")
         for name, (before, now) in found.environment.items():
-            console.print_text(f"differs     {name}: {before} before, {now} now")
+            console.print_field("differs", f"{name}: {before} before, {now} now")
         if not found.environment:
             console.print_text("nothing that is recorded of the environment differs")
     if not found.is_equal:

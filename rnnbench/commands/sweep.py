@@ -224,5 +224,5 @@ def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None
     if delays:
         console.print_table(delays.table())
     for plot in plots:
-        console.print_text(f"plot        {plot}")
-    console.print_text(f"sweep       {directory.path}")
+        console.print_field("plot", str(plot), copied=True)
+    console.print_field("sweep", str(directory.path), copied=True)

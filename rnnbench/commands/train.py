@@ -113,12 +113,12 @@ def train(
         )
     else:
         for split, values in result.metrics.items():
-            console.print_text(f"{split:<10}  {console.format_metrics(values)}")
+            console.print_field(split, console.format_metrics(values))
         for text in describe(baselines, result.metrics, loaded.training.primary_metric):
-            console.print_text(f"baselines   {text}")
+            console.print_field("baselines", text)
         if ending := describe_ending(vars(result)):
-            console.print_text(f"ending      {ending}")
-        console.print_text(f"run         {result.run.path}")
+            console.print_field("ending", ending)
+        console.print_field("run", str(result.run.path), copied=True)
     thresholds.require_passed()
 
 
@@ -241,15 +241,15 @@ def _show_plan(config: RunConfig, *, json: bool) -> None:
     target = f"{classes} classes" if classes else numbers
     tokens = f", {info.vocabulary_size:,} tokens" if info.vocabulary_size else ""
     console.print_text(dump_config(config))
-    console.print_text(
-        f"dataset     {config.dataset.type}: {sizes} samples of shape {info.input_shape}"
-    )
-    console.print_text(f"task        {info.task.name}: {target}{tokens}")
+    dataset = f"{config.dataset.type}: {sizes} samples of shape {info.input_shape}"
+    console.print_field("dataset", dataset)
+    console.print_field("task", f"{info.task.name}: {target}{tokens}")
     models.print_layers(layers)
-    console.print_text(f"steps       {steps:,} an epoch, {steps * config.training.epochs:,} in all")
+    console.print_field("steps", f"{steps:,} an epoch, {steps * config.training.epochs:,} in all")
     size = {name: f"{value / 1e6:,.0f} MB" for name, value in memory_bytes.items()}
-    console.print_text(
-        f"memory      about {size['peak']}: TensorFlow {size['program']}, "
-        f"samples {size['data']}, weights and optimizer {size['weights']}, "
-        f"a step {size['activations']}; reading the data, before training, {size['reading']}"
+    console.print_field(
+        "memory",
+        f"about {size['peak']}: TensorFlow {size['program']}, samples {size['data']}, "
+        f"weights and optimizer {size['weights']}, a step {size['activations']}; "
+        f"reading the data, before training, {size['reading']}",
     )
