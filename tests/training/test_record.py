@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -68,6 +69,7 @@ CONFIGS = {
     "dates": DATES,
     "every_step": EVERY_STEP,
 }
+RECORDED = ("training.record={every: 3}", "training.keep_checkpoints=all")
 
 
 def _load(directory, text, *settings):
@@ -79,6 +81,28 @@ def _load(directory, text, *settings):
 def _train(directory, text, *settings, progress=None):
     config = _load(directory, text, *settings)
     return train(config, directory, command=["rnnbench"], progress=progress or Progress()).run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Gives a run of a config with settings, which is trained once; who changes it takes a copy."""
+    runs = {}
+
+    def run(text, *settings):
+        if (text, settings) not in runs:
+            runs[text, settings] = _train(tmp_path_factory.mktemp("trained"), text, *settings)
+        return runs[text, settings]
+
+    return run
+
+
+@pytest.fixture
+def take_copy(trained, tmp_path):
+    def copy(*arguments):
+        path = shutil.copytree(trained(*arguments).path, tmp_path / "copy")
+        return RunDirectory(path)
+
+    return copy
 
 
 def _recorder(directory, text, *settings):
@@ -103,16 +127,15 @@ def _result(run):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_recording_changes_nothing_that_is_learnt(name, tmp_path, standin_data):
-    without = _train(tmp_path, CONFIGS[name])
-    recorded = _train(tmp_path, CONFIGS[name], "training.record={every: 2}")
+def test_recording_and_keeping_change_nothing_that_is_learnt(name, trained, standin_data):
+    without, recorded = trained(CONFIGS[name]), trained(CONFIGS[name], *RECORDED)
     assert _result(recorded) == _result(without)
     assert not without.records_file.exists()
     assert recorded.read_metrics() == without.read_metrics()
 
 
-def test_what_is_recorded_of_each_layer(tmp_path, standin_data):
-    run = _train(tmp_path, STACKED, "training.record={every: 3}")
+def test_what_is_recorded_of_each_layer(trained):
+    run = trained(STACKED, *RECORDED)
     records = run.read_records()
     assert records["step"].tolist() == [0, 3, 6]
     assert records["epoch"].tolist() == [0.0, 0.75, 1.5]  # 29 of 36 windows, 4 steps an epoch
@@ -140,8 +163,8 @@ def test_what_is_recorded_of_each_layer(tmp_path, standin_data):
         assert run.plot_file(plot).exists()
 
 
-def test_an_encoder_and_a_decoder(tmp_path):
-    records = _train(tmp_path, DATES, "training.record={every: 1}").read_records()
+def test_an_encoder_and_a_decoder(trained):
+    records = trained(DATES, *RECORDED).read_records()
     encoder = records["gradient_by_distance/lstm"][0]
     decoder = records["gradient_by_distance/lstm_1"][0]
     assert len(encoder) != len(decoder)
@@ -257,17 +280,17 @@ def test_what_it_costs_is_told_and_the_report_shows_the_plots(tmp_path, rnnbench
     assert (result.code, "inspection.npz: damaged: " in result.err) == (2, True)
 
 
-def test_records_that_are_lost_are_told(tmp_path, rnnbench):
-    run = _train(tmp_path, EVERY_STEP, "training.record={every: 1}")
+def test_records_that_are_lost_are_told(take_copy, rnnbench):
+    run = take_copy(EVERY_STEP, *RECORDED)
     run.records_file.unlink()
     result = rnnbench("train", "--resume", run.path, "--epochs", "2")
     assert result.code == 0, result.err
     assert "inspection.npz: records are missing; those of later steps are added" in result.err
-    assert run.read_records()["step"].tolist() == [5, 6, 7, 8, 9]
+    assert run.read_records()["step"].tolist() == [6, 9]
 
 
-def test_the_weights_of_each_epoch_are_kept(tmp_path):
-    run = _train(tmp_path, STACKED, "training.keep_checkpoints=all")
+def test_the_weights_of_each_epoch_are_kept(take_copy, trained):
+    run = take_copy(STACKED, *RECORDED)
     assert run.kept_epochs() == [1, 2]
     first, second, final = (load_model(run, epoch).get_weights() for epoch in (1, 2, None))
     assert not np.array_equal(first[0], second[0])
@@ -279,14 +302,13 @@ def test_the_weights_of_each_epoch_are_kept(tmp_path):
     with pytest.raises(RunError, match="epoch_0001: damaged: the checksum is not that"):
         load_model(run, 1)
     run.epoch_file(1).write_bytes(content)
-    other = RunDirectory(_train(tmp_path, EVERY_STEP, "training.keep_checkpoints=all").path)
-    other.epoch_file(1).write_bytes(content)
+    shutil.copy(trained(EVERY_STEP, *RECORDED).epoch_file(1), run.epoch_file(1))
     with pytest.raises(RunError, match="epoch_0001: these are no weights of "):
-        load_model(other, 1)
+        load_model(run, 1)
 
 
-def test_weights_are_kept_only_where_it_is_asked_for(tmp_path):
-    run = _train(tmp_path, EVERY_STEP)
+def test_weights_are_kept_only_where_it_is_asked_for(trained):
+    run = trained(EVERY_STEP)
     assert sorted(path.name for path in run.state_file.parent.iterdir()) == ["state"]
     with pytest.raises(RunError, match=r"training\.keep_checkpoints: all keeps those of a run"):
         load_model(run, 1)
