@@ -246,7 +246,7 @@ def find_config_or_run(config_or_run: str, output: Path, *, prefers_run: bool = 
         if shipped != path:
             return shipped
         raise ConfigError(
-            f"{config_or_run!r} is neither a config file nor a run nor a shipped config. "
+            f"{config_or_run!r} is neither a config file nor a shipped config. "
             f"{error}{did_you_mean(config_or_run, shipped_configs())}"
         ) from None
 

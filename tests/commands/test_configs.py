@@ -304,4 +304,4 @@ def test_the_table_shows_what_one_side_lacks(rnnbench, in_tmp):
 def test_what_is_no_config_is_refused(rnnbench, in_tmp):
     result = rnnbench("diff", "imdb_lstm", "nothing")
     assert result.code == 2
-    assert "'nothing' is neither a config file nor a run nor a shipped config" in result.err
+    assert "'nothing' is neither a config file nor a shipped config" in result.err

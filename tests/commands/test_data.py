@@ -130,7 +130,7 @@ def test_the_histogram_is_drawn_where_nothing_is(rnnbench, in_tmp, standin_data)
         (["embedding"], "dataset is missing: this is a model alone"),
         (["toy_gru", "--histogram", "lengths.doc"], "received lengths.doc; allowed: .png, .svg"),
         (["toy_gru", "--histogram", "nowhere/x.png"], "nowhere/x.png: No such file"),
-        (["nothing"], "neither a config file nor a run nor a shipped config"),
+        (["nothing"], "neither a config file nor a shipped config"),
         (["toy_gru", "--examples", "-1"], "should be greater than or equal to 0"),
     ],
 )

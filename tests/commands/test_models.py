@@ -255,7 +255,8 @@ def test_a_run_can_be_the_target_and_be_matched(rnnbench, in_toy):
         (
             ("toy_gru", "--match-params", "imdb_lsmt"),
             "--match-params: received 'imdb_lsmt'; allowed: a whole number of parameters, or a "
-            "CONFIG or RUN that has them. 'imdb_lsmt' is neither a config file nor a run",
+            "CONFIG or RUN that has them. 'imdb_lsmt' is neither a config file nor a shipped "
+            "config. ",
         ),
         (("imdb_lstm", "--match-params", "1e6"), "--match-params: received '1e6'; allowed: a "),
         (("embedding", "--match-params", "9"), "embedding: parameters are matched by the units "),
