@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, npt.NDArray[Any]]
 
-VERSION = 1  # of what the arrays mean: to be raised with every change of it
+VERSION = 2  # of what the arrays mean: to be raised with every change of it
 
 
 @dataclass(frozen=True)

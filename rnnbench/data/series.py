@@ -466,8 +466,9 @@ class Series(FileDataset):
             offset, divisor = train.mean(axis=0), train.std(axis=0)
         elif self.scale == "minmax":
             offset, divisor = train.min(axis=0), np.ptp(train, axis=0)
-        # A column that does not change has nothing to divide by.
-        divisor = np.where(divisor > 0, divisor, 1.0)
+        # A column that does not change has nothing to divide by: its standard deviation is 0, or
+        # what rounding its mean left of it.
+        divisor = np.where(np.ptp(train, axis=0) > 0, divisor, 1.0)
         return Scaling(tuple(offset.tolist()), tuple(divisor.tolist()))
 
     def _naive_errors(self, values: Floats, segments: list[list[int]]) -> tuple[float, ...]:

@@ -195,7 +195,7 @@ def test_a_source_is_encoded_once_and_then_mapped(encode, cache):
     assert [_load(encode) for _ in range(3)] == ["hello"] * 3
     assert encode.calls == 1
     assert list(cache.iterdir()) == [arrays_path(HELLO)]
-    assert arrays_path(HELLO).name == "hello-2cf24dba5fb0a30e-v1.npy"
+    assert arrays_path(HELLO).name == "hello-2cf24dba5fb0a30e-v2.npy"
     arrays = load_arrays(HELLO, encode)
     assert not any(array.flags.writeable for array in arrays.values())
     assert isinstance(arrays["letters"].base, np.memmap)
@@ -210,7 +210,7 @@ def test_the_source_is_checked_each_time(encode, tmp_path):
 
 def test_another_encoding_has_another_file(encode, cache, monkeypatch):
     _load(encode)
-    monkeypatch.setattr("rnnbench.data.cache.VERSION", 2)
+    monkeypatch.setattr("rnnbench.data.cache.VERSION", 3)
     _load(encode)
     assert encode.calls == 2
     assert len(list(cache.iterdir())) == 2

@@ -132,6 +132,13 @@ def test_a_column_that_does_not_change_is_only_shifted(series):
     assert "mean_absolute_scaled_error" not in dataset.info().task.metrics(None)
 
 
+def test_a_column_that_changes_after_the_training_rows_is_only_shifted(series):
+    # Of three times 0.1 the mean is not 0.1, and the standard deviation not 0.
+    dataset = series(_text([(i, 0.1 if i < 3 else 0.3) for i in range(6)], "t,a"), test_split=0.5)
+    assert dataset.info().task.scaling.divisor == (1.0,)
+    assert dataset.read_splits()["test"].y == pytest.approx(0.2)
+
+
 def test_metrics_are_in_the_units_of_the_targets():
     scaling = Scaling((1e6,), (2.0,), (4.0,))
     targets, outputs = np.array([[0.0], [1.0]], np.float32), np.array([[1.0], [1.5]], np.float32)
