@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Splits = Mapping[SplitName, Split]
     Outputs = dict[SplitName, Values]  # by split: [targets, classes], or [targets, values]
 
-_VERSION = 1  # of what is computed: to be raised with every change of it
+_VERSION = 2  # of what is computed: to be raised with every change of it
 _NGRAMS = 3  # tokens in the longest n-gram
 _MIN_TEXTS = 2  # that have an n-gram, for it to count: most are in one, and say nothing of others
 _ALPHA = 1e-3  # of ridge regression: finds a line without noise, and bears columns that are equal

@@ -202,12 +202,28 @@ def _sequence_accuracy() -> Any:
     return SequenceAccuracy
 
 
-# Classes of metrics that Keras lacks; its own are imported where one is built.
+def _r2_score() -> Any:
+    """A metric class: R² in float64.
+
+    Keras' own takes the variance of the targets as the difference of two sums, of which float32
+    leaves little where the targets are far from 0; its sums are float32 whatever its dtype is.
+    """
+    import keras
+
+    class R2Score(keras.metrics.R2Score):  # type: ignore[misc]
+        def add_variable(self, *args: Any, **kwargs: Any) -> Any:
+            return super().add_variable(*args, **{"dtype": self.dtype} | kwargs)
+
+    return R2Score
+
+
+# Classes of metrics that Keras lacks, or has otherwise; its own are imported where one is built.
 _OWN_CLASSES: dict[str, Callable[[], Any]] = {
     "Perplexity": partial(_perplexity, bits=False),
     "BitsPerCharacter": partial(_perplexity, bits=True),
     "StepAccuracy": _step_accuracy,
     "SequenceAccuracy": _sequence_accuracy,
+    "R2Score": _r2_score,
 }
 
 
@@ -363,7 +379,13 @@ METRICS: dict[str, Metric] = {
         aliases=("mase",),
         by_naive_error=True,
     ),
-    "r2": Metric(keras_class="R2Score", maximize=True, outputs=_REGRESSION, targets="columns"),
+    "r2": Metric(
+        keras_class="R2Score",
+        maximize=True,
+        outputs=_REGRESSION,
+        arguments={"dtype": "float64"},
+        targets="columns",
+    ),
 }
 
 

@@ -115,6 +115,17 @@ def test_metrics_of_a_regression():
     assert _value("mean_absolute_percentage_error", targets, outputs) == pytest.approx(100 / 3)
 
 
+def test_r2_is_that_of_scikit_learn_where_the_targets_are_far_from_0():
+    random = np.random.default_rng(0)
+    targets = (1000 + random.normal(size=2000)).astype(np.float32)
+    outputs = (targets + random.normal(size=2000) / 2).astype(np.float32)
+    metric = METRICS["r2"].build("r2")
+    for batch in range(0, len(targets), 32):
+        metric.update_state(targets[batch : batch + 32], outputs[batch : batch + 32, np.newaxis])
+    expected = metrics.r2_score(targets.astype(float), outputs.astype(float))
+    assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
+
+
 def test_names_of_losses_and_metrics():
     assert canonical_name("mse") == "mean_squared_error"
     for alias in ("acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"):
