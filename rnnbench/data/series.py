@@ -52,7 +52,7 @@ class SeriesDescription(Description):
         offset: What is subtracted from each column.
         divisor: What each column is then divided by.
         naive_error: Mean absolute error of the naive forecast of each column on the training rows;
-            empty where that is 0, or nothing is known of it.
+            empty where that of a target is 0, or nothing is known of it.
         times: Whether times are dates, dates with a time zone, or numbers; None without a column of
             times.
         groups: Name of each series; empty where the table is one.
@@ -412,7 +412,8 @@ class Series(FileDataset):
             row, column = (int(i) for i in np.argwhere(~np.isfinite(scaled))[0])
             message = f"{self.file}: column {rows.columns[column]}: {rows.values[row, column]} is "
             raise FileError(f"{message}not a finite number of float32, once scaled", "scale")
-        errors = self._naive_errors(rows.values, segments["train"])
+        of_targets = [rows.columns.index(name) for name in targets]
+        errors = self._naive_errors(rows.values, segments["train"], of_targets)
         times = rows.times if rows.times is not None else np.empty(0)
         description = SeriesDescription(
             files=files,
@@ -471,8 +472,13 @@ class Series(FileDataset):
         divisor = np.where(np.ptp(train, axis=0) > 0, divisor, 1.0)
         return Scaling(tuple(offset.tolist()), tuple(divisor.tolist()))
 
-    def _naive_errors(self, values: Floats, segments: list[list[int]]) -> tuple[float, ...]:
-        """Mean absolute error of the naive forecast of the next row, by column."""
+    def _naive_errors(
+        self, values: Floats, segments: list[list[int]], targets: list[int]
+    ) -> tuple[float, ...]:
+        """Mean absolute error of the naive forecast of the next row, by column.
+
+        Empty where that of a target is 0, which divides no error.
+        """
         import numpy as np
 
         lag = self.season or 1
@@ -484,7 +490,7 @@ class Series(FileDataset):
         if not errors:
             return ()
         means = np.concatenate(errors).mean(axis=0)
-        return tuple(means.tolist()) if (means > 0).all() else ()
+        return tuple(means.tolist()) if (means[targets] > 0).all() else ()
 
     def _read_rows(self, features: Sequence[str] | None, targets: Sequence[str]) -> _Rows:
         """Read and check the columns of the table."""

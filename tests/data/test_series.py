@@ -132,6 +132,13 @@ def test_a_column_that_does_not_change_is_only_shifted(series):
     assert "mean_absolute_scaled_error" not in dataset.info().task.metrics(None)
 
 
+def test_a_feature_that_does_not_change_takes_no_metric_from_the_targets(series):
+    dataset = series(_text([(i, i * i, 7) for i in range(6)]), targets=("a",))
+    task = dataset.info().task
+    assert task.scaling.naive_error == (5.0,)
+    assert "mean_absolute_scaled_error" in task.metrics(None)
+
+
 def test_a_column_that_changes_after_the_training_rows_is_only_shifted(series):
     # Of three times 0.1 the mean is not 0.1, and the standard deviation not 0.
     dataset = series(_text([(i, 0.1 if i < 3 else 0.3) for i in range(6)], "t,a"), test_split=0.5)
