@@ -36,8 +36,6 @@ _WITHOUT_EFFECT = (
     *("training.baselines.", "training.checkpoint_every."),
     *("training.keep_checkpoints.", "training.record."),
 )
-# Keys of a dataset that only say how many samples each split has, which is compared itself.
-_ONLY_SIZES = {"type", "validation_split", "limit"}
 # So much of a file's hash tells it from others.
 _DIGEST = len("sha256:") + 12
 # A label that is longer says too much to stand in a sentence.
@@ -96,13 +94,11 @@ class FinishedRun:
 
         The vocabulary and the padding are how a model sees a text, and do not count.
         """
-        recorded = self.manifest["dataset"]
-        if recorded["files"]:
-            content = {"files": tuple(sorted(map(str, recorded["files"].values())))}
-        else:
-            content = self.config.dataset.model_dump(mode="json", exclude=_ONLY_SIZES)
+        recorded, dataset = self.manifest["dataset"], self.config.dataset
+        files = tuple(sorted(map(str, recorded["files"].values())))
+        content = ({"files": files} if files else {}) | dataset.describe_samples()
         samples = {f"{split} samples": size for split, size in recorded["samples"].items()}
-        return {"dataset": self.config.dataset.type} | content | samples
+        return {"dataset": dataset.type} | content | samples
 
 
 def read_finished(runs: Iterable[RunDirectory]) -> tuple[list[FinishedRun], list[str]]:

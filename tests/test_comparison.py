@@ -192,6 +192,33 @@ def test_other_numbers_or_other_files_are_other_data(output):
         _require(one, other)
 
 
+@pytest.mark.parametrize(
+    ("config", "key", "values", "message"),
+    [
+        ("nino12", "targets", (["a"], ["b"]), r'targets \["a"\] and \["b"\]\.'),
+        ("nino12", "delay", (1, 2), r"delay 1 and 2\."),
+        ("imdb_lstm", "split_seed", (0, 1), r"split_seed 0 and 1\."),
+        ("sums_language_model", "num_words", (5, 9), r"num_words 6 and 10\."),
+    ],
+)
+def test_other_targets_or_samples_of_the_same_files_are_other_data(
+    output, tmp_path, config, key, values, message
+):
+    table = tmp_path / "table.csv"
+    table.write_text("text,label,a,b\n" + "good,1,2,3\nbad,0,4,7\n" * 10)
+    datasets = {
+        "nino12": {"type": "series", "file": str(table), "sequence_length": 2},
+        "imdb_lstm": {"type": "text", "train": str(table), "maxlen": 3, "test_split": 0.2},
+    }
+    given = {"dataset": datasets[config]} if config in datasets else {}
+    if config == "nino12":
+        given |= {"training.early_stopping": None}
+    recorded = {"samples": {"test": 2}, "files": {"/table.csv": "sha256:12"}}
+    changes = [given | {f"dataset.{key}": value} for value in values]
+    with pytest.raises(InputError, match=f"have other data: {message}"):
+        _require(*(make_run(output, config, each, dataset=recorded) for each in changes))
+
+
 def test_of_several_files_each_is_told(output):
     one, other = make_run(output), make_run(output, seed=1)
     files = {"/cache/a": "sha256:" + "1" * 64, "/cache/b": "sha256:" + "2" * 64}

@@ -192,6 +192,14 @@ class Dataset(Settings):
         """Name of each feature of a step; empty where they have none."""
         return ()
 
+    def describe_samples(self) -> dict[str, Any]:
+        """Settings that, beside files and sizes of splits, make the samples and their targets.
+
+        Two runs that differ in one have metrics of different targets. How a model sees a sample,
+        such as padding, is none of them.
+        """
+        return self.model_dump(mode="json", exclude={"type", "validation_split", "limit"})
+
     def describe_files(self) -> dict[str, Any] | None:
         """What a run keeps to know `info` without the dataset's files, as JSON values; or None."""
         return None

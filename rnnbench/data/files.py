@@ -80,6 +80,9 @@ class FileDataset(Dataset):
             FileError: They do not hold what the config says.
         """
 
+    def describe_samples(self) -> dict[str, Any]:
+        return {}
+
     def with_description(self, data: Mapping[str, Any]) -> Self:
         copy = self.model_copy()
         try:

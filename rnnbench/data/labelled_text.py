@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rnnbench.data.base import SPLITS, Split, SplitName
 from rnnbench.data.files import TABLES, parse_numbers, read_records, read_text, shown
@@ -68,6 +68,13 @@ class Text(FileTextDataset):
     @property
     def token_name(self) -> str:
         return self.tokenize.removesuffix("s")
+
+    def describe_samples(self) -> dict[str, Any]:
+        return {
+            "label_column": self.label_column,
+            "split_seed": self.split_seed,
+            "stratify": self.stratify,
+        }
 
     def read_table(self, path: Path) -> list[tuple[str, dict[str, str]]] | None:
         if path.suffix.lower() not in TABLES:

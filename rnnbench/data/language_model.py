@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -74,6 +74,10 @@ class LanguageModel(FileDataset):
         """Name of each token."""
         found: LanguageModelDescription = self.description
         return (OOV_NAME, *found.vocabulary[: self.num_words])
+
+    def describe_samples(self) -> dict[str, Any]:
+        # Of fewer words, more targets are <oov>, which is the easiest one to predict.
+        return {"tokenize": self.tokenize, "num_words": len(self.vocabulary)}
 
     def info(self) -> DatasetInfo:
         found: LanguageModelDescription = self.description

@@ -193,6 +193,15 @@ class Series(FileDataset):
             input_scaling=found.scaling.take(range(len(found.features))),
         )
 
+    def describe_samples(self) -> dict[str, Any]:
+        targets = list(self.description.targets)
+        return {
+            "targets": targets,
+            "horizon": self.horizon,
+            "delay": self.delay,
+            "missing": self.missing,
+        }
+
     def _starts(self, split: SplitName) -> list[range]:
         """First rows of the windows of a split, segment by segment."""
         segments: list[list[int]] = self.description.segments[split]

@@ -77,6 +77,9 @@ class TaggedText(FileTextDataset):
             message = f"received {self.tag_column}, which is the column of the tokens too"
             yield ("tag_column",), message
 
+    def describe_samples(self) -> dict[str, Any]:
+        return {"tag_column": self.tag_column}
+
     def split_text(self, text: str) -> list[str]:
         return list(map(self._standardize, text.split()))
 

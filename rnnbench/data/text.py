@@ -17,7 +17,7 @@ import unicodedata
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -226,6 +226,9 @@ class KerasTextDataset(TextDataset):
             data_bytes=text_bytes(self.num_tokens, self.num_train + self.num_test),
             reading_bytes=self.reading_bytes,
         )
+
+    def describe_samples(self) -> dict[str, Any]:
+        return {}
 
     @classmethod
     def files(cls) -> tuple[CachedFile, ...]:
