@@ -79,6 +79,14 @@ class FinishedRun:
         """Split whose metrics come first."""
         return next(iter(self.metrics)).partition(".")[0]
 
+    @property
+    def loss(self) -> str:
+        """Its loss, with what divides the targets: that of other units is another one."""
+        scaling = self.config.dataset.info().task.scaling
+        divisors = dict.fromkeys(map(format_number, scaling.divisor if scaling else ()))
+        by = f" of targets divided by {', '.join(divisors)}" if divisors else ""
+        return f"{self.config.training.loss}{by}"
+
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What its config says about what the model learns, by key; not the seed."""
@@ -763,7 +771,7 @@ def _primary_metric(
 def _common_metrics(groups: Sequence[Group]) -> list[str]:
     """The metrics that all groups have; InputError if none of the first split is among them."""
     common = [n for n in groups[0].metrics if all(n in group.metrics for group in groups)]
-    losses = list(dict.fromkeys(str(group.runs[0].config.training.loss) for group in groups))
+    losses = list(dict.fromkeys(group.runs[0].loss for group in groups))
     if len(losses) > 1:
         common = [name for name in common if not name.endswith(".loss")]
     splits = [f"{group.runs[0].split}." for group in groups]

@@ -607,6 +607,22 @@ def test_losses_of_different_kinds_are_not_compared(output):
         compare([with_metric[0], make_run(output, "toy_gru")])
 
 
+def test_losses_of_targets_in_other_units_are_not_compared(output):
+    def make(**changes):
+        scales = ({"dataset.scale": scale} for scale in ("standard", "minmax"))
+        return [make_run(output, "nino12", scale | changes) for scale in scales]
+
+    comparison = compare(make(**{"training.metrics": ["mae"]}))
+    assert [name for name in comparison.estimates[0] if "." in name] == [
+        "test.mean_absolute_error",
+        "train.mean_absolute_error",
+        "validation.mean_absolute_error",
+    ]
+    by = "mean_squared_error of targets divided by"
+    with pytest.raises(InputError, match=rf"no metric in common: .* {by} 2\.\d+ and {by} 9\.\d+\."):
+        compare(make(**{"training.metrics": []}))
+
+
 def test_other_data_only_if_asked_for(output):
     runs = [make_run(output, "imdb_gru"), make_run(output, "imdb_gru", {"dataset.limit": 9})]
     with pytest.raises(InputError, match="--different-data"):
