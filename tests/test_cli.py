@@ -97,12 +97,31 @@ def test_a_directory_that_may_not_be_read_is_one_message(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_an_argument_that_is_no_text_is_recorded_as_it_can_be(tmp_path):
-    done = _shell(
-        f"cd {tmp_path} && $RNNBENCH train $CONFIGS/toy_gru.yaml --smoke --json -q -o $'out\\xff'"
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["status"] == "finished"
+TOY = """\
+dataset: {type: toy_sequence}
+model: {layers: [{type: simple_rnn, units: 2}, {type: dense, units: 1}]}
+training: {loss: mse, epochs: 1, batch_size: 6}
+"""
+
+
+def test_an_argument_that_is_no_text_is_recorded_as_it_can_be(rnnbench, in_tmp):
+    (in_tmp / "toy.yaml").write_text(TOY)
+    result = rnnbench("train", "toy.yaml", "--json", "-q", "-o", os.fsdecode(b"out\xff"))
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["status"] == "finished"
+    assert os.listdir(b"out\xff") == [b"toy"]
+
+
+TRAIN_AND_EVALUATE = """\
+import sys
+from rnnbench import cli
+for line in ("train pooled.yaml -q", "evaluate pooled"):
+    sys.argv = ["rnnbench", *line.split()]
+    try:
+        cli.main()
+    except SystemExit as stopped:
+        assert not stopped.code
+"""
 
 
 def test_keras_says_nothing_of_a_dropped_mask_beside_rnnbench(tmp_path):
@@ -112,7 +131,13 @@ def test_keras_says_nothing_of_a_dropped_mask_beside_rnnbench(tmp_path):
         "{type: global_max_pooling1d}, {type: dense, units: 1}]}\n"
         "training: {loss: mse, epochs: 1, batch_size: 6}\n"
     )
-    done = _shell(f"cd {tmp_path} && $RNNBENCH train pooled.yaml -q && $RNNBENCH evaluate pooled")
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN_AND_EVALUATE],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "mask" not in done.stderr
 
@@ -177,10 +202,11 @@ def _broken_pipe(*command, stream, **options):
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_training_goes_on_where_nobody_reads_what_it_prints(tmp_path, stream):
-    done = _broken_pipe("train", "toy_gru", "--smoke", stream=stream, cwd=tmp_path)
+    (tmp_path / "toy.yaml").write_text(TOY)
+    done = _broken_pipe("train", "toy.yaml", stream=stream, cwd=tmp_path)
     assert done.returncode == 0
     assert (done.stdout or done.stderr).splitlines()
-    (manifest,) = (tmp_path / "runs" / "toy_gru").glob("*/manifest.json")
+    (manifest,) = (tmp_path / "runs" / "toy").glob("*/manifest.json")
     assert json.loads(manifest.read_text())["status"] == "finished"
 
 

@@ -1,5 +1,7 @@
 """Every field of a config is read somewhere: a key that nothing reads would promise nothing.
 
+The fields of a dataset are read while it is loaded, and those of all others while a run is trained.
+
 The arguments of layers, optimizers and callbacks are compared with Keras by their own tests.
 """
 
@@ -12,9 +14,10 @@ from rnnbench.data import DATASETS
 from rnnbench.keras_object import KerasObject, Settings, members
 
 EVERYTHING = Path(__file__).parent / "config" / "everything.yaml"
+DRAWN = ("adding_problem", "copy_memory", "parity", "sequential_digits", "temporal_order")
 
 
-def test_every_other_field_is_read_while_a_config_is_checked_and_trained(
+def test_every_other_field_is_read_while_configs_are_checked_loaded_and_trained(
     monkeypatch, rnnbench, in_tmp, standin_data
 ):
     read = set()
@@ -26,19 +29,13 @@ def test_every_other_field_is_read_while_a_config_is_checked_and_trained(
         return get(settings, name)
 
     monkeypatch.setattr(Settings, "__getattribute__", record)
-    toy = in_tmp / "toy.yaml"
-    toy.write_text(
-        "dataset: {type: toy_sequence}\n"
-        "model: {layers: [{type: gru, units: 1}, {type: dense, units: 1}]}\n"
-        "training: {loss: mse, epochs: 1}\n"
-    )
-    own = _write_own_data(in_tmp)
-    for path in (EVERYTHING, toy, *own):
-        result = rnnbench("train", path, "-q")
+    result = rnnbench("train", EVERYTHING, "-q")
+    assert result.code == 0, result.err
+    toy = _write_config(in_tmp / "toy.yaml", "{type: toy_sequence}", "", "mse")
+    drawn = [_write_config(in_tmp / f"{n}.yaml", f"{{type: {n}}}", "", "null") for n in DRAWN]
+    for path in (toy, *drawn, *_write_own_data(in_tmp)):
+        result = rnnbench("data", "inspect", path)
         assert result.code == 0, result.err
-    for name in ("adding_problem", "copy_memory", "parity", "sequential_digits", "temporal_order"):
-        drawn = _write_config(in_tmp / f"{name}.yaml", f"{{type: {name}}}", "", "null")
-        assert rnnbench("data", "inspect", drawn).code == 0
     swept = rnnbench("sweep", EVERYTHING, "--dry-run")
     assert swept.code == 0, swept.err
 

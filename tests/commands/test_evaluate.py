@@ -332,13 +332,20 @@ training: {loss: sparse_categorical_crossentropy, metrics: [accuracy], epochs: 1
 """
 
 
+@pytest.fixture(scope="module")
+def of_imdb(tmp_path_factory):
+    return tmp_path_factory.mktemp("imdb")
+
+
 @pytest.fixture
-def imdb(rnnbench, in_tmp, standin_data):
-    """A directory with a trained run of the stand-in for IMDB."""
-    small = ["--set", "dataset.num_words=40", "--set", "model.layers.1.units=2"]
-    result = rnnbench("train", "imdb_lstm", "--epochs", "1", "-q", *small)
-    assert result.code == 0, result.err
-    return in_tmp
+def imdb(rnnbench, of_imdb, enter, standin_data):
+    """A directory with a run of the stand-in for IMDB, trained once for all tests."""
+    enter(of_imdb)
+    if not (of_imdb / "runs").exists():
+        small = ["--set", "dataset.num_words=40", "--set", "model.layers.1.units=2"]
+        result = rnnbench("train", "imdb_lstm", "--epochs", "1", "-q", *small)
+        assert result.code == 0, result.err
+    return of_imdb
 
 
 def test_classes_are_shown(rnnbench, imdb, monkeypatch):
@@ -360,9 +367,11 @@ def test_classes_are_shown(rnnbench, imdb, monkeypatch):
     assert "Precision, recall and F1 of each class, train split" in " ".join(train.split())
 
 
-def test_a_run_without_a_report_of_classes_is_shown(rnnbench, imdb):
-    next(imdb.glob("runs/imdb_lstm/*/classification.json")).unlink()
-    result = rnnbench("show", "imdb_lstm")
+def test_a_run_without_a_report_of_classes_is_shown(rnnbench, imdb, tmp_path):
+    (run,) = (imdb / "runs" / "imdb_lstm").iterdir()
+    without = shutil.copytree(run, tmp_path / "run")
+    (without / "classification.json").unlink()
+    result = rnnbench("show", without)
     assert result.code == 0
     assert "confusion_matrix.png\n" in result.out
     assert "weighted mean" not in result.out
@@ -406,6 +415,12 @@ def test_errors_of_classes(rnnbench, imdb, monkeypatch):
     assert len(lines) == 5
     assert len(lines[4]) <= 30
     assert lines[4].removesuffix("...").strip() in " ".join(first["seen"])
+
+
+def test_forecast_is_for_series(rnnbench, in_toy):
+    done = rnnbench("forecast", "toy")
+    assert done.code == 2
+    assert "toy_sequence has no series: there is nothing to forecast" in done.err
 
 
 def test_errors_of_values(rnnbench, in_toy):

@@ -134,18 +134,6 @@ def test_forecast_is_what_predict_says_of_the_last_window(trained, rnnbench, in_
     assert "already exists" in again.err
 
 
-def test_forecast_is_for_series(rnnbench, in_tmp):
-    (in_tmp / "toy.yaml").write_text(
-        "dataset: {type: toy_sequence}\n"
-        "model: {layers: [{type: gru, units: 1}, {type: dense, units: 1}]}\n"
-        "training: {loss: mse, epochs: 1}\n"
-    )
-    assert rnnbench("train", "toy.yaml", "-q").code == 0
-    done = rnnbench("forecast", "toy")
-    assert done.code == 2
-    assert "toy_sequence has no series: there is nothing to forecast" in done.err
-
-
 def test_a_run_that_was_interrupted_ends_as_one_that_was_not(trained, in_waves):
     from rnnbench.config import load_run_config
     from rnnbench.run import RunDirectory

@@ -21,6 +21,7 @@ model:
 training: {optimizer: {type: adam}, loss: mse, batch_size: 2, epochs: 25}
 """
 CANONICAL = ("toy.yaml", "--vary", "model.layers.0.type=simple_rnn,gru", "--seeds", "2")
+COMMAND = ("sweep", *CANONICAL, "--json")
 
 
 @pytest.fixture
@@ -172,7 +173,7 @@ def test_a_dry_run_refuses_a_sweep_under_way(rnnbench, toy):
 
 def _start(directory, *arguments):
     return subprocess.Popen(
-        [Path(sys.executable).with_name("rnnbench"), "sweep", *CANONICAL, "--json", *arguments],
+        [Path(sys.executable).with_name("rnnbench"), *COMMAND, *arguments],
         cwd=directory,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -180,13 +181,13 @@ def _start(directory, *arguments):
     )
 
 
-def _metrics(out):
-    """The table of a sweep, but for the seconds."""
-    groups = json.loads(out)["comparison"]["groups"]
-    for group in groups:
-        group["metrics"].pop("epoch_seconds")
-        group.pop("runs")
-    return groups
+def _results(sweep):
+    """Metrics and history of the trials with seed 0, but for the seconds."""
+    runs = {run.path.parent.name: run for run in sweep.runs() if run.read_config().seed == 0}
+    return {
+        name: (run.read_metrics(), run.read_history() | {"seconds": None})
+        for name, run in runs.items()
+    }
 
 
 def _wait_until(condition, process):
@@ -196,14 +197,23 @@ def _wait_until(condition, process):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The directory of a sweep that nothing has happened to, and what it printed."""
+def swept(tmp_path_factory):
+    """A directory for the sweep that nothing happens to."""
     directory = tmp_path_factory.mktemp("undisturbed")
     (directory / "toy.yaml").write_text(TOY)
-    process = _start(directory, "--jobs", "2")
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    return directory, out
+    return directory
+
+
+@pytest.fixture
+def undisturbed(rnnbench, swept, enter):
+    """The directory of that sweep, which is the working directory, and what it printed."""
+    enter(swept)
+    printed = swept / "printed.json"
+    if not printed.exists():
+        result = rnnbench(*COMMAND, "--jobs", "2")
+        assert result.code == 0, result.err
+        printed.write_text(result.out)
+    return swept, printed.read_text()
 
 
 def test_a_sweep_trains_and_compares(undisturbed):
@@ -223,13 +233,12 @@ def test_a_sweep_trains_and_compares(undisturbed):
     assert all((directory / plot).exists() for plot in printed["plots"])
 
 
-def test_the_same_command_skips_what_has_finished(undisturbed):
+def test_the_same_command_skips_what_has_finished(rnnbench, undisturbed):
     directory, out = undisturbed
     runs = SweepDirectory(directory / "runs" / "toy-sweep").runs()
-    process = _start(directory, "--jobs", "1")
-    again, err = process.communicate()
-    assert process.returncode == 0, err
-    assert json.loads(again) == json.loads(out)
+    again = rnnbench(*COMMAND, "--jobs", "1")
+    assert again.code == 0, again.err
+    assert json.loads(again.out) == json.loads(out)
     assert SweepDirectory(directory / "runs" / "toy-sweep").runs() == runs
 
 
@@ -250,25 +259,26 @@ def _stop_after(process, sweep, epochs, number):
 
 
 def test_a_sweep_that_is_killed_and_stopped_goes_on_and_comes_to_the_same(
-    undisturbed, toy, request
+    rnnbench, undisturbed, toy, request
 ):
-    sweep = SweepDirectory(toy / "runs" / "toy-sweep")
+    sweep, one_seed = SweepDirectory(toy / "runs" / "toy-sweep"), ("--seeds", "1", "--jobs", "2")
     for _ in range(6 if request.config.getoption("--long") else 1):
-        if _epochs(sweep) < 75:  # something must be left to stop
-            _stop_after(_start(toy, "--jobs", "2"), sweep, random.randrange(1, 12), signal.SIGKILL)
+        if _epochs(sweep) < 35:  # something must be left to stop
+            _stop_after(_start(toy, *one_seed), sweep, random.randrange(1, 12), signal.SIGKILL)
     # Whoever starts the tests may have turned Ctrl-C off for all it starts.
     restored = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = _start(toy, "--jobs", "2")
+    process = _start(toy, *one_seed)
     signal.signal(signal.SIGINT, restored)
     out, err = _stop_after(process, sweep, 3, signal.SIGINT)
     assert (process.returncode, out) == (130, "")
-    assert " of 4 trials. The same command continues" in err
+    assert " of 2 trials. The same command continues" in err
     assert "Traceback" not in err
     assert {run.status() for run in sweep.runs()} <= {"interrupted", "finished"}
-    process = _start(toy, "--jobs", "2")
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    assert _metrics(out) == _metrics(undisturbed[1])
+    result = rnnbench(*COMMAND, *one_seed)
+    assert result.code == 0, result.err
+    results = _results(sweep)
+    assert len(results) == 2
+    assert results == _results(SweepDirectory(undisturbed[0] / "runs" / "toy-sweep"))
 
 
 def test_two_leaders_do_not_lead_one_sweep(rnnbench, toy):
@@ -280,10 +290,12 @@ def test_two_leaders_do_not_lead_one_sweep(rnnbench, toy):
     assert "another process is running this sweep" in result.err
 
 
-def test_a_trial_that_fails_stops_no_other_and_its_log_is_named(rnnbench, toy):
-    result = rnnbench(
-        "sweep", "toy.yaml", "--vary", "training.optimizer.learning_rate=1e-3,1e30", "--epochs", "2"
+def test_a_trial_that_diverges_stops_no_other_and_is_not_trained_by_the_next_sweep(rnnbench, toy):
+    command = (
+        *("sweep", "toy.yaml", "--vary", "training.optimizer.learning_rate=1e-3,1e30"),
+        *("--epochs", "2"),
     )
+    result = rnnbench(*command)
     assert result.code == 1
     log = "runs/toy-sweep/logs/toy-learning_rate-1e30-s0.log"
     assert result.err.splitlines()[-1] == (
@@ -292,18 +304,15 @@ def test_a_trial_that_fails_stops_no_other_and_its_log_is_named(rnnbench, toy):
     assert "no longer" in Path(log).read_text()
     assert "1e-3" in result.out
     assert os.path.exists("runs/toy-sweep/metric.png")
-
-
-def test_a_trial_that_has_diverged_is_not_trained_by_the_next_sweep(rnnbench, toy):
-    command = ("sweep", "toy.yaml", "--set", "training.optimizer.learning_rate=1e30")
-    assert rnnbench(*command).code == 1
-    (run,) = (toy / "runs" / "toy-sweep" / "toy").iterdir()
+    (run,) = (toy / "runs" / "toy-sweep" / "toy-learning_rate-1e30").iterdir()
     result = rnnbench(*command)
     assert result.code == 1
     assert [path.name for path in run.parent.iterdir()] == [run.name]
-    assert "toy seed 0 has diverged before and would again in the same step" in result.err
+    message = "toy-learning_rate-1e30 seed 0 has diverged before and would again in the same step"
+    assert message in result.err
     assert f"`rnnbench runs rm {run.relative_to(toy)}`" in result.err
-    assert "1 of 1 trial failed: toy seed 0 has diverged before" in result.err.splitlines()[-1]
+    failure = "1 of 2 trials failed: toy-learning_rate-1e30 seed 0 has diverged before"
+    assert failure in result.err.splitlines()[-1]
     assert rnnbench("runs", "rm", run, "--yes").code == 0
     assert rnnbench(*command).code == 1
     (again,) = run.parent.iterdir()

@@ -13,9 +13,9 @@ dataset: {type: addition, digits: 2, samples: 40, test_samples: 8, validation_sp
 model:
   layers:
     - {type: embedding, output_dim: 3}
-    - {type: gru, units: 4}
+    - {type: simple_rnn, units: 4}
     - {type: repeat_vector, n: 3}
-    - {type: gru, units: 4}
+    - {type: simple_rnn, units: 4}
     - {type: dense}
 training:
   loss: sparse_categorical_crossentropy

@@ -58,6 +58,11 @@ def tagged(in_tmp):
     return in_tmp
 
 
+@pytest.fixture(scope="module")
+def trained(train_once):
+    return train_once({"tagged.yaml": CONFIG, "train.conll": TRAIN, "test.conll": TEST})
+
+
 def _load(*settings):
     return load_run_config(Path("tagged.yaml"), [parse_override(s) for s in settings])
 
@@ -291,10 +296,9 @@ def test_a_span_is_right_where_its_type_and_both_ends_are():
     assert score_spans([["O"]], [["O"]])["f1"] == 0.0
 
 
-def test_a_run_predicts_evaluates_and_shows_its_spans(tagged, rnnbench):
-    trained = rnnbench("train", "tagged.yaml", "-q")
-    assert trained.code == 0, trained.err
-    (run,) = (tagged / "runs" / "tagged").iterdir()
+def test_a_run_predicts_evaluates_and_shows_its_spans(trained, enter, rnnbench):
+    enter(trained)
+    (run,) = (trained / "runs" / "tagged").iterdir()
     report = json.loads((run / "classification.json").read_text())["test"]
     assert report["spans"]["support"] == 1
     assert report["spans"]["types"]["per"]["support"] == 1
@@ -317,25 +321,26 @@ def test_a_run_predicts_evaluates_and_shows_its_spans(tagged, rnnbench):
     assert "6 words, 0% out of vocabulary; cut to 4 tokens" in cut
     assert "cut" not in rnnbench("predict", "tagged", "--text", "Ann is in Rome").out
 
-    (tagged / "new.conll").write_text("Eve NN B-per\nsleeps VB O\n\nin IN O\n")
+    (trained / "new.conll").write_text("Eve NN B-per\nsleeps VB O\n\nin IN O\n")
     evaluated = rnnbench("evaluate", "tagged", "--file", "new.conll", "--json")
     assert evaluated.code == 0, evaluated.err
     document = json.loads(evaluated.out)
     assert document["samples"] == 2
     assert np.sum(document["classification"]["confusion_matrix"]) == 3
-    (tagged / "new.conll").write_text("Eve NN B-per\nEve NN B-org\n")
+    (trained / "new.conll").write_text("Eve NN B-per\nEve NN B-org\n")
     refused = rnnbench("evaluate", "tagged", "--file", "new.conll")
     assert refused.code == 2
     assert "--file: new.conll:2: received the tag 'B-org'" in refused.err
 
 
-def test_a_run_needs_no_file_to_be_looked_at(tagged, rnnbench):
-    assert rnnbench("train", "tagged.yaml", "-q", "--epochs", 1).code == 0
-    (tagged / "train.conll").unlink()
+def test_a_run_needs_no_file_to_be_looked_at(trained, enter, rnnbench):
+    enter(trained)
+    (trained / "train.conll").unlink()
     for command in ("show", "summary"):
         assert rnnbench(command, "tagged").code == 0
     assert rnnbench("predict", "tagged", "--text", "Ann").code == 0
     assert rnnbench("evaluate", "tagged").code == 2
+    (trained / "train.conll").write_text(TRAIN)
 
 
 def test_shares_of_the_tags_are_of_all_tokens(tagged, rnnbench):
