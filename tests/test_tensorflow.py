@@ -1,11 +1,11 @@
 """Loading TensorFlow: quiet, deterministic, and with the threads that the user asks for."""
 
-import json
 import os
 import platform
 import subprocess
 import sys
 
+import forked
 import numpy as np
 import pytest
 
@@ -199,8 +199,8 @@ from rnnbench import tensorflow
 tensorflow.load()
 import tensorflow as tf
 view = Path(os.environ["TF_XLA_FLAGS"].split()[0].partition("=")[2])
-print(len(list(view.iterdir())), end=" ")
-print(tf.function(lambda x: 2 * x + 1, jit_compile=True)(tf.constant(3.0)).numpy(), end=" ")
+print(len(list(view.iterdir())))
+print(tf.function(lambda x: 2 * x + 1, jit_compile=True)(tf.constant(3.0)).numpy())
 """
 
 
@@ -221,47 +221,12 @@ for timesteps in (20, 40, 70, 128):
 """
 
 
-# Importing takes longest, and a process that has done no more may be forked.
-FORKER = """\
-import json, os, sys
-import keras
-for line in sys.stdin:
-    cache, script = json.loads(line)
-    if not os.fork():
-        os.environ["RNNBENCH_CACHE"] = cache
-        exec(script, {})
-        sys.exit()
-    print("failed" if os.wait()[1] else "done", flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def run():
-    """Runs a script in a process of its own, with a cache, and gives the words that it prints."""
-    with subprocess.Popen(
-        [sys.executable, "-c", FORKER],
-        env={name: value for name, value in os.environ.items() if name != "TF_XLA_FLAGS"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as forker:
-
-        def run(script, cache):
-            print(json.dumps((str(cache), script)), file=forker.stdin, flush=True)
-            *words, ending = forker.stdout.readline().split()
-            assert ending == "done"
-            return words
-
-        yield run
-        forker.stdin.close()
-
-
 @pytest.fixture
-def compile_once(run, tmp_path):
+def compile_once(tmp_path):
     """Compiles code in a process of its own; gives the files of code it found, and the result."""
 
     def compile_once(cache=tmp_path):
-        found, result = run(COMPILE, cache)
+        found, result = forked.run(COMPILE, RNNBENCH_CACHE=str(cache))
         return int(found), float(result)
 
     return compile_once
@@ -288,7 +253,7 @@ def test_where_compiled_code_cannot_be_kept_it_is_compiled_each_time(tmp_path, c
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_forward_and_backward_pass_are_compiled_once_for_each_length_of_a_block(tmp_path, run):
+def test_forward_and_backward_pass_are_compiled_once_for_each_length_of_a_block(tmp_path):
     """The batches are of different lengths, and their blocks of one."""
-    assert run(TRAIN, tmp_path) == []
+    assert forked.run(TRAIN, RNNBENCH_CACHE=str(tmp_path)) == []
     assert len(list(tmp_path.glob("xla-*/*"))) == 2

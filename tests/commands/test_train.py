@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 from paths import CONFIGS
@@ -273,23 +274,19 @@ def test_what_cannot_be_resumed_is_refused(rnnbench, in_toy, arguments, message)
     assert message in result.err
 
 
-# Importing takes longest, and a process that has done no more may be forked.
-RESUME_TWICE = """\
-import os, sys
-import keras
-from rnnbench import cli
-sys.argv = ["rnnbench", "train", "--resume", sys.argv[1], "--epochs", "100"]
-processes = [os.fork() or cli.main() for _ in range(2)]
-print(*(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes))
-"""
-
-
 def test_of_two_that_resume_a_run_at_once_one_does(in_toy, tmp_path):
     run = shutil.copytree(next((in_toy / "runs" / "toy").iterdir()), tmp_path / "run")
-    command = [sys.executable, "-c", RESUME_TWICE, run]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    assert sorted(done.stdout.splitlines()[-1].split()) == ["0", "2"], done.stderr
-    assert "another process is training this run" in done.stderr
+    processes = {}
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        command = ("train", "--resume", run, "--epochs", "100")
+        processes[name] = forked.start(*command, cwd=tmp_path / name)
+    for process in processes.values():
+        process.join(timeout=120)
+    codes = {process.exitcode: name for name, process in processes.items()}
+    assert sorted(codes) == [0, 2]
+    message = "another process is training this run"
+    assert message in (tmp_path / codes[2] / "stderr").read_text()
     assert len((run / "history.csv").read_text().splitlines()) == 101
 
 

@@ -21,13 +21,14 @@ class Scripted:
     def __init__(self, sweep, script=(), at_a_time=2):
         self.started = []
         self.most = 0
-        self.stopped = self.closed = False
+        self.opened = self.stopped = self.closed = False
         self._sweep = sweep
         self._script = {name: list(ends) for name, ends in dict(script).items()}
         self._running = []
         self._at_a_time = at_a_time
 
     def __enter__(self):
+        self.opened = True
         return self
 
     def __exit__(self, *error):
@@ -83,6 +84,7 @@ def test_what_has_finished_is_skipped(sweep, make_plan):
     executor = Scripted(sweep)
     assert set(_statuses(run_sweep(sweep, plan, executor, Notes())).values()) == {"finished"}
     assert executor.started == []
+    assert not executor.opened
 
 
 def test_a_trial_that_fails_is_tried_once_more_and_stops_no_other(sweep, make_plan):
