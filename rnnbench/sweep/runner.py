@@ -371,6 +371,8 @@ def run_sweep(
         TerminatedRunError: SIGTERM.
     """
     queue = _Queue(sweep, plan, progress)
+    if queue.is_done():  # what trains would load TensorFlow, or look for a cluster, in vain
+        return SweepResult(queue.statuses, queue.failures)
     with SignalHandler(progress.message) as handler:
         try:
             with executor:
