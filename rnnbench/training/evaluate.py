@@ -568,8 +568,8 @@ class Predictor:
             ]
         else:
             details = [{"input": list(values)} for values in inputs]
-            samples = np.array([detail["input"] for detail in details], np.float32)
-            samples = _scale(samples.reshape(-1, *info.input_shape), info)
+            values = np.array([detail["input"] for detail in details], np.float64)
+            samples = _scale(values.reshape(-1, *info.input_shape), info)
         if isinstance(info.task, TargetSequence):
             return self._decode_targets(samples, details, beams)
         by_step = info.task.timesteps is not None
@@ -632,9 +632,13 @@ class Predictor:
         return {"input": text, "tokens": words, "oov_rate": rate, "words": count}
 
 
-def _scale(values: npt.NDArray[np.float32], info: DatasetInfo) -> npt.NDArray[np.float32]:
-    """Values in the units of a dataset as its model takes them."""
-    return values if info.input_scaling is None else info.input_scaling.apply(values)
+def _scale(values: npt.NDArray[np.float64], info: DatasetInfo) -> npt.NDArray[np.float32]:
+    """Values in the units of a dataset as its model takes them.
+
+    They are scaled in float64: of values of many digits, float32 may not tell one from the next.
+    """
+    scaling = info.input_scaling
+    return values.astype(np.float32) if scaling is None else scaling.apply(values)
 
 
 def _require_values(values: str | Sequence[float], shape: tuple[int, ...]) -> None:
@@ -883,12 +887,13 @@ def values_sample(config: ModelConfig, values: Sequence[float]) -> Sample:
     if len(values) % features or (count and len(values) != count):
         expected = count or f"a multiple of {features}"
         raise DataError(f"--values: received {len(values)} values; this model takes {expected}")
-    inputs = np.array(values, np.float32).reshape(1, *(size or -1 for size in shape))
+    given = np.array(values, np.float64).reshape(1, *(size or -1 for size in shape))
+    inputs = given.astype(np.float32)
     if misfit := _misfit(config, inputs.shape[1:]):
         raise DataError(f"--values: received {len(inputs[0])} steps: {misfit}")
     labels = _label_values(inputs)
     if isinstance(config, RunConfig):
-        inputs = _scale(inputs, config.dataset.info())
+        inputs = _scale(given, config.dataset.info())
     return Sample(inputs, labels)
 
 

@@ -134,6 +134,25 @@ def test_forecast_is_what_predict_says_of_the_last_window(trained, rnnbench, in_
     assert "already exists" in again.err
 
 
+def test_values_of_more_digits_than_float32_has_are_predicted_for(in_tmp, rnnbench):
+    values = [1_700_000_000 + i * i % 7 for i in range(20)]
+    (in_tmp / "waves.csv").write_text("\n".join(["clock", *map(str, values)]) + "\n")
+    alone = CONFIG.replace("  time_column: day\n  group_column: station\n", "")
+    (in_tmp / "waves.yaml").write_text(
+        alone.replace("0.2", "0").replace("horizon: 2", "horizon: 1")
+    )
+    trained = rnnbench("train", "waves.yaml", "--epochs", "1", "-q")
+    assert trained.code == 0, trained.err
+    (forecast,) = _json(rnnbench("forecast", "waves", "--json"))
+    window = ",".join(map(str, values[-4:]))
+    (record,) = _json(rnnbench("predict", "waves", "--values", window, "--json"))
+    assert record["prediction"] == pytest.approx(forecast["values"]["clock"][0], abs=1e-3)
+    traced = _json(rnnbench("trace", "waves", "--values", window, "--json"))
+    outputs = json.loads(next((in_tmp / "runs/waves").glob("*/dataset.json")).read_text())
+    value = traced["output"][0] * outputs["divisor"][0] + outputs["offset"][0]
+    assert value == pytest.approx(record["prediction"], abs=1e-3)
+
+
 def test_a_run_that_was_interrupted_ends_as_one_that_was_not(trained, in_waves):
     from rnnbench.config import load_run_config
     from rnnbench.run import RunDirectory
