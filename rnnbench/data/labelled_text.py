@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -212,9 +213,11 @@ class Text(FileTextDataset):
 def _label_order(label: str) -> tuple[bool, float, str]:
     """Numbers by their value, then words by the alphabet."""
     try:
-        return False, float(label), label
+        value = float(label)
     except ValueError:
-        return True, 0.0, label
+        value = math.nan
+    # The word nan too: it is neither below nor above a number, and the order must be one.
+    return (True, 0.0, label) if math.isnan(value) else (False, value, label)
 
 
 def _read_directory(directory: Path, key: str) -> _Texts:

@@ -162,6 +162,13 @@ def test_numbers_are_predicted_and_three_classes_are_told_apart(in_tmp, reviews,
     assert two.model.layers[-1].units == 3
 
 
+def test_classes_are_ordered_by_number_and_then_by_word(in_tmp, reviews):
+    labels = [*map(str, range(12)), "bad", "nan"]
+    _write(in_tmp, [f"film,{label}" for label in reversed(labels)] * 3)
+    loaded = _splits("training.loss=sparse_categorical_crossentropy", "dataset.stratify=false")
+    assert loaded.info.task.class_names == tuple(labels)
+
+
 def test_two_classes_may_have_one_output_or_two(reviews):
     sigmoid = _load().model.layers[-1]
     softmax = _load("training.loss=sparse_categorical_crossentropy").model.layers[-1]
