@@ -244,7 +244,7 @@ class RunOverview:
         metric: Primary metric.
         best: Its best value over the epochs, on the validation split where there is one.
         best_epoch: First epoch with that value.
-        test: Its value on the test split, else on the training split, after training.
+        test: Its value on the test split, after training; None where there is no such split.
         parameters: Number of parameters of the model.
         seconds: Time of training and evaluation, in seconds.
         started: When it was started.
@@ -346,7 +346,6 @@ def read_overview(run: RunDirectory, metric: str | None = None) -> RunOverview:
     epoch, best = best_epoch(history, metric) or (None, None)
     started = manifest.get("started")
     status = "damaged" if damage else status
-    final = metrics.get("test", metrics.get("train", {}))
     return RunOverview(
         run=run,
         name=run.path.parent.name,
@@ -357,7 +356,7 @@ def read_overview(run: RunDirectory, metric: str | None = None) -> RunOverview:
         metric=metric,
         best=best,
         best_epoch=epoch,
-        test=final.get(metric) if status == "finished" else None,
+        test=metrics.get("test", {}).get(metric) if status == "finished" else None,
         parameters=manifest.get("parameters"),
         seconds=manifest.get("seconds"),
         started=datetime.fromisoformat(started) if started else None,

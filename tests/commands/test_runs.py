@@ -35,9 +35,10 @@ def test_all_runs_are_listed_the_newest_first(rnnbench, two_runs):
     ]
     assert rows[0]["run_dir"] == f"runs/toy/{two_runs[0].name}"
     assert (rows[0]["metric"], rows[0]["name"], rows[0]["epochs"]) == ("loss", "toy", 2)
-    assert rows[0]["best"] > rows[0]["test"] > 0
+    assert rows[0]["best"] > 0
     assert rows[0]["best_epoch"] == 2
-    assert (rows[1]["test"], rows[0]["age"] < rows[1]["age"]) == (None, True)
+    assert rows[0]["age"] < rows[1]["age"]
+    assert [row["test"] for row in rows] == [None, None]  # the dataset has no test split
     table = rnnbench("runs").out
     assert f"toy/{two_runs[0].name}" in table
     assert "interrupted" in table
@@ -49,7 +50,6 @@ def test_filters_and_order(rnnbench, two_runs):
 
     assert seeds("--sort", "seed", "--reverse") == [7, 0]
     assert seeds("--status", "interrupted") == [7]
-    assert seeds("--sort", "test") == [0, 7]  # the one without comes last
     assert seeds("other") == []
     assert rnnbench("runs", "other").out == "no such runs in runs/\n"
     assert rnnbench("runs", "-o", "nowhere").code == 0
