@@ -74,7 +74,7 @@ def runs(
         chosen = lookup.best_of_names(chosen)
     key = attrgetter("completed_epochs" if sort == "epochs" else sort)
     # A run without the value comes last.
-    chosen.sort(key=lambda run: (key(run) is None, key(run) or 0), reverse=reverse)
+    chosen.sort(key=lambda run: ((key(run) is None) != reverse, key(run) or 0), reverse=reverse)
     if not chosen and not json:
         console.print_text(f"no such runs in {output}/")
         return

@@ -56,6 +56,18 @@ def test_filters_and_order(rnnbench, two_runs):
     assert rnnbench("runs", "--status", "lost").code == 2
 
 
+def test_a_run_without_the_value_comes_last_in_either_order(rnnbench, in_tmp):
+    make_run(in_tmp / "runs", "toy_gru", seed=1)  # has no test split
+    make_seeds(in_tmp / "runs", [0.5, 0.6], "imdb_gru", minutes=1)
+
+    def tested(*arguments):
+        rows = json.loads(rnnbench("runs", "--sort", "test", *arguments, "--json").out)
+        return [row["test"] for row in rows]
+
+    assert tested() == [0.5, 0.6, None]
+    assert tested("--reverse") == [0.6, 0.5, None]
+
+
 @pytest.fixture
 def with_sweep(in_tmp):
     """A run of toy_gru; and a sweep with two runs, which it returns."""
