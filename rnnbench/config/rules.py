@@ -338,6 +338,11 @@ def _check_samples(config: RunConfig, info: DatasetInfo) -> Iterator[Diagnostic]
             hint = "dataset.validation_split adds val_ metrics"
             message = f"received {monitor}; computed are {', '.join(metrics)}; {hint}"
             yield _report(path, message, None, "monitor_not_computed")
+    stopping = training.early_stopping
+    if training.optimizer.use_ema and stopping and stopping.restore_best_weights:
+        path = ("training", "optimizer", "use_ema")
+        message = "received true, with early_stopping.restore_best_weights"
+        yield _report(path, message, None, "average_discarded")
 
 
 def _check_padding(dataset: TextDataset, layers: Sequence[NamedLayer]) -> Iterator[Diagnostic]:

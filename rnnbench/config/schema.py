@@ -53,6 +53,8 @@ REASONS: dict[str, str] = {
     "unseen data, and what is chosen by them is validated on test data",
     "batch_size_above_training_set": "an epoch is a single step, and batch_size has no effect",
     "monitor_not_computed": "a metric that is not computed never changes, so this has no effect",
+    "average_discarded": "at the end the average takes the place of the weights, and then those of "
+    "the best epoch take its place, so this has no effect",
     "memory": "the run needs more memory than is available",
 }
 
