@@ -16,7 +16,7 @@ from typer import Option
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console
 from rnnbench.errors import DataError, FileError, InputError, count
-from rnnbench.tables import Table, format_number, visible
+from rnnbench.tables import Cell, Table, format_number, visible
 
 if TYPE_CHECKING:
     from rnnbench.data import base
@@ -161,7 +161,7 @@ def forecast(
             console.note("times are left out: there are none, or their step is not regular")
         table = _tabulate(forecasts)
         if csv is not None:
-            write_text(csv, table.to_csv())
+            write_text(csv, table.to_csv() + "\n")
     console.print_result([vars(f) for f in forecasts], table, as_json=json)
 
 
@@ -171,17 +171,22 @@ def _tabulate(forecasts: Sequence[Forecast]) -> Table:
     has_times = all(f.times is not None for f in forecasts)
     targets = list(forecasts[0].values)
     headings = ["series"] * has_names + ["step"] + ["time"] * has_times + targets
-    rows = [
+    rows: list[tuple[Cell | str, ...]] = [
         (
             *([f.series or ""] if has_names else []),
             str(step + 1),
             *([f.times[step]] if has_times and f.times else []),
-            *(f"{values[step]:.7g}" for values in f.values.values()),
+            *(Cell(_format_forecast(values[step]), values[step]) for values in f.values.values()),
         )
         for f in forecasts
         for step in range(len(f.values[targets[0]]))
     ]
     return Table.from_rows(headings, rows, numeric=("step", *targets))
+
+
+def _format_forecast(value: float) -> str:
+    """A value to seven digits, as many as float32 has, and all before the point."""
+    return f"{value:.7g}" if abs(value) < 1e6 else f"{value:.0f}"
 
 
 def _describe_metrics(run: RunDirectory) -> str:

@@ -143,7 +143,9 @@ def test_values_of_more_digits_than_float32_has_are_predicted_for(in_tmp, rnnben
     )
     trained = rnnbench("train", "waves.yaml", "--epochs", "1", "-q")
     assert trained.code == 0, trained.err
-    (forecast,) = _json(rnnbench("forecast", "waves", "--json"))
+    (forecast,) = _json(rnnbench("forecast", "waves", "--csv", "next.csv", "--json"))
+    assert (in_tmp / "next.csv").read_text() == f"step,clock\n1,{forecast['values']['clock'][0]}\n"
+    assert "170000000" in rnnbench("forecast", "waves").out
     window = ",".join(map(str, values[-4:]))
     (record,) = _json(rnnbench("predict", "waves", "--values", window, "--json"))
     assert record["prediction"] == pytest.approx(forecast["values"]["clock"][0], abs=1e-3)
