@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rnnbench.data import base
     from rnnbench.data.base import Forecast
     from rnnbench.run import RunDirectory
+    from rnnbench.tasks import Task
     from rnnbench.training.evaluate import Prediction, Predictor
 
 _SHOWN_PROBABILITIES = 5
@@ -95,6 +96,8 @@ def predict(
     elif not inputs and not sys.stdin.isatty():
         option = "--text TEXT" if predictor.takes_text else "--values 6,7,8,9"
         raise InputError(f"nothing to predict: give {option} or --file FILE")
+    if csv is not None:
+        _require_own_names(csv, inputs[0], _added_columns(dataset.info().task))
     console.note(f"asking {found.path}: {_describe_metrics(found)}")
     with reserve("--csv", csv, force=force):
         records = (
@@ -111,7 +114,7 @@ def predict(
                 f"{records[0].error}"
             )
         if csv is not None:
-            write_text(csv, _to_csv(records, dataset.info().task.class_names))
+            write_text(csv, _to_csv(records, _added_columns(dataset.info().task)))
     if csv is not None and not json:
         console.print_text(str(csv))
 
@@ -302,11 +305,28 @@ def _read_lines(file: Path) -> list[str]:
     return lines
 
 
-def _to_csv(records: Sequence[_Record], class_names: Sequence[str]) -> str:
+def _added_columns(task: Task) -> list[str]:
+    """Columns of the prediction in a table of predictions."""
+    names = task.class_names if task.timesteps is None else ()
+    return ["prediction", *(f"probability_{name}" for name in names), "error"]
+
+
+def _require_own_names(csv: Path, first: _Input, added: Sequence[str]) -> None:
+    """Check that no column of the table that is read has the name of one that is added.
+
+    Raises:
+        InputError: One has: its values would be lost.
+    """
+    taken = [name for name in first.columns if name in added]
+    if taken:
+        raise InputError(
+            f"--csv {csv}: the table of --file has the columns {', '.join(taken)}, whose names the "
+            "predictions get; rename them"
+        )
+
+
+def _to_csv(records: Sequence[_Record], columns: Sequence[str]) -> str:
     """Records as CSV: the columns of the input, then those of the prediction."""
-    predictions = [record.prediction for record in records if record.prediction is not None]
-    names = [] if any(p.steps is not None for p in predictions) else class_names
-    columns = ["prediction", *(f"probability_{name}" for name in names), "error"]
     stream = io.StringIO()
     writer = DictWriter(stream, [*records[0].input.columns, *columns], lineterminator="\n")
     writer.writeheader()

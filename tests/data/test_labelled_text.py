@@ -280,6 +280,10 @@ def test_another_table_is_predicted_and_evaluated_on(run, rnnbench):
     ]
     assert (first["id"], third["review"]) == ("7", "a bad film")
     assert (second["prediction"], "no words" in second["error"]) == ("", True)
+    again = rnnbench("predict", "reviews", "--file", "out.csv", "--csv", "again.csv")
+    assert again.code == 2
+    assert "has the columns prediction, probability_neg, probability_pos, error" in again.err
+    assert not Path("again.csv").exists()
     _write(Path(), ["a good film,pos", "a bad film,neg", "bad,neg"], "new.csv")
     evaluated = rnnbench("evaluate", "reviews", "--file", "new.csv", "--json")
     assert evaluated.code == 0, evaluated.err
