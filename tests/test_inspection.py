@@ -14,6 +14,7 @@ import rnnbench
 from rnnbench.config import load_run_config
 from rnnbench.errors import InputError
 from rnnbench.inspection.gradients import VectorModel, integrate_gradients
+from rnnbench.inspection.page import describe_splits
 from rnnbench.inspection.sample import choose_sample, inspect_sample, make_sample
 from rnnbench.inspection.split import calibrate, embed_words, inspect_split
 from rnnbench.lookup import find_run
@@ -53,7 +54,7 @@ name: waves
 dataset: {type: adding_problem, length: 6, samples: 30, test_samples: 10}
 model:
   layers:
-    - {type: bidirectional, merge_mode: MERGE, layer: {type: gru, units: 3}}
+    - {type: bidirectional, merge_mode: MERGE, layer: {type: CELL, units: 3}}
     - {type: lstm, units: 2}
     - {type: dense}
 training: {optimizer: {type: adam}, loss: mean_squared_error, epochs: 1, batch_size: 10}
@@ -99,6 +100,20 @@ def run(trained, enter):
     return find_run("reviews", trained / "runs")
 
 
+@pytest.fixture(scope="module")
+def model(trained):
+    """The model of the run of reviews, traced once for the tests that only look into it."""
+    run = find_run("reviews", trained / "runs")
+    return VectorModel(run.read_config(), load_model(run))
+
+
+@pytest.fixture(scope="module")
+def fast_model(trained):
+    """The same with the layers that the commands use."""
+    run = find_run("reviews", trained / "runs")
+    return VectorModel(run.read_config(), load_fast_model(run))
+
+
 def _vectors(path, text, **changes):
     """A model with random weights, by its config."""
     for old, new in changes.items():
@@ -138,8 +153,7 @@ def test_each_sample_has_gradients_of_its_own_at_padding_that_all_share(tmp_path
     np.testing.assert_allclose(found[1], found[0], atol=1e-6 * np.abs(found[0]).max())
 
 
-def test_the_prediction_of_each_prefix_is_that_of_predict(run):
-    model = VectorModel(run.read_config(), load_model(run))
+def test_the_prediction_of_each_prefix_is_that_of_predict(run, model):
     found = inspect_sample(model, make_sample(run, "a dull film, but a good end"))
     assert found.tokens == ("<start>", "a", "dull", "film", "<oov>", "a", "good", "end")
     assert found.steps == found.tokens
@@ -165,7 +179,7 @@ def test_without_a_mask_a_prefix_is_padded_as_any_text(tmp_path, padding):
 
 def test_of_values_the_first_steps_are_a_sample_of_their_own(tmp_path):
     layers = "{type: gru, units: 3}, {type: lstm, units: 2}"
-    for chosen in (layers, "{type: bidirectional, layer: {type: gru, units: 3}}"):
+    for chosen in (layers, "{type: bidirectional, layer: {type: simple_rnn, units: 3}}"):
         model = _vectors(tmp_path, TOY, LAYERS=chosen)
         sample, _ = _sample(model)
         found = inspect_sample(model, sample)
@@ -181,8 +195,7 @@ def test_of_values_the_first_steps_are_a_sample_of_their_own(tmp_path):
         assert found.attributions.integrated_gradients.shape == (4, 1)
 
 
-def test_attributions_are_complete_and_those_of_plain_keras(run):
-    model = VectorModel(run.read_config(), load_model(run))
+def test_attributions_are_complete_and_those_of_plain_keras(run, model):
     sample = make_sample(run, "not a good film but a dull end")
     a = inspect_sample(model, sample).attributions
     embedding, *above = model.model.layers[1:]
@@ -224,10 +237,13 @@ def test_a_path_that_turns_within_a_small_part_is_cut_there(tmp_path):
     assert found.change[0] == pytest.approx(1 - np.tanh(-3.001 + 3 * np.tanh(-3.001)), abs=0.02)
 
 
-@pytest.mark.parametrize("merge", ["concat", "sum", "mul", "ave"])
-def test_gradients_by_states_are_those_by_what_the_layers_give(tmp_path, merge):
+@pytest.mark.parametrize(
+    ("merge", "cell"),
+    [("concat", "gru"), ("sum", "simple_rnn"), ("mul", "simple_rnn"), ("ave", "simple_rnn")],
+)
+def test_gradients_by_states_are_those_by_what_the_layers_give(tmp_path, merge, cell):
     """The gradient by the last state of each direction, against automatic differentiation."""
-    model = _vectors(tmp_path, WAVES, MERGE=merge)
+    model = _vectors(tmp_path, WAVES, MERGE=merge, CELL=cell)
     sample, target = _sample(model)
     found = inspect_sample(model, sample, target)
     forward, backward, lstm = found.layers
@@ -311,17 +327,15 @@ def test_calibration_by_hand():
     assert found.error == pytest.approx(gap / 4)
 
 
-def test_a_split_says_what_its_samples_say_one_by_one(run):
-    config = run.read_config()
-    split = config.dataset.load().splits["train"]
-    found = inspect_split(VectorModel(config, load_fast_model(run)), split, Progress())
+def test_a_split_says_what_its_samples_say_one_by_one(run, model, fast_model):
+    split = run.read_config().dataset.load().splits["train"]
+    found = inspect_split(fast_model, split, Progress())
     assert found.complete == 1.0
     assert found.samples == len(split)
-    one = VectorModel(config, load_model(run))
     sums, norms = {}, []
     for i in range(len(split)):
         sample, target = choose_sample(run, i, "train")
-        each = inspect_sample(one, sample, target)
+        each = inspect_sample(model, sample, target)
         norms.append(each.layers[0].gradient_norms[::-1])
         for token, value in zip(
             sample.inputs[0], each.attributions.integrated_gradients, strict=True
@@ -339,10 +353,11 @@ def test_a_split_says_what_its_samples_say_one_by_one(run):
     accuracy = found.groups["class"]
     assert sum(n for _, n in accuracy.values()) == len(split)
     assert sum(n for _, n in found.groups["length"].values()) == len(split)
+    of_one = describe_splits("", [inspect_split(fast_model, split[:1], Progress())], {})
+    assert "Accuracy by length" not in of_one.to_html()
 
 
-def test_neighbours_and_components_of_words(run):
-    model = VectorModel(run.read_config(), load_model(run))
+def test_neighbours_and_components_of_words(run, model):
     words = {token: word for word, token in run.read_vocabulary().items()}
     tokens = [4, 5]
     found = embed_words(model, tokens, words)
@@ -359,8 +374,10 @@ def test_neighbours_and_components_of_words(run):
     np.testing.assert_allclose(np.abs(found.points), np.abs(expected.T), atol=1e-5)
 
 
-def test_the_command_prints_json_of_the_documented_shape(rnnbench, run):
-    result = rnnbench("inspect", "reviews", "--text", "a dull film", "--json")
+def test_the_json_the_page_the_plots_the_table_and_the_arrays(rnnbench, run, tmp_path):
+    out = tmp_path / "out"
+    given = ("inspect", "reviews", "--text", "a dull film", "-o", out)
+    result = rnnbench(*given, "--plots", "svg,pdf", "--size", "5x3", "--csv", "--npz", "--json")
     assert result.code == 0, result.err
     found = json.loads(result.out)
     assert list(found) == ["tokens", "predictions", "layers", "attributions"]
@@ -370,14 +387,6 @@ def test_the_command_prints_json_of_the_documented_shape(rnnbench, run):
     assert np.shape(layer["states"]["h"]) == np.shape(layer["gates"]["f"]) == (4, 5)
     assert layer["gradient_norms"][-1] == 1.0
     assert list(found["attributions"]) == ["integrated_gradients", "change"]
-    assert not list(run.path.glob("inspection*"))
-
-
-def test_the_page_the_plots_the_table_and_the_arrays(rnnbench, run, tmp_path):
-    out = tmp_path / "out"
-    given = ("inspect", "reviews", "--text", "a dull film", "-o", out)
-    result = rnnbench(*given, "--plots", "svg,pdf", "--size", "5x3", "--csv", "--npz")
-    assert result.code == 0, result.err
     page = PageReader((out / "inspection.html").read_text())
     tabs = ["Prediction", "Attributions", "States and gates", "Memory", "Embeddings"]
     assert page.headings == tabs
@@ -410,9 +419,6 @@ def test_several_runs_and_a_split_have_one_page(rnnbench, run, tmp_path):
         "4 samples; integrated gradients of p(good) are complete within 1% for 100.0%" in page.text
     )
     assert "Accuracy by length" in page.text
-    one = rnnbench("inspect", "reviews", "--split", "test", "--limit", "1", "-o", tmp_path / "one")
-    assert one.code == 0, one.err
-    assert "Accuracy by length" not in (tmp_path / "one" / "inspection.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -456,6 +462,7 @@ def test_a_run_whose_data_or_weights_are_gone(rnnbench, run, tmp_path):
     data.unlink()
     try:
         assert rnnbench("inspect", "reviews", "--text", "a", "--json").code == 0
+        assert not list(run.path.glob("inspection*"))
         result = rnnbench("inspect", "reviews", "--index", "0")
         assert result.code == 2
         assert "reviews.csv" in result.err
@@ -463,8 +470,13 @@ def test_a_run_whose_data_or_weights_are_gone(rnnbench, run, tmp_path):
         data.write_text(kept)
 
 
-def test_from_python(run):
-    found = rnnbench.Run(run.path).inspect("a dull film")
+@pytest.fixture(scope="module")
+def found(trained):
+    """The inspection of a text, by the function of Python."""
+    return rnnbench.Run(find_run("reviews", trained / "runs").path).inspect("a dull film")
+
+
+def test_from_python(run, found):
     assert found["lstm/h"].shape == (4, 5)
     assert found.plot()._repr_html_().startswith("<svg")
     assert found.plot("reach").svg.startswith("<svg")
@@ -544,8 +556,7 @@ def test_the_next_token_of_a_language_model(rnnbench, train_once, enter):
         assert message in result.err
 
 
-def test_gates_are_those_of_the_cell_of_keras_called_step_by_step(run):
-    found = rnnbench.Run(run.path).inspect("a dull film")
+def test_gates_are_those_of_the_cell_of_keras_called_step_by_step(run, found):
     model = load_model(run)
     embedding, layer = model.layers[1:3]
     cell, seen = layer.cell, []
