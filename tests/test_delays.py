@@ -5,9 +5,12 @@ import math
 from pathlib import Path
 
 import pytest
-from made_runs import make_run
+from made_runs import make_run, make_sweep
 
+from rnnbench.config import load_run_config
+from rnnbench.config.load import Override
 from rnnbench.delays import find_delays
+from rnnbench.model import summarize
 
 DATASETS = {
     "adding_problem": ("length", 1 / 6),
@@ -97,6 +100,14 @@ def test_a_sweep_prints_and_draws_them_and_so_does_its_report(rnnbench, in_tmp):
         "training: {epochs: 1, batch_size: 4, baselines: false}\n"
         "sweep: {grid: {dataset.length: [2, 3]}}\n"
     )
+    # Its trials have finished: what is told of them is told after any training.
+    trials = {f"p-length-{length}": length for length in (2, 3)}
+    sweep = make_sweep(in_tmp / "runs", "p-sweep", [(name, 0) for name in trials])
+    for name, length in trials.items():
+        changes = {"name": name, "dataset.length": length, "training.epochs": 1}
+        config = load_run_config(in_tmp / "p.yaml", [Override(k, v, k) for k, v in changes.items()])
+        parameters = sum(layer.params for layer in summarize(config))
+        make_run(sweep.path, in_tmp / "p", changes, parameters=parameters)
     result = rnnbench("sweep", "p.yaml", "-q")
     assert result.code == 0, result.err
     plot = Path("runs", "p-sweep", "delays.png")
