@@ -213,14 +213,15 @@ def test_masks_are_those_of_keras(layer, shape):
 
 def _uses_mask(layer, shape):
     """Whether the outputs of the steps that count depend on which ones do, in training."""
-    mask = np.arange(TIMESTEPS) % 2 == np.array([[1], [0]])
+    parameters = inspect.signature(layer.build_layer().call).parameters
+    if "mask" not in parameters:
+        return False
+    shape = (3, *shape[1:])  # the fewest steps with one between others; each takes its time
+    mask = np.arange(3) % 2 == np.array([[1], [0]])
     outputs = []
     for arguments in ({}, {"mask": mask}):
         keras.utils.set_random_seed(0)
         built = build(layer, shape)
-        parameters = inspect.signature(built.call).parameters
-        if "mask" not in parameters:
-            return False
         training = {"training": True} if "training" in parameters else {}
         outputs.append(np.asarray(built(sample(layer, shape), **arguments, **training)))
     is_sequence = len(layer.output_shape(shape)) == 2
