@@ -231,11 +231,11 @@ def show(
     ]
     if "error" in manifest:
         lines.append(("error", manifest["error"]))
+    lines += [*(("plot", plot) for plot in plots), *commands.items()]
     console.print_text(str(found.path))
     for name, text in lines:
-        console.print_field(name, text)
-    for name, text in (*(("plot", plot) for plot in plots), *commands.items()):
-        console.print_field(name, text, copied=True)
+        has_path = name in ("weights", "warm start", "plot", *commands)
+        console.print_field(name, text, copied=has_path)
     console.print_classification(reports)
 
 
