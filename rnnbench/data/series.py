@@ -107,7 +107,7 @@ class Series(FileDataset):
     Args:
         file: Table with a row for each time: a .csv, .tsv or .parquet file.
         time_column: Column of the times: dates, or numbers; they must increase. Defaults to none.
-        features: Columns that the model sees. Defaults to every column of numbers.
+        features: Columns that the model sees. Defaults to every column of numbers that has a name.
         targets: Columns to forecast. Defaults to the features.
         sequence_length: Rows in a window.
         sampling_rate: Rows from one of a window to the next.
@@ -511,7 +511,9 @@ class Series(FileDataset):
         others = {"time_column": self.time_column, "group_column": self.group_column}
         if features is None:
             named = set(others.values())
-            features = [n for n in frame.columns if n not in named and _is_numeric(frame[n])]
+            # A column without a name is the index of a table that pandas has written.
+            left = [name for name in frame.columns if name and name not in named]
+            features = [name for name in left if _is_numeric(frame[name])]
             if not features:
                 raise FileError(f"{path}: has no column of numbers", "file")
         columns = tuple(dict.fromkeys([*features, *targets]))
@@ -679,7 +681,8 @@ def _read_table(path: Path) -> pd.DataFrame:
     separator = "\t" if suffix == ".tsv" else ","
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            names = next(csv.reader(stream, delimiter=separator), [])
+            # An empty line is none, as for pandas.
+            names = next(filter(None, csv.reader(stream, delimiter=separator)), [])
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of lines with more values than the first one
             frame = pd.read_csv(path, sep=separator, index_col=False, low_memory=False)
@@ -695,7 +698,8 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise FileError(f"{path}: has no records", "file")
     if frame.iloc[:, -1].isna().any():
         read_records(path, "file")  # a line that is too short
-    return frame
+    # pandas gives a column without a name one.
+    return frame.rename(columns={f"Unnamed: {i}": "" for i, name in enumerate(names) if not name})
 
 
 def _is_numeric(column: pd.Series[Any]) -> bool:

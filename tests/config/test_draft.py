@@ -72,6 +72,16 @@ def test_a_draft_is_valid_and_trains(in_tmp, rnnbench, make, kind, output, said)
     assert trained.code == 0, trained.err
 
 
+@pytest.mark.parametrize(("first", "time"), [("{}", None), ("2001-01-{:02}", "")])
+def test_an_index_without_a_name_is_no_feature(in_tmp, rnnbench, first, time):
+    """As pandas writes it: numbers of rows, or times."""
+    rows = [f"{first.format(i + 1)},{i * i}" for i in range(30)]
+    (in_tmp / "data.csv").write_text("\n".join([",a", *rows]) + "\n")
+    assert rnnbench("init", "--data", "data.csv", "mine").code == 0
+    dataset = load_run_config(in_tmp / "mine.yaml").dataset
+    assert (dataset.time_column, dataset.features, dataset.targets) == (time, ("a",), ("a",))
+
+
 def test_what_is_discouraged_in_the_data_is_told_in_the_draft(in_tmp, rnnbench):
     rows = [f"the same film,{label}" for label in ("good", "bad") for _ in range(20)]
     (in_tmp / "data.csv").write_text("\n".join(["text,label", *rows]) + "\n")

@@ -126,6 +126,14 @@ def test_scaling_is_fitted_on_the_training_rows_and_undone(series):
     assert minmax.read_splits()["train"].y[-1] == 1
 
 
+def test_a_column_without_a_name_is_no_feature_unless_it_is_given(series):
+    """As pandas writes the index of a table that has no name."""
+    text = _text([(i, i * i) for i in range(6)], ",a")
+    assert series(text, time_column=None).description.features == ("a",)
+    assert series(text, time_column="").description.features == ("a",)
+    assert series(text, time_column=None, features=("", "a")).description.features == ("", "a")
+
+
 def test_a_column_that_does_not_change_is_only_shifted(series):
     dataset = series(_text([(i, 7) for i in range(6)], "t,a"))
     assert dataset.read_splits()["train"].y.tolist() == [[0]] * 4
