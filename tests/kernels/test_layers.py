@@ -36,7 +36,8 @@ def _compare(cell, batch, steps, mask, *, wrap="", batch_size=32, seed=0, **argu
     """Outputs and gradients of both layers, whose loss weighs every output differently."""
     stock_class, fast_class = CELLS[cell]
     units = WIDE_UNITS if cell.startswith("wide") else UNITS
-    arguments = {"units": units, "bias_initializer": "random_normal", **arguments}
+    # The seed draws the inputs that dropout leaves out, the same ones in both layers.
+    arguments = {"units": units, "bias_initializer": "random_normal", "seed": seed, **arguments}
     stock, fast = stock_class(**arguments), fast_class(batch_size=batch_size, **arguments)
     if wrap:
         stock = keras.layers.Bidirectional(stock, merge_mode=wrap)
@@ -54,7 +55,7 @@ def _compare(cell, batch, steps, mask, *, wrap="", batch_size=32, seed=0, **argu
         def run(x, layer=layer):
             with tf.GradientTape() as tape:
                 tape.watch(x)
-                y = layer(x, mask=mask)
+                y = layer(x, mask=mask, training=True)
                 weights = tf.cos(tf.range(tf.size(y), dtype=tf.float32))
                 loss = tf.reduce_sum(y * tf.reshape(weights, tf.shape(y)))
             return y, tape.gradient(loss, [x, *layer.trainable_variables])
@@ -85,6 +86,7 @@ def test_each_cell_under_each_mask(cell, mask, return_sequences):
     go_backwards=st.booleans(),
     return_sequences=st.booleans(),
     use_bias=st.booleans(),
+    dropout=st.sampled_from([0.0, 0.4]),
     batch_size=st.sampled_from([1, 32, 64]),
     seed=st.integers(0, 9),
 )
@@ -97,6 +99,7 @@ def test_each_cell_under_each_mask(cell, mask, return_sequences):
     go_backwards=True,
     return_sequences=True,
     use_bias=True,
+    dropout=0.4,
     batch_size=64,
     seed=0,
 )
