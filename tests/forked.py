@@ -37,9 +37,9 @@ def run(script, **environment):
 
 
 def _redirect(stream, path):
-    sys.__dict__[stream].flush()
+    stream.flush()
     with open(path, "wb") as file:
-        os.dup2(file.fileno(), sys.__dict__[stream].fileno())
+        os.dup2(file.fileno(), stream.fileno())
 
 
 def _command(arguments, cwd, environment):
@@ -47,8 +47,8 @@ def _command(arguments, cwd, environment):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(environment)
     os.chdir(cwd)
-    _redirect("stdout", os.devnull)
-    _redirect("stderr", "stderr")
+    _redirect(sys.stdout, os.devnull)
+    _redirect(sys.stderr, "stderr")
     sys.argv = ["rnnbench", *map(str, arguments)]
     from rnnbench.__main__ import main
 
@@ -58,7 +58,7 @@ def _command(arguments, cwd, environment):
 def _script(script, output, environment):
     os.environ.pop("TF_XLA_FLAGS", None)  # where the tests keep what they compile
     os.environ.update(environment)
-    _redirect("stdout", output)
+    _redirect(sys.stdout, output)
     exec(script, {})
     # A process of `multiprocessing` ends without what is to be done at the end.
     atexit._run_exitfuncs()

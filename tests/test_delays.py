@@ -100,7 +100,7 @@ def test_a_sweep_prints_and_draws_them_and_so_does_its_report(rnnbench, in_tmp):
         "training: {epochs: 1, batch_size: 4, baselines: false}\n"
         "sweep: {grid: {dataset.length: [2, 3]}}\n"
     )
-    # Its trials have finished: what is told of them is told after any training.
+    # Its trials have finished: what is printed of them follows any training.
     trials = {f"p-length-{length}": length for length in (2, 3)}
     sweep = make_sweep(in_tmp / "runs", "p-sweep", [(name, 0) for name in trials])
     for name, length in trials.items():

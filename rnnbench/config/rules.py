@@ -302,7 +302,10 @@ def _check_output(
 
 
 def _check_samples(config: RunConfig, info: DatasetInfo) -> Iterator[Diagnostic]:
-    """There are samples to train and validate with, and what callbacks monitor is computed."""
+    """There are samples to train and validate with, and callbacks do what they are there for.
+
+    What they monitor is computed, and none discards the weights that the optimizer averages.
+    """
     training, train = config.training, info.num_examples["train"]
     is_validated = "validation" in info.num_examples
     split: KeyPath = ("dataset", "validation_split")

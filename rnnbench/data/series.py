@@ -194,9 +194,8 @@ class Series(FileDataset):
         )
 
     def describe_samples(self) -> dict[str, Any]:
-        targets = list(self.description.targets)
         return {
-            "targets": targets,
+            "targets": list(self.description.targets),
             "horizon": self.horizon,
             "delay": self.delay,
             "missing": self.missing,
