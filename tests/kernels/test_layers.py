@@ -36,12 +36,15 @@ def _compare(cell, batch, steps, mask, *, wrap="", batch_size=32, seed=0, **argu
     """Outputs and gradients of both layers, whose loss weighs every output differently."""
     stock_class, fast_class = CELLS[cell]
     units = WIDE_UNITS if cell.startswith("wide") else UNITS
-    # The seed draws the inputs that dropout leaves out, the same ones in both layers.
-    arguments = {"units": units, "bias_initializer": "random_normal", "seed": seed, **arguments}
-    stock, fast = stock_class(**arguments), fast_class(batch_size=batch_size, **arguments)
-    if wrap:
-        stock = keras.layers.Bidirectional(stock, merge_mode=wrap)
-        fast = keras.layers.Bidirectional(fast, merge_mode=wrap)
+    arguments = {"units": units, "bias_initializer": "random_normal", **arguments}
+    layers = []
+    for layer_class, how in ((stock_class, {}), (fast_class, {"batch_size": batch_size})):
+        # The same inputs are dropped in both layers. (An argument `seed` would not reach both
+        # directions: Keras copies the layer, and a SimpleRNN without its seed.)
+        keras.utils.set_random_seed(seed)
+        layer = layer_class(**how, **arguments)
+        layers.append(keras.layers.Bidirectional(layer, merge_mode=wrap) if wrap else layer)
+    stock, fast = layers
     random = np.random.default_rng(seed)
     x = tf.constant(random.normal(size=(batch, steps, FEATURES)), tf.float32)
     mask = _mask(mask, batch, steps, random)
@@ -76,7 +79,7 @@ def test_each_cell_under_each_mask(cell, mask, return_sequences):
     _compare(cell, 5, 7, mask, return_sequences=return_sequences)
 
 
-@settings(deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
+@settings(derandomize=True, deadline=None, max_examples=10, suppress_health_check=list(HealthCheck))
 @given(
     cell=st.sampled_from(list(CELLS)),
     batch=st.integers(1, 70),
@@ -108,7 +111,7 @@ def test_whatever_the_arguments(wrap, go_backwards, **drawn):
     _compare(wrap=wrap, go_backwards=go_backwards and not wrap, **drawn)
 
 
-@settings(deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))
+@settings(derandomize=True, deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))
 @given(
     cell=st.sampled_from(list(CELLS)),
     batch=st.integers(1, 70),
