@@ -14,15 +14,28 @@ training: {optimizer: {type: adam}, loss: mse, batch_size: 6, epochs: 3}
 """
 
 
+def _read(directory, vary):
+    return read_candidates([directory / "toy.yaml"], [], combine(parse_variations(vary)))
+
+
 @pytest.fixture
 def candidates(tmp_path):
     """What `sweep toy.yaml --vary …` varies."""
     (tmp_path / "toy.yaml").write_text(TOY)
+    return lambda *vary: _read(tmp_path, vary)
 
-    def read(*vary):
-        return read_candidates([tmp_path / "toy.yaml"], [], combine(parse_variations(vary)))
 
-    return read
+@pytest.fixture(scope="session")
+def plan_in():
+    """A sweep in a directory, and its plan, which is written."""
+
+    def plan(directory, *vary, seeds=1):
+        (directory / "toy.yaml").write_text(TOY)
+        sweep = SweepDirectory(directory / "runs" / "toy-sweep")
+        trials, _ = make_trials([(_read(directory, vary), seeds)])
+        return sweep, create_plan(sweep, trials, 1, ["rnnbench", "sweep", "toy.yaml"])
+
+    return plan
 
 
 @pytest.fixture
@@ -31,11 +44,6 @@ def sweep(tmp_path):
 
 
 @pytest.fixture
-def make_plan(candidates, sweep):
+def make_plan(plan_in, tmp_path):
     """A plan that is written to the directory of the sweep."""
-
-    def make(*vary, seeds=1):
-        trials, _ = make_trials([(candidates(*vary), seeds)])
-        return create_plan(sweep, trials, 1, ["rnnbench", "sweep", "toy.yaml"])
-
-    return make
+    return lambda *vary, seeds=1: plan_in(tmp_path, *vary, seeds=seeds)[1]

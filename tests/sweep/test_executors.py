@@ -14,11 +14,12 @@ from rnnbench.sweep import runner
 from rnnbench.sweep.runner import LocalExecutor, RayExecutor, run_sweep
 
 EPOCHS = 60  # enough to be in the middle of
+LONG = f"training.epochs={EPOCHS}"
 
 
 @pytest.fixture
 def plan(make_plan):
-    return make_plan(f"training.epochs={EPOCHS}")
+    return make_plan(LONG)
 
 
 def _local(sweep, jobs=1):
@@ -43,17 +44,16 @@ def _results(sweep):
     ]
 
 
-@pytest.fixture
-def undisturbed(sweep, plan, tmp_path):
+@pytest.fixture(scope="module")
+def undisturbed(plan_in, tmp_path_factory):
     """What the trial comes to when nothing happens to it."""
+    sweep, plan = plan_in(tmp_path_factory.mktemp("undisturbed"), LONG)
     (status,) = run_sweep(sweep, plan, _local(sweep), Notes()).statuses.values()
     assert status.status == "finished"
-    results = _results(sweep)
     manifest = status.run.read_manifest()
     assert manifest["threads"]["intra_op"] == 1
     assert manifest["command"][:2] == ["rnnbench", "train"]
-    (sweep.path / plan.trials[0].name).rename(tmp_path / "undisturbed")
-    return results
+    return _results(sweep)
 
 
 def test_a_trial_that_is_killed_is_tried_once_more_and_comes_to_the_same(sweep, plan, undisturbed):
@@ -99,28 +99,45 @@ def _ray(sweep, **arguments):
     return RayExecutor(sweep, **given)
 
 
-@pytest.fixture
-def two_nodes():
+@pytest.mark.filterwarnings("default")  # Ray's own
+def test_a_cluster_that_is_not_there_is_an_error_of_the_input(sweep):
+    # Before any test has a cluster, which would be found.
+    executor = _ray(sweep, address="auto")
+    with pytest.raises(
+        InputError, match=r"--address auto: no Ray cluster answers.*ray start --head"
+    ):
+        executor.__enter__()
+
+
+@pytest.fixture(scope="module")
+def nodes():
     """A Ray cluster of a head and another node, a processor each."""
     pytest.importorskip("ray", reason="Ray is not installed: the extra `ray`")
     from ray.cluster_utils import Cluster
 
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    nodes.second = nodes.add_node(num_cpus=1)
-    nodes.wait_for_nodes()
     yield nodes
     nodes.shutdown()
+
+
+@pytest.fixture
+def two_nodes(nodes):
+    """The cluster with both of its nodes: one may have died."""
+    if len(nodes.list_all_nodes()) == 1:
+        nodes.second = nodes.add_node(num_cpus=1)
+        nodes.wait_for_nodes()
+    return nodes
 
 
 @pytest.mark.filterwarnings("default")  # Ray's own
 def test_a_sweep_continues_when_a_node_dies_under_a_trial(two_nodes, make_plan, sweep, tmp_path):
     # Ray takes a second or more to end a node, in which no trial may come to its own end.
-    plan = make_plan(f"training.epochs={2 * EPOCHS}", seeds=3)
+    plan = make_plan(f"training.epochs={2 * EPOCHS}", seeds=2)
     notes = Notes(
         lambda: two_nodes.remove_node(two_nodes.second, allow_graceful=False), epochs=5, running=2
     )
     result = run_sweep(sweep, plan, _ray(sweep, address=two_nodes.address), notes)
-    assert [status.status for status in result.statuses.values()] == ["finished"] * 3
+    assert [status.status for status in result.statuses.values()] == ["finished"] * 2
     assert result.failures == {}
     (lost,) = [text for text in notes.messages if "was lost with its node" in text]
     assert lost.endswith("trying once more")
@@ -169,13 +186,4 @@ def test_ray_is_an_extra(sweep, monkeypatch):
 def test_trials_that_fit_on_no_node_are_refused(two_nodes, sweep):
     executor = _ray(sweep, threads=2, gpus=0.5, address=two_nodes.address)
     with pytest.raises(InputError, match=r"needs 2 CPUs and 0.5 GPUs; the nodes have: 1 CPUs, 0"):
-        executor.__enter__()
-
-
-@pytest.mark.filterwarnings("default")  # Ray's own
-def test_a_cluster_that_is_not_there_is_an_error_of_the_input(sweep):
-    executor = _ray(sweep, address="auto")
-    with pytest.raises(
-        InputError, match=r"--address auto: no Ray cluster answers.*ray start --head"
-    ):
         executor.__enter__()
