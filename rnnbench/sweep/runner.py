@@ -170,6 +170,9 @@ class RayExecutor(Executor):
 
     def __enter__(self) -> Self:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if self._address:
+            # One attempt of half a minute: Ray would make twenty where nothing answers.
+            os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
         import ray
 
         handler = signal.getsignal(signal.SIGTERM)

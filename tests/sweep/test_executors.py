@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -107,6 +108,21 @@ def test_a_cluster_that_is_not_there_is_an_error_of_the_input(sweep):
         InputError, match=r"--address auto: no Ray cluster answers.*ray start --head"
     ):
         executor.__enter__()
+
+
+def test_an_address_where_nothing_answers_is_tried_once(rnnbench_process):
+    pytest.importorskip("ray", reason="Ray is not installed: the extra `ray`")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = rnnbench_process(
+            *("sweep", "toy_gru", "--vary", "model.layers.0.units=2"),
+            *("--engine", "ray", "--address", address),
+            env={"RAY_py_gcs_connect_timeout_s": "1"},  # 30 unless told
+            timeout=100,  # an attempt takes 12 seconds
+        )
+    assert result.code == 2
+    assert f"--address {address}: no Ray cluster answers there" in " ".join(result.err.split())
 
 
 @pytest.fixture(scope="module")
