@@ -154,6 +154,22 @@ def refusing_damage() -> Iterator[None]:
         raise DamagedStateError(f"the content is not that of a state: {error!r:.120}") from error
 
 
+def refuse_compression(archive: zipfile.ZipFile, size: int) -> None:
+    """Refuse an archive whose parts are larger than it: they could be larger than the memory.
+
+    NumPy and Keras store them as they are.
+
+    Args:
+        archive: The archive.
+        size: Number of its bytes.
+
+    Raises:
+        DamagedStateError: A part is larger.
+    """
+    if any(member.file_size > size for member in archive.infolist()):
+        raise DamagedStateError("a part of it is larger than the file")
+
+
 def read_state_facts(stream: IO[bytes], size: int) -> dict[str, Any]:
     """What a state holds beside its arrays: epoch, step, history and more.
 
@@ -167,9 +183,7 @@ def read_state_facts(stream: IO[bytes], size: int) -> dict[str, Any]:
     from numpy.lib.format import read_array  # late: most runs are read without their state
 
     with refusing_damage(), zipfile.ZipFile(stream) as archive:
-        # What is compressed could be larger than the memory; NumPy stores arrays as they are.
-        if any(member.file_size > size for member in archive.infolist()):
-            raise DamagedStateError("an array is larger than the file")
+        refuse_compression(archive, size)
         with archive.open("facts.npy") as member:
             facts: dict[str, Any] = json.loads(read_array(member, allow_pickle=False).tobytes())
         epoch, step = facts["epoch"], facts["step"]
@@ -699,10 +713,8 @@ class RunDirectory(LockableDirectory):
             return {}
         require_file(path)
         try:
-            # NumPy stores arrays as they are: what is compressed could be larger than the memory.
             with zipfile.ZipFile(path) as archive:
-                if any(member.file_size > path.stat().st_size for member in archive.infolist()):
-                    raise RunError(f"{path}: damaged: an array is larger than the file")
+                refuse_compression(archive, path.stat().st_size)
             with np.load(path, allow_pickle=False) as archive:
                 records = {name: archive[name] for name in archive.files}
         except OSError as error:

@@ -33,7 +33,7 @@ from rnnbench.model import (
     compile_model,
 )
 from rnnbench.reference import StepModel, call_layers
-from rnnbench.run import RunDirectory, replacing
+from rnnbench.run import RunDirectory, refuse_compression, replacing
 from rnnbench.tasks import METRICS, Decoded, NextToken, Regression, TargetSequence
 from rnnbench.training.checkpoint import (
     DIVERGENCE_HINT,
@@ -103,14 +103,10 @@ def load_model(run: RunDirectory, epoch: int | None = None) -> keras.Model:
         return model
     run.require_own_model()
     try:
-        # Keras stores the members as they are: what is compressed could be larger than the memory.
         with zipfile.ZipFile(path) as archive:
-            if any(member.file_size > path.stat().st_size for member in archive.infolist()):
-                raise RunError(f"{path}: damaged: a part of it is larger than the file")
+            refuse_compression(archive, path.stat().st_size)
         # The weights alone: the classes that its own config names would be looked up and created.
         model.load_weights(path)
-    except RunError:
-        raise
     except Exception as error:
         reason = shorten(" ".join(str(error).split()), _SHOWN_ERROR)
         raise RunError(
