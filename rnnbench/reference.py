@@ -328,7 +328,7 @@ def call_layers(
         model: The stack of Keras layers.
         inputs: Tokens [batch, timesteps], or values [batch, timesteps, features].
         target: What a decoder reads, tokens [batch, target steps]; None without a decoder.
-        vectors: Taken in the place of what the first layer, which takes tokens, gives.
+        vectors: Taken in the place of what the first layer gives.
     """
     x, mask = inputs, None
     states: list[list[Any]] = []  # of the encoder

@@ -222,6 +222,29 @@ def test_attributions_are_complete_and_those_of_plain_keras(run, model):
         assert a.occlusion[t] == pytest.approx(drop, abs=1e-6)
 
 
+@pytest.mark.parametrize("masked", [2, 4])
+def test_values_are_masked_as_in_the_sample_on_the_whole_path(tmp_path, masked):
+    layers = f"{{type: masking, mask_value: {masked}}}, "
+    layers += "{type: lstm, units: 3, bias_initializer: ones}"
+    model = _vectors(tmp_path, TOY, LAYERS=layers)
+    sample, _ = _sample(model)
+    assert sample.inputs.ravel().tolist() == [1, 2, 3, 4]
+    a = inspect_sample(model, sample).attributions
+    mask = sample.inputs[..., 0] != masked
+    *_, lstm, dense = model.model.layers
+
+    def call(x):
+        return float(dense(lstm(tf.constant(x), mask=tf.constant(mask)))[0, 0])
+
+    vectors = sample.inputs * mask[..., np.newaxis]
+    assert a.change == pytest.approx(call(vectors) - call(0 * vectors), abs=1e-6)
+    assert a.integrated_gradients.sum() == pytest.approx(a.change, rel=0.01)
+    for t in range(4):
+        without = vectors.copy()
+        without[0, t] = 0
+        assert a.occlusion[t, 0] == pytest.approx(call(vectors) - call(without), abs=1e-6)
+
+
 def test_a_path_that_turns_within_a_small_part_is_cut_there(tmp_path):
     model = _vectors(
         tmp_path, TOY, LAYERS="{type: simple_rnn, units: 1, recurrent_initializer: ones}"

@@ -53,8 +53,9 @@ class Batch:
     """Samples as a `VectorModel` takes them.
 
     Attributes:
-        inputs: Tokens int32 [batch, timesteps], which say what is masked, or the vectors.
-        vectors: float32 [batch, timesteps, features].
+        inputs: Tokens int32 [batch, timesteps], or values; they say what is masked.
+        vectors: What an embedding or a masking makes of them, else the values: float32 [batch,
+            timesteps, features].
         target: What a decoder reads, int32 [batch, target steps]; None without a decoder.
     """
 
@@ -71,8 +72,8 @@ class Batch:
         return Batch(self.inputs[rows], self.vectors[rows], target)
 
     def with_vectors(self, vectors: Values) -> Batch:
-        """The samples with other vectors, which are the inputs too where these are no tokens."""
-        return replace(self, vectors=vectors, inputs=self.inputs if self.has_tokens else vectors)
+        """The samples with other vectors, and the same mask."""
+        return replace(self, vectors=vectors)
 
     @property
     def arguments(self) -> list[npt.NDArray[Any]]:
@@ -80,14 +81,11 @@ class Batch:
         given = (self.inputs, self.vectors, self.target)
         return [array for array in given if array is not None]
 
-    @property
-    def has_tokens(self) -> bool:
-        """Whether the inputs are tokens."""
-        return self.inputs.dtype.kind == "i"
-
 
 class VectorModel:
     """A model of Keras' layers from its vectors on: embeddings of tokens, or the values it takes.
+
+    A mask is made of the samples, whatever their vectors are changed to.
 
     Args:
         config: Config of the model.
@@ -105,11 +103,11 @@ class VectorModel:
         self.task = config.dataset.info().task
         self.has_decoder = isinstance(self.task, TargetSequence)
         self.has_tokens = self.layers[0].takes_tokens
+        has_first = self.has_tokens or self.layers[0].makes_mask()  # which makes the vectors
         self._calls: list[LayerCall] = []  # of tensors, which say what is where
 
         def forward(inputs: Any, vectors: Any, target: Any = None) -> Any:
-            given = vectors if self.has_tokens else None
-            read = inputs if self.has_tokens else vectors
+            given, read = (vectors, inputs) if has_first else (None, vectors)
             self._calls = list(call_layers(self.layers, model, read, target, given))
             return self._calls[-1].outputs[0]
 
@@ -151,7 +149,10 @@ class VectorModel:
             target: What a decoder reads, tokens [batch, target steps].
         """
         if not self.has_tokens:
-            return Batch(inputs.astype(np.float32), inputs.astype(np.float32))
+            values = vectors = inputs.astype(np.float32)
+            if self.layers[0].makes_mask():
+                vectors = np.array(self.model.get_layer(self.layers[0].type)(values))
+            return Batch(values, vectors)
         (embeddings,) = self.model.get_layer(self.layers[0].type).get_weights()
         read = None if target is None else target.astype(np.int32)
         return Batch(inputs.astype(np.int32), embeddings[inputs], read)
