@@ -124,7 +124,7 @@ def _make_name(candidate: Candidate) -> str:
     """Name of the config and of the values that are set, in the characters of a name."""
     words = [candidate.config.name, *(f"{k}-{text}" for k, text in candidate.texts.items())]
     whole = "-".join(words)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", re.sub(r"[][{}'\" ]", "", whole))
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", re.sub(r"[][{}'\" +]", "", whole))
     if len(name) > _MAX_NAME:
         digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
         name = f"{name[: _MAX_NAME - 9]}-{digest}"

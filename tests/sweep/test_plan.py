@@ -42,6 +42,13 @@ def test_names_are_those_of_configs(candidates):
     assert trial.name == "toy-metrics-mse-mae-epochs-2"
 
 
+def test_an_exponent_keeps_its_sign(candidates):
+    trials = _trials(candidates, "training.optimizer.learning_rate=1e-1,1e+1,1e+30")
+    assert [t.name for t in trials] == [
+        f"toy-learning_rate-{value}" for value in ("1e-1", "1e1", "1e30")
+    ]
+
+
 def test_long_names_are_cut_and_stay_apart(candidates):
     trials = _trials(
         candidates,
