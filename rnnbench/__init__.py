@@ -63,9 +63,9 @@ def load_config(name: str | Path, changes: Mapping[str, object] | None = None) -
     """
     from rnnbench.config import load
 
-    # A number of NumPy is the number.
+    # A number of NumPy is the number, and an array of them a list.
     plain = {
-        key: value.item() if hasattr(value, "item") else value
+        key: value.tolist() if hasattr(value, "tolist") else value
         for key, value in (changes or {}).items()
     }
     overrides = [load.Override(key, value, f"{key}={value}") for key, value in plain.items()]
@@ -277,7 +277,8 @@ class Run:
         """A prediction for each text, or for the values of each sample.
 
         Args:
-            inputs: Texts; or the values of each sample, row by row, or an array of samples.
+            inputs: Texts; or the values of each sample, row by row, in one list or a list for each
+                row; or an array of samples.
 
         Raises:
             DataError: An input is not of the kind that the run was trained on, or one sample was
@@ -290,10 +291,17 @@ class Run:
         if isinstance(inputs, str) or not all(hasattr(sample, "__len__") for sample in inputs):
             received = shorten(repr(inputs), 60)
             raise DataError(f"received one sample, {received}; give a list of samples")
-        # Arrays, and rows of arrays, as lists.
-        samples: list[Any] = [
-            sample.ravel().tolist() if hasattr(sample, "ravel") else sample for sample in inputs
-        ]
+        import numpy as np
+
+        samples: list[Any] = []
+        for sample in inputs:
+            try:
+                is_text = isinstance(sample, str)
+                samples.append(sample if is_text else np.ravel(np.array(sample, float)).tolist())
+            except (TypeError, ValueError):
+                received = shorten(repr(sample), 60)
+                message = f"received the sample {received}; allowed: a text, or numbers row by row"
+                raise DataError(message) from None
         tensorflow.load()
         from rnnbench.training import evaluate
 

@@ -73,6 +73,7 @@ def test_a_run_predicts_with_its_model(run):
     for array in (np.array([[6, 7, 8, 9]]), np.array([[[6.0], [7.0], [8.0], [9.0]]])):
         assert run.predict(array) == [prediction]
     assert run.predict([np.array([6, 7, 8, 9])]) == [prediction]
+    assert run.predict([[[6], [7], [8], [9]]]) == [prediction]
 
 
 def test_a_notebook_shows_plots_and_tables(run):
@@ -125,6 +126,11 @@ def test_errors_are_those_of_the_commands(run, in_tmp):
     for sample in ("a text", [6, 7, 8, 9], np.array([6, 7, 8, 9])):
         with pytest.raises(DataError, match=r"received one sample, .*; give a list of samples"):
             run.predict(sample)
+    for sample in (["6", "7", "8", "nine"], [[6, 7], [8]], [6, 7, 8, None, []]):
+        with pytest.raises(DataError, match=r"received the sample \[.*; allowed: a text, or num"):
+            run.predict([sample])
+    metrics = np.array(["mae", "mse"])
+    assert len(rb.load_config("toy_gru", {"training.metrics": metrics}).training.metrics) == 2
     with pytest.raises(RunError, match="no runs to compare: received none"):
         rb.compare([])
     with pytest.raises(InputError, match="interval: received 'z'; allowed: t, bootstrap"):
