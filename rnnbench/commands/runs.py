@@ -60,10 +60,11 @@ def runs(
 ) -> None:
     """List runs: status, seed, epochs, best and test metric, parameters, seconds, age."""
     from rnnbench import lookup
+    from rnnbench.tasks import canonical_name
 
     console.note(*lookup.damaged_plans(output))
     found = [
-        lookup.read_overview(run, metric)
+        lookup.read_overview(run, metric and canonical_name(metric))
         for run in lookup.all_runs(output)
         if not names or not set(names).isdisjoint(run.path.parent.relative_to(output).parts)
     ]

@@ -166,6 +166,13 @@ def test_runs_are_listed_by_a_metric_and_the_best_of_each_name(rnnbench, in_tmp)
     assert "--metric: received lost" in refused.err
 
 
+def test_a_metric_may_have_any_of_its_names(rnnbench, in_tmp):
+    make_run(in_tmp / "runs", "toy_gru", {"training.metrics": ["mae"]})
+    (row,) = json.loads(rnnbench("runs", "--metric", "mae", "--json").out)
+    assert row["metric"] == "mean_absolute_error"
+    assert row["best"] is not None
+
+
 def test_a_run_on_a_page(rnnbench, two_runs):
     finished = rnnbench("show", two_runs[0]).out
     assert "status      finished, epoch 2/2, seed 0" in finished
