@@ -277,6 +277,7 @@ class Manifest(_File):
     versions: dict[str, Any] | None = None
     dataset: _Data | None = None
     resumed: list[dict[str, Any]] | None = None
+    passed_stops: list[int] | None = None  # epochs after which it went on where it had stopped
     stopped_early: int | None = None  # the epoch after which a callback stopped the training
     model: str | None = None  # sha256 of its file
     restored_epoch: int | None = None  # whose weights the model has, where it is not the last one

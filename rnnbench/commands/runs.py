@@ -462,7 +462,10 @@ def reproduce(
     from rnnbench.training.trainer import find_origin, train
 
     command, origin = console.typed_command(), find_origin(first)
-    second = train(config, output, command=command, progress=progress, warm_start=origin).run
+    passed = first.read_manifest().get("passed_stops") or ()
+    second = train(
+        config, output, command=command, progress=progress, warm_start=origin, passed_stops=passed
+    ).run
     found = compare_repetition(first, second)
     if json:
         console.print_json({"first": str(first.path), "second": str(second.path)} | found.to_json())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,7 @@ class TrainingCallback(keras.callbacks.Callback):
         signals: Signals that have come.
         state: State that is resumed from; an epoch under way continues after its steps.
         recorder: Told of each step, if there is one; its records are written with each state.
+        passed_stops: Epochs after which the training goes on where a callback would end it.
         tensorboard: Whether event files get the same rows.
 
     Attributes:
@@ -131,6 +132,7 @@ class TrainingCallback(keras.callbacks.Callback):
         state: TrainingState | None,
         recorder: Recorder | None,
         *,
+        passed_stops: Collection[int],
         tensorboard: bool,
     ) -> None:
         super().__init__()
@@ -142,6 +144,7 @@ class TrainingCallback(keras.callbacks.Callback):
         self._signals = signals
         self._state = state
         self._recorder = recorder
+        self._passed_stops = passed_stops
         self._events = EventWriter(run) if tensorboard else None
         self._saved = time.monotonic()
         # A state of an earlier version holds none.
@@ -211,6 +214,8 @@ class TrainingCallback(keras.callbacks.Callback):
             message = f"the metrics of epoch {epoch + 1} are no longer finite numbers"
             raise divergence_error(self._run, message)
         self._callbacks.on_epoch_end(epoch, logs)
+        if epoch + 1 in self._passed_stops:
+            self.model.stop_training = False
         if self._training.keep_checkpoints == "all":
             with self._telling_disk(self._run.epoch_file(epoch + 1)):
                 save_weights(self._run, epoch + 1, read_variables(self.model.variables))

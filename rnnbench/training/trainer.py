@@ -7,7 +7,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,7 @@ def train(
     progress: Progress,
     tensorboard: bool = False,
     warm_start: RunDirectory | None = None,
+    passed_stops: Sequence[int] = (),
 ) -> TrainingResult:
     """Train the model of a config and write its run directory.
 
@@ -126,6 +127,7 @@ def train(
         tensorboard: Whether to write event files as well.
         warm_start: Run whose newest weights the training begins with. Defaults to those that the
             config's seed draws.
+        passed_stops: Epochs after which the training goes on where a callback would end it.
 
     Raises:
         DataError: The dataset cannot be loaded.
@@ -142,7 +144,10 @@ def train(
     run = create_run(output, config.name, config.seed, started)
     with run.locked():
         try:
-            manifest = _begin(run, setup, started, command, origin)
+            origins: dict[str, Any] = {} if origin is None else {"warm_start": origin}
+            if passed_stops:
+                origins["passed_stops"] = list(passed_stops)
+            manifest = _begin(run, setup, started, command, origins)
             # From here on a warm start is a run that is resumed from a state of epoch 0.
             state = None
             if origin is not None:
@@ -228,8 +233,9 @@ def resume(
         # A model that is trained further is another one; the manifest keeps what this one reached.
         kept = {"metrics": run.read_metrics()} if manifest.get("status") == "finished" else {}
         state = load_state(run)
-        if state is not None and config.training.epochs > run.read_config().training.epochs:
-            state = replace(state, stopped=False)  # more epochs are asked for
+        is_further = config.training.epochs > run.read_config().training.epochs
+        if state is not None and state.stopped and is_further:
+            manifest.setdefault("passed_stops", []).append(state.epoch)
         setup = _prepare(config, progress)
         run.write_config(config)
         manifest |= {"status": "running", "ended": None}
@@ -261,7 +267,7 @@ def _begin(
     setup: TrainingSetup,
     started: datetime,
     command: Sequence[str],
-    warm_start: dict[str, Any] | None,
+    origins: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write the first files of a new run; the manifest is returned."""
     config, dataset, parameters = setup.config, setup.dataset, setup.model.count_params()
@@ -277,15 +283,14 @@ def _begin(
             "files": {str(path): f"sha256:{digest}" for path, digest in dataset.files.items()},
         },
         **describe_environment(),
+        **origins,
     }
-    if warm_start is not None:
-        manifest["warm_start"] = warm_start
     run.write_config(config)
     run.write_manifest(manifest)
     if dataset.vocabulary is not None:
         run.write_vocabulary(dataset.vocabulary)
     run.append_log(f"{config.name}: {parameters} parameters, {manifest['device']}")
-    if warm_start is not None:
+    if (warm_start := origins.get("warm_start")) is not None:
         run.append_log(f"warm start: weights of {warm_start['run']}, epoch {warm_start['epoch']}")
     return manifest
 
@@ -303,7 +308,10 @@ def _run(
     config, began, status = setup.config, datetime.now(UTC), "failed"
     with native_log(run.log_file), SignalHandler(progress.message) as signals:
         try:
-            ending = _fit(setup, run, state, progress, signals, tensorboard=tensorboard)
+            passed = manifest.get("passed_stops") or ()
+            ending = _fit(
+                setup, run, state, progress, signals, passed_stops=passed, tensorboard=tensorboard
+            )
             manifest |= ending
             if ending:
                 run.append_log(describe_ending(manifest))
@@ -354,6 +362,7 @@ def _fit(
     progress: Progress,
     signals: SignalHandler,
     *,
+    passed_stops: Sequence[int],
     tensorboard: bool,
 ) -> dict[str, int]:
     """Train from the beginning, or from a state: first the rest of an epoch under way.
@@ -365,7 +374,8 @@ def _fit(
     callbacks = CallbackList(training, validation=setup.validation is not None)
     epoch, step, stopped = 0, 0, False
     if state is not None:
-        epoch, step, stopped = state.epoch, state.step, state.stopped
+        epoch, step = state.epoch, state.step
+        stopped = state.stopped and epoch not in passed_stops
         _restore(setup, run, state)
     recorder = None
     if training.record is not None:
@@ -383,6 +393,7 @@ def _fit(
         signals,
         state,
         recorder,
+        passed_stops=passed_stops,
         tensorboard=tensorboard,
     )
     # Keras finalizes the weights, such as those of a moving average, after every call of `fit`: the

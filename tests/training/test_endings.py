@@ -137,6 +137,32 @@ def test_a_warm_start_is_reproduced_from_the_weights_that_it_began_with(rnnbench
     assert sorted(run.path.parent.iterdir()) == [path for path in runs if path != run.path]
 
 
+def test_a_run_that_went_on_after_it_had_stopped_is_reproduced(rnnbench, in_tmp):
+    first = in_tmp / json.loads(_train(rnnbench, in_tmp, STOPS).out)["run_dir"]
+    further = json.loads(rnnbench("train", "--resume", first, "--epochs", "6", "--json").out)
+    assert further["stopped_early"] == 3
+    result = rnnbench("reproduce", first, "-q")
+    assert result.code == 0, result.out
+    assert "history and metrics are equal to the last bit" in result.out
+    second = max(first.parent.iterdir())
+    assert RunDirectory(second).read_manifest()["passed_stops"] == [2]
+    again = rnnbench("reproduce", second, "-q")
+    assert again.code == 0, again.out
+
+
+def test_a_run_that_is_killed_as_it_goes_on_after_it_had_stopped_goes_on(rnnbench, in_tmp):
+    first = RunDirectory(in_tmp / json.loads(_train(rnnbench, in_tmp, STOPS).out)["run_dir"])
+    state = first.state_file.read_bytes()
+    rnnbench("train", "--resume", first.path, "--epochs", "6", "-q")
+    expected = first.read_history()
+    # As it was before the first state of its further epochs.
+    first.state_file.write_bytes(state)
+    first.write_manifest(first.read_manifest() | {"status": "interrupted"})
+    further = json.loads(rnnbench("train", "--resume", first.path, "--json").out)
+    assert further["stopped_early"] == 3
+    assert first.read_history()["loss"] == expected["loss"]
+
+
 def test_a_warm_start_needs_weights_that_fit(rnnbench, run):
     result = rnnbench("train", "--resume", "toy", "--set", "model.layers.0.units=3")
     assert result.code == 2
