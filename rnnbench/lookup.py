@@ -91,8 +91,8 @@ def _has_whole_data(run: RunDirectory) -> bool:
 def _only_limited(name: str, runs: Sequence[RunDirectory], sweep: Path | None = None) -> str:
     return (
         f"{name}: all its runs are of limited data (dataset.limit); the newest is "
-        f"{runs[-1].path}. Give {sweep or 'its directory'}; evaluate, predict, show, compare, "
-        "report and reproduce also take --limited"
+        f"{runs[-1].path}. Give {sweep or 'its directory'}; compare, errors, evaluate, forecast, "
+        "generate, inspect, predict, report, reproduce and show also take --limited"
     )
 
 

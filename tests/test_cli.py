@@ -5,10 +5,12 @@ import sys
 from itertools import pairwise
 
 import pytest
+import typer
+from made_runs import make_run
 from paths import CONFIGS
 
 import rnnbench as package
-from rnnbench.cli import COMMANDS
+from rnnbench.cli import COMMANDS, app
 
 PROGRAM = os.path.join(os.path.dirname(sys.executable), "rnnbench")
 
@@ -220,3 +222,13 @@ def test_messages_that_a_full_disk_loses_stop_no_work():
     assert (done.returncode, done.stdout) == (2, "")
     done = _shell("$RNNBENCH data inspect $CONFIGS/toy_gru.yaml --json 2> /dev/full")
     assert done.returncode == 0
+
+
+def test_the_error_of_limited_runs_names_every_command_that_takes_them(rnnbench, in_tmp):
+    make_run(in_tmp / "runs", "toy_gru", {"dataset.limit": 64})
+    commands = typer.main.get_command(app).commands
+    takes = sorted(
+        name for name in commands if any("--limited" in p.opts for p in commands[name].params)
+    )
+    error = rnnbench("show", "toy_gru").err
+    assert f"{', '.join(takes[:-1])} and {takes[-1]} also take --limited" in error
