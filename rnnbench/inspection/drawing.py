@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cbook import contiguous_regions
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
@@ -169,8 +170,8 @@ def _draw_maps(axes: Axes, of: HeatMaps) -> None:
         interpolation="none",
         extent=(left, right, len(image) - 0.5, -0.5),
     )
-    masked = np.zeros(0, np.bool_) if of.mask is None else ~of.mask[steps.start : steps.stop]
-    for start, stop in _runs(masked):
+    masked = () if of.mask is None else ~of.mask[steps.start : steps.stop]
+    for start, stop in contiguous_regions(masked):
         axes.axvspan(
             left + start,
             left + stop,
@@ -273,12 +274,6 @@ def resize(figure: Figure, width: float, height: float) -> None:
     for axes, of in zip(figure.axes, corners, strict=True):
         (left, bottom), (right, top) = (low * share + (of - low) * scale) / new
         axes.set_position((left, bottom, right - left, top - bottom))
-
-
-def _runs(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and end of each run of steps that are set."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.view(np.int8), [0]])))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
 def windows(timesteps: int) -> list[range]:
