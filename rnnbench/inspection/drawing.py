@@ -200,18 +200,6 @@ def _draw_maps(axes: Axes, of: HeatMaps) -> None:
     axes.set_title(literal(f"{of.name} ({legend})"), fontsize=7, y=1.0, pad=3)
 
 
-def _label_steps(axes: Axes, labels: Sequence[str], steps: range) -> None:
-    """Name the steps, from 1, of an axis; with their labels where there are such."""
-    if labels:
-        shown = [literal(shorten(labels[t], _LABEL)) for t in steps]
-        axes.set_xticks([t + 1 for t in steps], shown, rotation=90, fontsize=7)
-        axes.set_xlabel(f"steps {steps.start + 1} to {steps.stop}", fontsize=7)
-    else:
-        axes.set_xlabel("step", fontsize=8)
-        axes.tick_params(axis="x", labelsize=7)
-        axes.set_xticks(range(1, len(steps) + 1, max(1, len(steps) // 10)))
-
-
 def _lay_out(
     panels: Sequence[Axes],
     title: str,
@@ -300,6 +288,7 @@ def draw_steps(
     (axes,) = new_panels(1, 1, 3.6)
     figure_of(axes).set_figwidth(_WIDTH)
     longest = max(map(len, lines.values()))
+    is_short = longest <= WINDOW
     styles = zip(lines.items(), cycle(COLORS), cycle(LINES), cycle(MARKERS))
     for (name, values), color, line, marker in styles:
         axes.plot(
@@ -307,20 +296,22 @@ def draw_steps(
             values,
             color=color,
             linestyle=line,
-            marker=marker if longest <= WINDOW else "",
+            marker=marker if is_short else "",
             markersize=4,
             label=literal(name),
         )
-    if longest <= WINDOW:
-        _label_steps(axes, labels, range(len(labels)))
-        axes.set_xlabel("")
+    names = [literal(shorten(label, _LABEL)) for label in labels]
+    if is_short:
+        axes.set_xticks(range(1, len(names) + 1), names, rotation=90, fontsize=7)
     else:
-        _label_steps(axes, (), range(longest))
+        axes.set_xlabel("step", fontsize=8)
+        axes.tick_params(axis="x", labelsize=7)
+        axes.set_xticks(range(1, longest + 1, longest // 10))
         first = next(iter(lines.values()))
         jumps = np.abs(np.diff(first))
         for t in sorted(np.argsort(-jumps)[:_TURNS].tolist()):
             axes.annotate(
-                literal(shorten(labels[t + 1], _LABEL)),
+                names[t + 1],
                 (t + 2, first[t + 1]),
                 (0, 8 if first[t + 1] > first[t] else -14),
                 textcoords="offset points",
@@ -330,8 +321,7 @@ def draw_steps(
             )
     axes.set_ylabel(literal(ylabel))
     axes.margins(y=0.12)  # for the names of turns
-    is_named = longest <= WINDOW and len(labels) > 0
-    below = 0.4 + 0.06 * min(_LABEL, max(map(len, labels))) if is_named else 0.6
+    below = 0.4 + 0.06 * min(_LABEL, max(map(len, labels))) if is_short else 0.6
     return _lay_out([axes], title, below=below, has_legend=len(lines) > 1)
 
 
