@@ -527,16 +527,10 @@ def draw_shares(
 ) -> Figure:
     """Draw a fraction for each group of samples as a bar, with the number of samples."""
     (axes,) = new_panels(1, 1, 1.6 + 0.4 * len(groups))
-    for row, (share, samples) in enumerate(groups.values()):
-        axes.barh(row, share, color=COLORS[0], height=0.7)
-        axes.annotate(
-            f"n = {samples:,}",
-            (share, row),
-            (4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize="small",
-        )
+    shares = [share for share, _ in groups.values()]
+    bars = axes.barh(range(len(groups)), shares, color=COLORS[0], height=0.7)
+    notes = [f"n = {samples:,}" for _, samples in groups.values()]
+    axes.bar_label(bars, notes, padding=4, fontsize="small")
     names = [literal(shorten(name, _NAME)) for name in groups]
     name_rows(axes, names, fontsize="small")
     axes.set(xlabel=ylabel, ylabel=xlabel, xlim=(0, 1.15))
