@@ -126,9 +126,9 @@ def draw_heat_maps(recurrences: Sequence[HeatMaps], title: str) -> Figure:
     top, heights = 0.3, [0.25 + of.height + of.below for of in recurrences]
     figure = Figure(figsize=(_WIDTH, top + sum(heights)), dpi=120)
     FigureCanvasAgg(figure)
-    end = total = figure.get_figheight()
+    total = figure.get_figheight()
     figure.suptitle(literal(title), fontsize=10, y=1 - 0.08 / total)
-    end -= top
+    end = total - top
     for of, height in zip(recurrences, heights, strict=True):
         end -= height
         _draw_maps(figure.add_axes((0.08, (end + of.below) / total, 0.86, of.height / total)), of)
@@ -427,7 +427,7 @@ def draw_reach(curves: Sequence[Curve], title: str, ylabel: str) -> Figure:
     # What is lost in any case does not press the rest together.
     lowest = max(float(values.min()), 1e-12 * start) if len(values) else 1e-12
     axes.set_ylim(lowest / 2, 3 * max(float(values.max()) if len(values) else 1.0, start))
-    seen = [np.flatnonzero(of >= lowest) for of in (curve.median for curve in curves)]
+    seen = [np.flatnonzero(curve.median >= lowest) for curve in curves]
     axes.set_xlim(-0.5, 0.5 + 1.02 * max((int(of[-1]) for of in seen if len(of)), default=1))
     axes.axhline(_FAINT * start, color="black", linestyle=":", linewidth=1, label="1% of the start")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -466,7 +466,7 @@ def draw_saturation(shares: Mapping[str, tuple[float, float]], title: str) -> Fi
     """Draw the fractions of the values of gates that are shut and open, as bars."""
     (axes,) = new_panels(1, 1, 1.4 + 0.4 * len(shares))
     rows = range(len(shares))
-    shut, open_ = (np.array([share[i] for share in shares.values()]) for i in (0, 1))
+    shut, open_ = np.transpose(list(shares.values()))
     axes.barh(rows, shut, color=COLORS[0], label="shut: below 0.1")
     axes.barh(rows, 1 - shut - open_, left=shut, color="#d0d0d0", label="between")
     axes.barh(rows, open_, left=1 - open_, color=COLORS[1], hatch="//", label="open: above 0.9")
