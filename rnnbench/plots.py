@@ -1,8 +1,8 @@
 """Plots of runs and groups of runs, of the lengths of samples, and of the times of a benchmark.
 
-They are drawn through Matplotlib's object interface on the Agg canvas: no display and no global
-state is involved. Colours are of Okabe and Ito's palette, which the colour-blind can tell apart;
-lines and points also differ in style or marker, so that grey tells them apart too.
+They are drawn through Matplotlib's object interface: no display and no global state is involved.
+Colours are of Okabe and Ito's palette, which the colour-blind can tell apart; lines and points also
+differ in style or marker, so that grey tells them apart too.
 
 Each function writes the file that it is given, in the format of its suffix.
 """
@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
@@ -710,7 +709,6 @@ def new_panels(
 ) -> list[Axes]:
     """Several pairs of axes, by default with common scales, in a new figure, row by row."""
     figure = Figure(figsize=(7.0, height), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     rows = math.ceil(count / columns)
     grid = figure.subplots(rows, columns, sharex=share_x, sharey=share_y, squeeze=False).flat
     for axes in grid:

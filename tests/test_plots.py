@@ -250,11 +250,10 @@ def test_ten_groups_have_ten_markers_and_long_labels_are_folded(tmp_path, drawn)
     (axes,) = drawn[0].axes
     looks = [line.get_marker() for line in axes.lines]
     assert len(set(looks)) == 10
-    renderer = drawn[0].canvas.get_renderer()
-    shown = drawn[0].legends[0].get_window_extent(renderer)
+    shown = drawn[0].legends[0].get_window_extent()
     assert 0 <= shown.x0 < shown.x1 <= drawn[0].bbox.x1
-    assert axes.get_window_extent(renderer).height > 300
-    texts = [text.get_window_extent(renderer) for text in drawn[0].legends[0].get_texts()]
+    assert axes.get_window_extent().height > 300
+    texts = [text.get_window_extent() for text in drawn[0].legends[0].get_texts()]
     assert not any(a.overlaps(b) for a, b in itertools.combinations(texts, 2))
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cbook import contiguous_regions
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
@@ -125,7 +124,6 @@ def draw_heat_maps(recurrences: Sequence[HeatMaps], title: str) -> Figure:
     """
     top, heights = 0.3, [0.25 + of.height + of.below for of in recurrences]
     figure = Figure(figsize=(_WIDTH, top + sum(heights)), dpi=120)
-    FigureCanvasAgg(figure)
     total = figure.get_figheight()
     figure.suptitle(literal(title), fontsize=10, y=1 - 0.08 / total)
     end = total - top
