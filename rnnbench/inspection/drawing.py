@@ -100,9 +100,14 @@ class HeatMaps:
     limits: Mapping[str, float] = field(default_factory=dict)
 
     @property
+    def has_labels(self) -> bool:
+        """Whether the steps have their labels on the axis, else numbers."""
+        return len(self.labels) > 0 and len(self.steps) <= WINDOW
+
+    @property
     def named_steps(self) -> dict[int, str]:
-        """Label of each step that has one on the axis."""
-        if self.labels and len(self.steps) <= WINDOW:
+        """Label or number of each step that has one on the axis."""
+        if self.has_labels:
             return {t: literal(shorten(self.labels[t], _LABEL)) for t in self.steps}
         return {t: str(t + 1) for t in self.steps[:: max(1, len(self.steps) // 10)]}
 
@@ -179,11 +184,11 @@ def _draw_maps(axes: Axes, of: HeatMaps) -> None:
             linewidth=0,
         )
     axes.set_axis_off()
-    rotation = 90 if of.labels and len(steps) <= WINDOW else 0
+    rotation = 90 if of.has_labels else 0
     for t, name in of.named_steps.items():
         axes.text(t + 1, len(image), name, rotation=rotation, fontsize=7, ha="center", va="top")
     axes.annotate(
-        f"steps {steps.start + 1} to {steps.stop}" if rotation else "step",
+        f"steps {steps.start + 1} to {steps.stop}" if of.has_labels else "step",
         (0.5, 0),
         (0, 2 - 72 * of.below),
         xycoords="axes fraction",
