@@ -288,9 +288,13 @@ def _follow(
     at: Array,
 ) -> Array:
     """The number of samples at points of their paths, float64 [points]."""
+    return model.number(model.outputs(_on_path(batch, samples, at)), weights[samples])
+
+
+def _on_path(batch: Batch, samples: npt.NDArray[np.int64], at: Array) -> Batch:
+    """Samples at points of their paths from zeros, where 1 is the sample itself."""
     rows = batch.take(samples)
-    scaled = rows.vectors * at[:, np.newaxis, np.newaxis].astype(np.float32)
-    return model.number(model.outputs(rows.with_vectors(scaled)), weights[samples])
+    return rows.with_vectors(rows.vectors * at.astype(np.float32).reshape(-1, 1, 1))
 
 
 def _integrate(
@@ -309,9 +313,7 @@ def _integrate(
         width = (ends[part] - starts[part]) / 2
         at = starts[part][:, np.newaxis] + width[:, np.newaxis] * (nodes + 1)
         of = np.repeat(samples[part], _POINTS)
-        rows = batch.take(of)
-        scaled = rows.vectors * at.astype(np.float32).reshape(-1, 1, 1)
-        gradients = model.differentiate(rows.with_vectors(scaled), weights[of]).by_vectors
+        gradients = model.differentiate(_on_path(batch, of, at), weights[of]).by_vectors
         shaped = gradients.reshape(len(width), _POINTS, *gradients.shape[1:])
         sums[part] = np.einsum("nptf,p,n->ntf", shaped, shares, width)
     result: Array = sums * batch.vectors[samples]
