@@ -66,7 +66,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def take(self, rows: npt.NDArray[np.int64]) -> Batch:
+    def take(self, rows: slice | npt.NDArray[np.int64]) -> Batch:
         """Some of the samples."""
         target = None if self.target is None else self.target[rows]
         return Batch(self.inputs[rows], self.vectors[rows], target)
@@ -173,8 +173,8 @@ class VectorModel:
 
     def outputs(self, batch: Batch) -> Values:
         """Outputs for samples, float32 [batch, outputs] or [batch, timesteps, outputs]."""
-        parts = [self._forward(*part.arguments).numpy() for part in _cut(batch)]
-        return np.concatenate(parts)
+        parts = [batch.take(np.s_[i : i + _ROWS]) for i in range(0, len(batch), _ROWS)]
+        return np.concatenate([self._forward(*part.arguments).numpy() for part in parts])
 
     def number(self, outputs: Values, weights: Values) -> Array:
         """Weighted sum of the outputs of each sample, float64 [batch].
@@ -206,11 +206,6 @@ class VectorModel:
         ]
         gradients = [[np.asarray(g, np.float64) for g in of] for of in by_outputs]
         return Pass(outputs.numpy(), by_vectors.numpy(), calls, gradients)
-
-
-def _cut(batch: Batch) -> list[Batch]:
-    rows = np.arange(len(batch))
-    return [batch.take(rows[start : start + _ROWS]) for start in range(0, len(rows), _ROWS)]
 
 
 @dataclass(frozen=True, eq=False)
