@@ -515,17 +515,17 @@ def _attribute(
     integrated = integrate_gradients(model, batch, objective.weights)
     by_input = (found.by_vectors * batch.vectors)[0].astype(np.float64)
     by_path = integrated.by_vectors[0]
-    shape = by_input.shape[:1] if model.has_tokens else by_input.shape
-    occlusion = np.zeros(shape)
-    cells = [cell for cell in np.ndindex(shape) if counts[cell[0]]]
+    if model.has_tokens:  # all features of an embedding are those of one token
+        by_input, by_path = by_input.sum(axis=1), by_path.sum(axis=1)
+    occlusion = np.zeros_like(by_input)
+    cells = [cell for cell in np.ndindex(occlusion.shape) if counts[cell[0]]]
     drops = occlude(model, batch, objective.weights, cells)
     for cell, drop in zip(cells, drops, strict=True):
         occlusion[cell] = drop
     return Attributions(
         of=objective.words,
-        # All features of an embedding are those of one token.
-        gradient_input=by_input.sum(axis=1) if model.has_tokens else by_input,
-        integrated_gradients=by_path.sum(axis=1) if model.has_tokens else by_path,
+        gradient_input=by_input,
+        integrated_gradients=by_path,
         occlusion=occlusion,
         change=float(integrated.change[0]),
         points=int(integrated.points[0]),
