@@ -245,6 +245,11 @@ class Recurrence:
     is_decoder: bool
 
     @property
+    def counts(self) -> Mask:
+        """The mask; without one, every step counts."""
+        return np.ones(self.inputs.shape[:2], np.bool_) if self.mask is None else self.mask
+
+    @property
     def weights(self) -> list[Array]:
         """Kernel, recurrent kernel and, if the layer has one, bias, float64 in Keras' shapes."""
         return [np.asarray(weight, np.float64) for weight in self.of_keras.get_weights()]

@@ -459,12 +459,11 @@ def _inspect_layers(
             backwards = recurrence.of_keras.go_backwards
             kernels = np.split(recurrence.weights[1], len(recurrence.layer.gates), axis=1)
             blocks = dict(zip(recurrence.layer.gates, kernels, strict=True))
-            counts = recurrence.mask
             layers.append(
                 LayerInspection(
                     name=recurrence.name,
                     labels=() if len(own) != timesteps else own[::-1] if backwards else own,
-                    mask=np.ones(timesteps, np.bool_) if counts is None else counts[0],
+                    mask=recurrence.counts[0],
                     states={s: values[s][0] for s in recurrence.layer.states},
                     gates={s: v[0] for s, v in values.items() if s not in recurrence.layer.states},
                     legend=recurrence.legend,
@@ -492,12 +491,12 @@ def _by_recurrence(
     result = []
     for (recurrence, _), gradient in zip(unrolled, gradients, strict=True):
         layer = recurrence.layer
-        shape = (*hidden[0].shape[:2], layer.units * len(layer.states))
-        full = np.zeros(shape)
-        full[:, :, : layer.units] = gradient if by_step else 0.0
-        if recurrence.of_keras.zero_output_for_mask and recurrence.mask is not None:
-            full[~recurrence.mask] = 0.0
-        if not by_step:
+        full = np.zeros((*hidden[0].shape[:2], layer.units * len(layer.states)))
+        if by_step:
+            full[:, :, : layer.units] = gradient
+            if recurrence.of_keras.zero_output_for_mask:
+                full[~recurrence.counts] = 0.0
+        else:
             full[:, -1, : layer.units] = gradient
         if by_states:
             full[:, -1] += np.concatenate(by_states, axis=1)

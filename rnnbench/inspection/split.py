@@ -347,8 +347,7 @@ def _follow_gradients(model: VectorModel, split: Split) -> dict[str, Reach]:
             for recurrence in call.recurrences():
                 values = recurrence.unroll()
                 found, _ = recurrence.backpropagate(values, {})
-                counts = recurrence.mask
-                counts = np.ones(found["h", "h"].shape, np.bool_) if counts is None else counts
+                counts = recurrence.counts
                 by_state = norms.setdefault(recurrence.name, {})
                 for (of, by), rows in found.items():
                     if of == by:  # from the end, and without the steps that keep the state
