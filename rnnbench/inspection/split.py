@@ -330,7 +330,7 @@ def _rank(sums: _Sums, samples: int) -> list[TokenScore]:
     """Tokens by the mean of their attributions, of those in a hundredth of the samples."""
     fewest = max(3, samples // 100)
     tokens = np.flatnonzero(sums.counts >= fewest)
-    tokens = tokens[~np.isin(tokens, (PAD, START, OOV))] if len(tokens) else tokens
+    tokens = tokens[~np.isin(tokens, (PAD, START, OOV))]
     means = sums.tokens[tokens] / sums.counts[tokens]
     order = np.argsort(-means, kind="stable")
     return [TokenScore(int(tokens[i]), float(means[i]), int(sums.counts[tokens[i]])) for i in order]
@@ -409,11 +409,11 @@ def _group(
     groups = {"class": [(names[i], y == i) for i in np.unique(y).tolist()]}
     if isinstance(split.x, TokenSequences):
         lengths = split.x.cut_lengths
+        own = lengths[samples]
         edges = np.unique(np.quantile(lengths, (0, 0.25, 0.5, 0.75, 1), method="nearest"))
         pairs = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
         groups["length"] = [
-            (f"{low if not i else low + 1} to {high} steps", (of > low - (not i)) & (of <= high))
-            for of in [lengths[samples]]
+            (f"{low if not i else low + 1} to {high} steps", (own > low - (not i)) & (own <= high))
             for i, (low, high) in enumerate(pairs)
         ]
         if model.config.dataset.read_vocabulary() is not None:
