@@ -20,7 +20,7 @@ from rnnbench.inspection.split import calibrate, embed_words, inspect_split
 from rnnbench.lookup import find_run
 from rnnbench.model import build_fast_model
 from rnnbench.training import Progress
-from rnnbench.training.evaluate import load_fast_model, load_model, predict
+from rnnbench.training.evaluate import Sample, load_fast_model, load_model, predict
 
 REVIEWS = "text,label\n" + "".join(
     f"{text},{label}\n"
@@ -317,6 +317,30 @@ def test_an_encoder_and_a_decoder(tmp_path):
     encoder = found.layers[0]
     assert encoder.by_state["output_h"][-1] > 0
     assert encoder.by_state["output_c"][-1] > 0
+
+
+def test_a_row_of_the_table_has_what_belongs_to_its_step_of_the_input(tmp_path):
+    model = _vectors(tmp_path, WAVES, MERGE="concat", CELL="simple_rnn")
+    equal = Sample(np.ones((1, 6, 2), np.float32), ("1",) * 6)  # the same in both directions
+    found = inspect_sample(model, equal)
+    rows = list(found.rows({}))
+    for name, norms in [
+        ("forward", found.layers[0].gradient_norms),
+        ("backward", found.layers[1].gradient_norms[::-1]),
+    ]:
+        assert [row[f"bidirectional/{name} |dh_T/dh_t|"] for row in rows] == norms.tolist()
+    model = _vectors(tmp_path, DATES)
+    kernel, bias = model.model.get_layer("dense").get_weights()
+    bias[-1] = 1e3  # always the same token, so that a target ends where it must
+    model.model.get_layer("dense").set_weights([kernel, bias])
+    sample, _ = _sample(model)
+    steps = len(inspect_sample(model, sample).steps)
+    tokens = np.resize(sample.inputs, (1, steps))
+    found = inspect_sample(model, Sample(tokens, sample.labels[:1] * steps))
+    assert len(found.tokens) == len(found.steps)
+    assert [name for name in next(found.rows({})) if "lstm" in name or "p(" in name] == [
+        "lstm |dh_T/dh_t|"
+    ]
 
 
 def test_outputs_of_a_length_of_their_own(tmp_path):

@@ -48,7 +48,9 @@ class LayerInspection:
     Attributes:
         name: Name of the layer.
         labels: Label of each step, in the order in which the layer reads them; empty where its
-            steps are not those of the input.
+            steps are not those of the input, or in a decoder of the target.
+        is_backwards: Whether it reads from the last step to the first.
+        is_decoder: Whether it is of a layer of a decoder.
         mask: Steps that count, bool [timesteps].
         states: Each state by its symbol after each step, float64 [timesteps, units].
         gates: Each gate by its symbol at each step, likewise.
@@ -67,6 +69,8 @@ class LayerInspection:
 
     name: str
     labels: tuple[str, ...]
+    is_backwards: bool
+    is_decoder: bool
     mask: npt.NDArray[np.bool_]
     states: dict[str, Array]
     gates: dict[str, Array]
@@ -260,14 +264,14 @@ class SampleInspection:
         for t in range(n):
             row: dict[str, object] = {"step": t + 1, "token": self.tokens[t]}
             row["counts"] = int(self.counts[t])
-            if len(self.predictions) == n:
+            if self.steps == self.tokens:  # not those of a decoder
                 row |= dict(zip(self.outputs, self.predictions[t].tolist(), strict=True))
             for kind in kinds:
                 values = np.atleast_1d(getattr(a, kind)[t]).tolist()
                 row |= {f"{kind} {of}".rstrip(): v for of, v in zip(names, values, strict=True)}
             for layer in self.layers:
-                if layer.labels and len(layer.labels) == n:
-                    at = t if layer.labels == self.tokens else n - 1 - t
+                if layer.labels and not layer.is_decoder:
+                    at = n - 1 - t if layer.is_backwards else t
                     row[f"{layer.name} |dh_T/dh_t|"] = float(layer.gradient_norms[at])
             yield row
 
@@ -463,6 +467,8 @@ def _inspect_layers(
                 LayerInspection(
                     name=recurrence.name,
                     labels=() if len(own) != timesteps else own[::-1] if backwards else own,
+                    is_backwards=backwards,
+                    is_decoder=recurrence.is_decoder,
                     mask=recurrence.counts[0],
                     states={s: values[s][0] for s in recurrence.layer.states},
                     gates={s: v[0] for s, v in values.items() if s not in recurrence.layer.states},
