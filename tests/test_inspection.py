@@ -12,6 +12,7 @@ from pages import PageReader
 
 import rnnbench
 from rnnbench.config import load_run_config
+from rnnbench.data.base import Split
 from rnnbench.errors import InputError
 from rnnbench.inspection.gradients import VectorModel, integrate_gradients
 from rnnbench.inspection.page import describe_splits
@@ -317,6 +318,22 @@ def test_an_encoder_and_a_decoder(tmp_path):
     encoder = found.layers[0]
     assert encoder.by_state["output_h"][-1] > 0
     assert encoder.by_state["output_c"][-1] > 0
+
+
+def test_what_grows_beyond_all_numbers_is_left_out_of_the_plots(tmp_path):
+    model = _vectors(tmp_path, TOY, LAYERS="{type: simple_rnn, units: 2, activation: relu}")
+    rnn = model.model.layers[1]
+    kernel, recurrent, bias = rnn.get_weights()
+    rnn.set_weights([abs(kernel) + 1, abs(recurrent) + 1e20, bias])
+    split = model.config.dataset.load().splits["train"]
+    of_split = inspect_split(model, Split(np.repeat(split.x, 8, axis=1), split.y), Progress())
+    assert not np.isfinite(of_split.reach["simple_rnn"].quantiles["h"]).all()
+    assert "norm / √units" in describe_splits("", [of_split], {}).to_html()
+    found = inspect_sample(model, Sample(np.ones((1, 30, 1), np.float32), ("1",) * 30))
+    assert np.isinf(found["simple_rnn/h"]).any()
+    assert np.isinf(found["simple_rnn/norm_h_h"]).any()
+    assert "norm / √units" in found.page().to_html()
+    assert "inf" not in found.plot("simple_rnn").svg
 
 
 def test_a_row_of_the_table_has_what_belongs_to_its_step_of_the_input(tmp_path):

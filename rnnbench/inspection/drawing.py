@@ -405,7 +405,6 @@ def draw_reach(curves: Sequence[Curve], title: str, ylabel: str) -> Figure:
     """Draw norms of gradients against the distance, on a logarithmic scale."""
     (axes,) = new_panels(1, 1, 4.2)
     for curve, color, line, marker in zip(curves, cycle(COLORS), cycle(LINES), cycle(MARKERS)):
-        # What is exactly 0, as the gradient of h_T by c_T is, has no place on the scale.
         distances, positive = range(len(curve.median)), _positive(curve.median)
         axes.plot(
             distances,
@@ -420,9 +419,9 @@ def draw_reach(curves: Sequence[Curve], title: str, ylabel: str) -> Figure:
         if curve.low is not None and curve.high is not None:
             low, high = _positive(curve.low), _positive(curve.high)
             axes.fill_between(distances, low, high, color=color, alpha=0.18, linewidth=0)
-    start = curves[0].median[0]
-    values = np.concatenate([curve.median for curve in curves])
-    values = values[values > 0]
+    start = _positive(curves[0].median)[0]
+    values = _positive(np.concatenate([curve.median for curve in curves]))
+    values = values[~np.isnan(values)]
     axes.set_yscale("log")
     # A formula of Matplotlib takes tens of milliseconds for each tick.
     axes.yaxis.set_major_formatter(lambda value, _: f"10{_superscript(math.log10(value))}")
@@ -443,7 +442,8 @@ def _superscript(exponent: float) -> str:
 
 
 def _positive(values: Array) -> Array:
-    return np.where(values > 0, values, np.nan)
+    """Values with NaN for those without a place on a logarithmic scale: 0, and what overflowed."""
+    return np.where((values > 0) & np.isfinite(values), values, np.nan)
 
 
 def draw_kernels(layers: Sequence[LayerInspection], title: str) -> Figure:

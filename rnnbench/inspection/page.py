@@ -257,7 +257,8 @@ def _show_layers(
     limits: dict[str, float] = {}
     for _, of in shown:
         for symbol, values in (of.gates | of.states).items():
-            limits[symbol] = max(limits.get(symbol, 0.0), float(np.abs(values).max(initial=0.0)))
+            sizes = np.abs(values[np.isfinite(values)])
+            limits[symbol] = max(limits.get(symbol, 0.0), float(sizes.max(initial=0.0)))
     for one, of in shown:
         prefix = _prefix(one, inspections)
         name = f"{prefix}: {of.name}" if prefix else of.name

@@ -327,6 +327,7 @@ def require_recurrent(run: RunDirectory) -> RunConfig:
     return config
 
 
+@np.errstate(over="ignore", invalid="ignore")  # an unbounded activation may grow so
 def inspect_sample(
     model: VectorModel, sample: Sample, target: Any = None, *, label: str = ""
 ) -> SampleInspection:

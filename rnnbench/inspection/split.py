@@ -200,6 +200,7 @@ class _Sums:
     of: str = ""
 
 
+@np.errstate(over="ignore", invalid="ignore")  # an unbounded activation may grow so
 def inspect_split(
     model: VectorModel, split: Split, progress: Progress, *, label: str = ""
 ) -> SplitInspection:
