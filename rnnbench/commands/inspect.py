@@ -177,7 +177,7 @@ def inspect(
             for source, one in zip(sources, found, strict=True)
         ]
         console.print_json({"runs": documents} if compare else documents[0])
-    elif writes:
+    else:
         for sentence in page.summary:
             console.print_text(sentence)
         console.print_text(str(directory / "inspection.html"))
@@ -219,17 +219,15 @@ def _parse_size(size: str | None) -> tuple[float, float] | None:
 def _find_sources(runs: Sequence[str], output: Path, *, limited: bool) -> list[_Source]:
     from rnnbench.inspection.sample import require_recurrent
 
-    sources = []
+    found = []
     for name in runs:
         run = arguments.find_run(name, output, limited=limited)
         arguments.note_weights(run)
-        sources.append(_Source("", run, require_recurrent(run)))
-    names = [source.config.name for source in sources]
+        found.append((run, require_recurrent(run)))
+    names = [config.name for _, config in found]
     return [
-        _Source(
-            n if names.count(n) == 1 else f"{n} {source.run.path.name}", source.run, source.config
-        )
-        for n, source in zip(names, sources, strict=True)
+        _Source(name if names.count(name) == 1 else f"{name} {run.path.name}", run, config)
+        for name, (run, config) in zip(names, found, strict=True)
     ]
 
 
