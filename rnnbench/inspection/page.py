@@ -164,11 +164,17 @@ def _summarize(one: SampleInspection) -> str:
 
 def slug(*parts: str) -> str:
     """Name of a plot of something, which is that of its file."""
-    return re.sub(r"[^A-Za-z0-9]+", "_", " ".join(filter(None, parts))).strip("_").lower()
+    return re.sub(r"[^A-Za-z0-9]+", "_", " ".join(parts)).strip("_").lower()
 
 
-def _prefix(one: SampleInspection, inspections: Sequence[SampleInspection]) -> str:
+def _prefix(one: SampleInspection | SplitInspection, inspections: Sequence[object]) -> str:
+    """What tells an inspection apart from the others; empty where there are none."""
     return one.label if len(inspections) > 1 else ""
+
+
+def _join(*parts: str) -> str:
+    """Name of something inside an inspection, after its prefix."""
+    return " ".join(filter(None, parts))
 
 
 def _show_predictions(page: Page, inspections: Sequence[SampleInspection]) -> None:
@@ -296,7 +302,7 @@ def _show_reach(page: Page, inspections: Sequence[SampleInspection]) -> None:
     for one in inspections:
         prefix = _prefix(one, inspections)
         for of in one.layers:
-            name = " ".join(filter(None, (prefix, of.name)))
+            name = _join(prefix, of.name)
             for (a, b), values in of.norms.items():
                 if a == b:
                     label = f"{name} ‖∂{a}_T/∂{b}_t‖"
@@ -322,7 +328,7 @@ def _show_reach(page: Page, inspections: Sequence[SampleInspection]) -> None:
         figure = drawing.draw_kernels(one.layers, title)
         page.plots[slug(prefix, "kernels")] = Plot(tab, figure, title)
     shares = {
-        " ".join(filter(None, (_prefix(one, inspections), of.name, symbol))): share
+        _join(_prefix(one, inspections), of.name, symbol): share
         for one in inspections
         for of in one.layers
         for symbol, share in of.saturation.items()
@@ -389,14 +395,13 @@ def describe_splits(
     shares: dict[str, tuple[float, float]] = {}
     for one in inspections:
         for name, reach in one.reach.items():
-            label = " ".join(filter(None, (one.label if len(inspections) > 1 else "", name)))
+            label = _join(_prefix(one, inspections), name)
             for state, (low, median, high) in reach.quantiles.items():
                 curve = f"{label} ‖∂{state}_T/∂{state}_t‖"
                 curves.append(Curve(curve, median, low, high))
             shares |= {f"{label} {symbol}": share for symbol, share in reach.saturation.items()}
     for one in inspections:
-        prefix = one.label if len(inspections) > 1 else ""
-        _show_tokens(page, one, words, prefix)
+        _show_tokens(page, one, words, _prefix(one, inspections))
     page._add("Memory", Block("table", reach_table(curves)))
     heading = "How far gradients reach back: median, 10% and 90% quantile"
     page.plots["reach"] = Plot(
@@ -404,7 +409,7 @@ def describe_splits(
     )
     _show_saturation(page, shares)
     for one in inspections:
-        _show_errors(page, one, one.label if len(inspections) > 1 else "")
+        _show_errors(page, one, _prefix(one, inspections))
     if embedded is not None:
         _show_embeddings(page, embedded)
     return page
