@@ -260,22 +260,29 @@ class Table:
 
 
 def _measure(columns: Sequence[Column]) -> int:
-    """Characters that a table takes at least: each column is padded and has a rule beside it."""
-    widths = (min(w, _WRAPPED_WIDTH) if c.wrap else w for c, w in _with_widths(columns))
+    """Characters that a table takes at least."""
+    return _line_width(
+        min(width, _WRAPPED_WIDTH) if column.wrap else width
+        for column, width in zip(columns, _widths(columns), strict=True)
+    )
+
+
+def _line_width(widths: Iterable[int]) -> int:
+    """Characters of a row, of which each cell is padded and has a rule beside it."""
     return 1 + sum(3 + width for width in widths)
 
 
-def _with_widths(columns: Sequence[Column]) -> list[tuple[Column, int]]:
-    """Columns with the characters of their longest lines."""
+def _widths(columns: Sequence[Column]) -> list[int]:
+    """Characters of the longest line of each column."""
     from rich.cells import cell_len
 
-    texts = ((c, (c.heading, *(cell.text for cell in c.cells))) for c in columns)
-    return [(c, max(cell_len(line) for t in of for line in t.split("\n"))) for c, of in texts]
+    texts = ((column.heading, *(cell.text for cell in column.cells)) for column in columns)
+    return [max(cell_len(line) for text in of for line in text.split("\n")) for of in texts]
 
 
 def _fold_columns(columns: Sequence[Column], width: int) -> list[Column]:
     """Columns whose texts are folded until a table of them is no wider than a terminal."""
-    widths = [w for _, w in _with_widths(columns)]
+    widths = _widths(columns)
     narrow = [min(w, _WRAPPED_WIDTH) for w in widths]
     sizes = list(zip(columns, narrow, widths, strict=True))
     for least in (
@@ -284,7 +291,7 @@ def _fold_columns(columns: Sequence[Column], width: int) -> list[Column]:
         narrow,
         [1] * len(widths),
     ):
-        while 1 + sum(3 + w for w in widths) > width:
+        while _line_width(widths) > width:
             reducible = [i for i, w in enumerate(widths) if w > least[i]]
             if not reducible:
                 break
