@@ -31,6 +31,7 @@ from rnnbench.plots import (
     name_rows,
     new_panels,
 )
+from rnnbench.training.record import SATURATED
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -470,9 +471,10 @@ def draw_saturation(shares: Mapping[str, tuple[float, float]], title: str) -> Fi
     (axes,) = new_panels(1, 1, 1.4 + 0.4 * len(shares))
     rows = range(len(shares))
     shut, open_ = np.transpose(list(shares.values()))
-    axes.barh(rows, shut, color=COLORS[0], label="shut: below 0.1")
+    low, high = SATURATED
+    axes.barh(rows, shut, color=COLORS[0], label=f"shut: below {low}")
     axes.barh(rows, 1 - shut - open_, left=shut, color="#d0d0d0", label="between")
-    axes.barh(rows, open_, left=1 - open_, color=COLORS[1], hatch="//", label="open: above 0.9")
+    axes.barh(rows, open_, left=1 - open_, color=COLORS[1], hatch="//", label=f"open: above {high}")
     names = [literal(shorten(name, _NAME)) for name in shares]
     name_rows(axes, names, fontsize="small")
     axes.set(xlabel="fraction of units and steps", xlim=(0, 1))
