@@ -35,9 +35,8 @@ from rnnbench.tables import (
     visible,
 )
 from rnnbench.tasks import History, best_epoch, in_words, monitored
+from rnnbench.training import NO_METRICS
 from rnnbench.training.record import record_plots
-
-_NOT_DRAWN = ("epoch", "learning_rate", "seconds")
 
 
 class Word(NamedTuple):
@@ -220,7 +219,7 @@ def _curves(overview: RunOverview, history: History, baselines: Sequence[Baselin
     """A plot of each metric of the history; predictions only as the run has drawn them."""
     blocks = []
     for name in history:
-        best = None if name in _NOT_DRAWN else best_epoch(history, name)
+        best = None if name in NO_METRICS else best_epoch(history, name)
         if best is not None and not name.startswith("val_"):
             title = f"{overview.name}: {in_words(name)}"
             draw = partial(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rnnbench.run import RunDirectory
 
 Metrics = dict["SplitName", dict[str, float]]
+# Columns of a history that have no loss or metric.
+NO_METRICS = ("epoch", "learning_rate", "seconds")
 
 
 class Progress:
@@ -52,9 +54,7 @@ class Progress:
 def epoch_line(row: Mapping[str, float], epochs: int) -> str:
     """A row of the history as text, metrics to four digits."""
     metrics = "  ".join(
-        f"{name} {format_number(value)}"
-        for name, value in row.items()
-        if name not in ("epoch", "learning_rate", "seconds")
+        f"{name} {format_number(value)}" for name, value in row.items() if name not in NO_METRICS
     )
     return f"epoch {int(row['epoch'])}/{epochs}  {metrics}  {format_number(row['seconds'], 2)} s"
 
