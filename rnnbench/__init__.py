@@ -247,17 +247,14 @@ class Run:
         from rnnbench import plots
         from rnnbench.baselines import drawn_beside
         from rnnbench.errors import InputError
-        from rnnbench.tasks import best_epoch, in_words
+        from rnnbench.tasks import in_words
 
         if metric not in self.history:
             names = ", ".join(self.history)
             raise InputError(f"{self.path}: received the metric {metric!r}; allowed: {names}")
         history, title = self._run.read_history(), f"{self.config.name}: {in_words(metric)}"
-        epoch, _ = best_epoch(history, metric) or (None, None)
         baselines = drawn_beside(self._run.read_baselines(), history, metric)
-        draw = partial(
-            plots.draw_history, history, metric, title, best_epoch=epoch, baselines=baselines
-        )
+        draw = partial(plots.draw_history, history, metric, title, baselines=baselines)
         return Plot(plots.to_svg(draw, f"{self.path.name}-{metric}", title))
 
     def load_model(self) -> keras.Model:

@@ -28,7 +28,7 @@ from rnnbench.data.base import SplitName
 from rnnbench.errors import shorten
 from rnnbench.statistics import Estimate, Measurement, estimate
 from rnnbench.tables import MOST_CELLS, format_number, visible, with_interval
-from rnnbench.tasks import History, Regression, in_words, monitored
+from rnnbench.tasks import History, Regression, best_epoch, in_words, monitored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,18 +72,18 @@ def draw_history(
     metric: str,
     title: str,
     path: Path,
-    best_epoch: int | None = None,
     baselines: Sequence[Baseline] = (),
 ) -> None:
     """Draw a metric against the epoch, for training and, where it was computed, validation.
+
+    The best epoch is marked, on the curve of validation where there is one.
 
     Args:
         history: Values by column, with `epoch`, the metric and perhaps `val_` and the metric.
         metric: Loss or metric to draw.
         title: Title of the plot.
         path: File to write.
-        best_epoch: Epoch to mark, on the curve of validation where there is one.
-        baselines: Names and values of baselines on the split of that curve, drawn as lines.
+        baselines: Names and values of baselines on the split of the last curve, drawn as lines.
     """
     axes = _new_axes()
     words, column = in_words(metric), monitored(history, metric)
@@ -100,17 +100,17 @@ def draw_history(
             marker=marker if len(epochs) <= _MOST_MARKED else "",
             label=f"{label} {words}",
         )
-    if best_epoch is not None:
-        best = history[column][epochs.index(best_epoch)]
+    if (found := best_epoch(history, metric)) is not None:
+        epoch, best = found
         axes.plot(
-            best_epoch,
+            epoch,
             best,
             "*",
             markersize=16,
             color=curves[-1][3],
             markeredgecolor="black",
             zorder=5,
-            label=f"best epoch {best_epoch}: {format_number(best)}",
+            label=f"best epoch {epoch}: {format_number(best)}",
         )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     values = _draw_baselines(axes, baselines, [*history[metric], *history[column]])

@@ -34,7 +34,7 @@ from rnnbench.tables import (
     metrics_table,
     visible,
 )
-from rnnbench.tasks import History, best_epoch, in_words, monitored
+from rnnbench.tasks import History, in_words, monitored
 from rnnbench.training import NO_METRICS
 from rnnbench.training.record import record_plots
 
@@ -219,15 +219,13 @@ def _curves(overview: RunOverview, history: History, baselines: Sequence[Baselin
     """A plot of each metric of the history; predictions only as the run has drawn them."""
     blocks = []
     for name in history:
-        best = None if name in NO_METRICS else best_epoch(history, name)
-        if best is not None and not name.startswith("val_"):
+        if name not in NO_METRICS and not name.startswith("val_"):
             title = f"{overview.name}: {in_words(name)}"
             draw = partial(
                 plots.draw_history,
                 history,
                 name,
                 title,
-                best_epoch=best[0],
                 baselines=drawn_beside(baselines, history, name),
             )
             description = f"{in_words(name)} against the epoch"

@@ -54,7 +54,7 @@ def _bars(axes):
 
 
 def test_loss_of_training_and_validation_with_the_best_epoch(tmp_path, drawn):
-    plots.draw_history(HISTORY, "loss", "a title", tmp_path / "loss.png", best_epoch=2)
+    plots.draw_history(HISTORY, "loss", "a title", tmp_path / "loss.png")
     axes = drawn[0].axes[0]
     assert _lines(axes) == {
         "training loss": [[1, 0.9], [2, 0.5], [3, 0.3]],
@@ -70,10 +70,8 @@ def test_loss_of_training_and_validation_with_the_best_epoch(tmp_path, drawn):
 
 def test_without_validation_the_best_epoch_is_that_of_training(tmp_path, drawn):
     history = {"epoch": [1.0, 2.0, 3.0], "loss": [3.0, 1.0, 2.0]}
-    plots.draw_history(history, "loss", "t", tmp_path / "loss.png", best_epoch=2)
-    assert set(_lines(drawn[0].axes[0])) == {"training loss", "best epoch 2: 1.000"}
     plots.draw_history(history, "loss", "t", tmp_path / "loss.png")
-    assert set(_lines(drawn[1].axes[0])) == {"training loss"}
+    assert set(_lines(drawn[0].axes[0])) == {"training loss", "best epoch 2: 1.000"}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +93,7 @@ def test_many_epochs_have_no_markers(tmp_path, drawn, epochs, marker):
 
 def test_a_single_epoch_can_be_drawn(tmp_path, drawn):
     history = {name: values[:1] for name, values in HISTORY.items()}
-    plots.draw_history(history, "accuracy", "t", tmp_path / "accuracy.png", best_epoch=1)
+    plots.draw_history(history, "accuracy", "t", tmp_path / "accuracy.png")
     low, high = drawn[0].axes[0].get_xlim()
     shown = [tick for tick in drawn[0].axes[0].get_xticks() if low <= tick <= high]
     assert shown == [1]
@@ -110,7 +108,7 @@ def test_the_best_epoch_is_the_first_with_the_best_value():
 
 def test_a_plot_is_a_png_with_something_on_it(tmp_path):
     path = tmp_path / "loss.png"
-    plots.draw_history(HISTORY, "loss", "t", path, best_epoch=2)
+    plots.draw_history(HISTORY, "loss", "t", path)
     pixels = imread(path)
     assert pixels.shape[:2] == (528, 840)
     assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 50
@@ -294,7 +292,7 @@ def test_times_against_a_number_on_logarithmic_scales(tmp_path, drawn):
 
 def test_an_svg_needs_nothing_from_elsewhere_and_is_the_same_each_time():
     def draw(path):
-        plots.draw_history(HISTORY, "loss", "a < b", path, best_epoch=2)
+        plots.draw_history(HISTORY, "loss", "a < b", path)
 
     first = plots.to_svg(draw, "one", 'loss, "by" epoch')
     assert first == plots.to_svg(draw, "one", 'loss, "by" epoch')

@@ -34,7 +34,7 @@ from rnnbench.run import (
     draw_plots,
     replacing,
 )
-from rnnbench.tasks import Regression, best_epoch, in_words
+from rnnbench.tasks import Regression, in_words
 from rnnbench.tensorflow import describe_environment, native_log
 from rnnbench.training import Metrics, Progress, SignalHandler, TrainingResult
 from rnnbench.training.callbacks import CallbackList, TrainingCallback
@@ -601,7 +601,6 @@ def _draw_history(run: RunDirectory, config: RunConfig, baselines: Sequence[Base
 
     for metric in config.training.metric_names(validation=False):
         title = f"{config.name}: {in_words(metric)}"
-        epoch, _ = best_epoch(history, metric) or (None, None)
         with replacing(run.plot_file(metric)) as path:
             drawn = drawn_beside(baselines, history, metric)
-            plots.draw_history(history, metric, title, path, epoch, drawn)
+            plots.draw_history(history, metric, title, path, drawn)
