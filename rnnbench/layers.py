@@ -99,8 +99,8 @@ class Layer(KerasObject):
     kept_padding: ClassVar[int | None] = None
     # Whether an output step follows from the same input step, and in a recurrence from its state.
     by_step: ClassVar[bool] = False
-    # Number of recurrences in the layer, for one that wraps a recurrent layer.
-    directions: ClassVar[int] = 1
+    # Name of each copy of the recurrent layer in one that reads in several directions.
+    directions: ClassVar[tuple[str, ...]] = ()
     # Names of the weights that are not trained.
     non_trainable: ClassVar[frozenset[str]] = frozenset()
 
@@ -679,7 +679,7 @@ class Bidirectional(Layer):
 
     input_rank: ClassVar = 2
     mask: ClassVar = "use"
-    directions: ClassVar = 2
+    directions: ClassVar = ("forward", "backward")
     torch_arguments: ClassVar = ("layer",)
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
@@ -700,7 +700,7 @@ class Bidirectional(Layer):
 
     def weight_shapes(self, shape: Shape) -> dict[str, Shape]:
         weights = self.layer.weight_shapes(shape).items()
-        return {f"{way}_{name}": s for way in ("forward", "backward") for name, s in weights}
+        return {f"{way}_{name}": s for way in self.directions for name, s in weights}
 
     def formula(self, shape: Shape) -> tuple[str, str]:
         words, numbers = self.layer.formula(shape)
@@ -714,10 +714,7 @@ class Bidirectional(Layer):
         return self.layer
 
     def recurrences(self, built: Any) -> list[tuple[str, RNN, Any]]:
-        return [
-            ("/forward", self.layer, built.forward_layer),
-            ("/backward", self.layer, built.backward_layer),
-        ]
+        return [(f"/{way}", self.layer, getattr(built, f"{way}_layer")) for way in self.directions]
 
     def output_gradients(self, gradient: Array, outputs: Sequence[Array]) -> list[Array]:
         import numpy as np
@@ -747,7 +744,7 @@ class Bidirectional(Layer):
         return self.build(layer=inner, name=name or self.type, **extra)
 
     def build_torch(self, shape: Shape, **extra: Any) -> Any:
-        return self.layer.build_torch(shape, directions=self.directions, **extra)
+        return self.layer.build_torch(shape, directions=len(self.directions), **extra)
 
 
 def _dense_formula(

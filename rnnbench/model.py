@@ -224,7 +224,7 @@ def _count_activations(named: NamedLayer) -> int:
     if recurrent is None:
         return 2 * math.prod(size or 1 for size in named.output_shape)  # and the gradient
     kept = (len(recurrent.gates) + len(recurrent.states)) * recurrent.units
-    return kept * named.layer.directions * (named.input_shape[0] or 1)
+    return kept * max(1, len(named.layer.directions)) * (named.input_shape[0] or 1)
 
 
 def require_memory(config: ModelConfig, *, copies: int = 1) -> None:

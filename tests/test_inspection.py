@@ -489,6 +489,7 @@ def test_several_runs_and_a_split_have_one_page(rnnbench, run, tmp_path):
     ("arguments", "message"),
     [
         (("--layer", "gru"), "--layer: received 'gru'; reviews has the recurrent layers lstm"),
+        (("--layer", "lstm/forward"), "received 'lstm/forward'; reviews has the recurrent layers"),
         (("--units", "3-7"), "lstm has the units 0 to 4; allowed: such as 0-5 or 0,3,7 or top:8"),
         (("--units", "top:9"), "lstm has 5 units"),
         (("--text", "..."), "which has no words"),
@@ -548,6 +549,19 @@ def test_from_python(run, found):
         found.plot("x")
     assert found._repr_html_().startswith("<iframe srcdoc=")
     assert rnnbench.Run(run.path).inspect(index=2).layers[0].by_state.keys() >= {"loss_h"}
+
+
+def test_one_direction_of_a_layer(rnnbench, in_tmp):
+    layer = "{type: bidirectional, layer: {type: gru, units: 3}}"
+    (in_tmp / "toy.yaml").write_text(TOY.replace("LAYERS", layer))
+    assert rnnbench("train", "toy.yaml", "-q").code == 0
+    given = ("toy", "--values", "1,2,3,4", "--layer", "bidirectional/backward", "-o", "out")
+    result = rnnbench("inspect", *given, "--units", "1-3")
+    assert (result.code, Path("out").exists()) == (2, False)
+    assert "bidirectional has the units 0 to 2" in result.err
+    assert rnnbench("inspect", *given, "--units", "1-2", "--plots", "svg").code == 0
+    assert Path("out/bidirectional_backward.svg").exists()
+    assert not Path("out/bidirectional_forward.svg").exists()
 
 
 KEPT = """\

@@ -250,16 +250,24 @@ def _require_layer(source: _Source, layer: str | None, units: str | None) -> Non
     """Check that a run has the layer and the units."""
     from rnnbench.model import summarize
 
-    named = {of.name: of.layer.recurrent_layer() for of in summarize(source.config)}
-    recurrent = {name: of for name, of in named.items() if of is not None}
-    if layer is not None and layer.partition("/")[0] not in recurrent:
+    recurrent = {
+        of.name: (of.layer.directions, found.units)
+        for of in summarize(source.config)
+        if (found := of.layer.recurrent_layer()) is not None
+    }
+    chosen = {
+        name: size
+        for name, (directions, size) in recurrent.items()
+        if layer in (None, name, *(f"{name}/{way}" for way in directions))
+    }
+    if not chosen:
         raise InputError(
             f"--layer: received {layer!r}; {source.label} has the recurrent layers "
             f"{', '.join(recurrent)}"
         )
-    for name, of in recurrent.items():
-        if units is not None and layer in (None, name):
-            _choose_units(units, name, of.units)
+    for name, size in chosen.items():
+        if units is not None:
+            _choose_units(units, name, size)
 
 
 def _choose_units(text: str, layer: str, units: int) -> list[int] | int:

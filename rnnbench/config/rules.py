@@ -179,7 +179,7 @@ def _check_stacks(model: ModelSettings, info: DatasetInfo | None) -> Iterator[Di
             message = f"received {received}; it takes the state of {dotted(other)}, {passes}"
             yield _report(path, message)
     for path, layer in model.layers_by_path():
-        if "encoder" in path and layer.directions != 1:
+        if "encoder" in path and layer.directions:
             message = f"received {layer.type}; an encoder gives the state of one direction"
             yield _report(path, message)
 
