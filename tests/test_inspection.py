@@ -491,6 +491,8 @@ def test_several_runs_and_a_split_have_one_page(rnnbench, run, tmp_path):
         (("--layer", "gru"), "--layer: received 'gru'; reviews has the recurrent layers lstm"),
         (("--layer", "lstm/forward"), "received 'lstm/forward'; reviews has the recurrent layers"),
         (("--units", "3-7"), "lstm has the units 0 to 4; allowed: such as 0-5 or 0,3,7 or top:8"),
+        (("--units", "0,3-1"), "lstm has the units 0 to 4"),
+        (("--units", "0-99999999999"), "lstm has the units 0 to 4"),
         (("--units", "top:9"), "lstm has 5 units"),
         (("--text", "..."), "which has no words"),
         (("--values", "1,2"), "takes tokens; give --text"),

@@ -306,13 +306,13 @@ def parse_units(text: str, layer: str, units: int, *, other: str = "") -> list[i
     chosen: list[int] = []
     for part in text.split(","):
         low, _, high = part.partition("-")
-        ends = [int(end) if end.isdecimal() else -1 for end in (low, high or low)]
-        chosen += range(ends[0], ends[1] + 1) if -1 not in ends else [-1]
-    if not chosen or not set(chosen) <= set(range(units)):
-        raise InputError(
-            f"--units: received {text!r}; {layer} has the units 0 to {units - 1}; allowed: such as "
-            f"0-5 or 0,3,7{other}"
-        )
+        first, last = (int(end) if end.isdecimal() else -1 for end in (low, high or low))
+        if not 0 <= first <= last < units:
+            raise InputError(
+                f"--units: received {text!r}; {layer} has the units 0 to {units - 1}; allowed: "
+                f"such as 0-5 or 0,3,7{other}"
+            )
+        chosen += range(first, last + 1)
     return chosen
 
 
