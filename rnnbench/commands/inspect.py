@@ -144,7 +144,7 @@ def inspect(
     elif index is not None:
         prepared = [choose_sample(source.run, index, split) for source in sources]
     else:
-        given_input = _read_input(text, values, file, sources[0].run)
+        given_input = _read_input(text, values, file, sources[0].config)
         prepared = [(make_sample(source.run, given_input),) for source in sources]
     writes = output is not None or not json or csv or npz or suffixes
     directory = output or _choose_directory(sources[0].run.path)
@@ -289,13 +289,13 @@ def _read_split(source: _Source, split: Any, limit: int) -> Any:
     return config.dataset.load().splits[chosen][:limit]
 
 
-def _read_input(text: str | None, values: str | None, file: Path | None, run: RunDirectory) -> Any:
-    """The text or the values that were given; a file has what the run takes."""
+def _read_input(text: str | None, values: str | None, file: Path | None, config: RunConfig) -> Any:
+    """The text or the values that were given; a file has what the model takes."""
     from rnnbench.training.evaluate import parse_values
 
     if file is not None:
         content = arguments.read_input(file)
-        if run.read_config().model.all_layers[0].takes_tokens:
+        if config.model.all_layers[0].takes_tokens:
             return content
         values = ",".join(content.replace(",", " ").split())
     return text if values is None else parse_values(values)
@@ -324,7 +324,7 @@ def _describe_samples(
     from rnnbench.inspection.split import embed_words
 
     embedded, words = None, source.words()
-    if words and model.has_tokens and found[0].attributions.integrated_gradients.ndim == 1:
+    if words and model.has_tokens:
         of = {word: token for token, word in words.items() if not word.startswith("<")}
         order = np.argsort(-np.abs(found[0].attributions.integrated_gradients), kind="stable")
         tokens = dict.fromkeys(of[w] for i in order if (w := found[0].tokens[i]) in of)
