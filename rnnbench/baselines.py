@@ -25,7 +25,7 @@ from rnnbench.data.base import LoadedDataset, Split, SplitName, shown_split
 from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.errors import RunError
 from rnnbench.run import Baseline, read_baselines, write_baselines
-from rnnbench.tables import Cell, Table, format_number, metric_cell
+from rnnbench.tables import Cell, Table, format_number, metric_cell, seconds_cell
 from rnnbench.tasks import METRICS, History, Scaling, in_words, is_maximized, monitored
 from rnnbench.tensorflow import cache_directory
 
@@ -144,7 +144,7 @@ def baselines_table(baselines: Sequence[Baseline], caption: str = "") -> Table:
             Cell(b.name),
             Cell(split),
             *(metric_cell(metrics.get(n)) for n in names),
-            metric_cell(b.seconds, format_number(b.seconds, 2)),
+            seconds_cell(b.seconds),
         )
         for b, split, metrics in rows
     )

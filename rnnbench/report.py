@@ -32,6 +32,7 @@ from rnnbench.tables import (
     format_number,
     metric_cell,
     metrics_table,
+    seconds_cell,
     visible,
 )
 from rnnbench.tasks import History, in_words, monitored
@@ -241,7 +242,7 @@ def _epochs(history: History) -> Block:
     cells: dict[str, Callable[[float], Cell]] = {
         "epoch": lambda value: count_cell(int(value)),
         "learning_rate": lambda value: metric_cell(value, f"{value:.4g}"),  # set, not measured
-        "seconds": lambda value: metric_cell(value, format_number(value, 2)),
+        "seconds": seconds_cell,
     }
     columns = [map(cells.get(name, metric_cell), values) for name, values in history.items()]
     rows = zip(*columns, strict=True)
@@ -451,7 +452,7 @@ def _run_cells(trial: _Trial) -> list[Cell]:
         count_cell(run.best_epoch),
         metric_cell(run.test),
         count_cell(run.parameters),
-        metric_cell(run.seconds, format_number(run.seconds or 0.0, 2)),
+        seconds_cell(run.seconds),
         Cell(run.run.path.name),
     ]
 

@@ -354,7 +354,7 @@ def format_number(value: float, digits: int = 4) -> str:
 
 
 def metric_cell(value: float | None, text: str | None = None) -> Cell:
-    """Cell of a loss, a metric or a time; empty for None.
+    """Cell of a loss, a metric or another measured number; empty for None.
 
     Args:
         value: The value.
@@ -364,6 +364,11 @@ def metric_cell(value: float | None, text: str | None = None) -> Cell:
         return Cell("")
     text = format_number(value) if text is None else text
     return Cell(text, value if math.isfinite(value) else None)
+
+
+def seconds_cell(value: float | None) -> Cell:
+    """Cell of a time in seconds, to two digits; empty for None."""
+    return metric_cell(value, None if value is None else format_number(value, 2))
 
 
 def metrics_table(metrics: Mapping[SplitName, Mapping[str, float]], caption: str = "") -> Table:

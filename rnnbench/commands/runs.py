@@ -15,7 +15,7 @@ from typer import Argument, Exit, Option, confirm
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import InputError, RnnbenchError, RunError, count
-from rnnbench.tables import Table, count_cell, format_number, metric_cell
+from rnnbench.tables import Table, count_cell, format_number, metric_cell, seconds_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,7 +140,7 @@ def _print_runs(chosen: Sequence[RunOverview], output: Path, *, json: bool) -> N
             "" if run.seed is None else str(run.seed),
             run.progress,
             count_cell(run.parameters),
-            "" if run.seconds is None else format_number(run.seconds, 2),
+            seconds_cell(run.seconds),
             _format_age(run.age),
         )
         for run in chosen
