@@ -14,6 +14,7 @@ import rnnbench
 from rnnbench.errors import InputError, count
 from rnnbench.inspection import drawing
 from rnnbench.inspection.drawing import Curve, HeatMaps
+from rnnbench.inspection.sample import LayerInspection, SampleInspection
 from rnnbench.inspection.split import Embedded, SplitInspection
 from rnnbench.plots import to_svg
 from rnnbench.report import Block, Word, render_page
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from rnnbench.inspection.gradients import Array
-    from rnnbench.inspection.sample import LayerInspection, SampleInspection
 
 _TABS = (
     "Prediction", "Tokens", "Attributions", "States and gates", "Memory", "Errors", "Embeddings",
@@ -125,7 +125,7 @@ def describe_samples(
     inspections: Sequence[SampleInspection],
     *,
     layer: str | None = None,
-    choose_units: Callable[[LayerInspection], Sequence[int]] | None = None,
+    choose_units: Callable[[LayerInspection], Sequence[int]] = LayerInspection.order,
     embedded: Embedded | None = None,
 ) -> Page:
     """The page of one sample inside one model, or inside several with common scales.
@@ -251,7 +251,7 @@ def _show_layers(
     page: Page,
     inspections: Sequence[SampleInspection],
     layer: str | None,
-    choose_units: Callable[[LayerInspection], Sequence[int]] | None,
+    choose_units: Callable[[LayerInspection], Sequence[int]],
 ) -> None:
     tab = "States and gates"
     shown = [
@@ -269,14 +269,20 @@ def _show_layers(
         prefix = _prefix(one, inspections)
         name = f"{prefix}: {of.name}" if prefix else of.name
         page._add(tab, Block("table", _legend(of, name)))
-        chosen = of.order() if choose_units is None else choose_units(of)
         maps = HeatMaps(
-            name, of.gates | of.states, of.legend, chosen, range(0), of.labels, of.mask, limits
+            name=name,
+            values=of.gates | of.states,
+            legend=of.legend,
+            units=choose_units(of),
+            steps=range(len(of.mask)),
+            labels=of.labels,
+            mask=of.mask,
+            limits=limits,
         )
         parts = drawing.windows(len(of.mask))
         if len(parts) > 1:
-            title, steps = f"{name}: states of all steps", range(len(of.mask))
-            figure = drawing.draw_heat_maps([replace(maps, values=of.states, steps=steps)], title)
+            title = f"{name}: states of all steps"
+            figure = drawing.draw_heat_maps([replace(maps, values=of.states)], title)
             page.plots[slug(prefix, of.name, "overview")] = Plot(tab, figure, title, is_wide=True)
         for part in parts:
             title = f"{name}: gates and states by unit and step"
