@@ -339,7 +339,7 @@ class Run:
         else:
             sample, target = make_sample(self._run, inputs), None
         model = VectorModel(self.config, evaluate.load_fast_model(self._run))
-        return inspect_sample(model, sample, target, label=self.config.name)
+        return inspect_sample(model, sample, target)
 
     def to_frame(self) -> pd.DataFrame:
         """The history as a pandas DataFrame, indexed by the epoch; needs pandas."""
