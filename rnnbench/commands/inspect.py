@@ -376,11 +376,11 @@ def _write(
         console.note(str(path))
     several = len(sources) > 1
     if csv:
-        tables = [
-            [{"run": s.label} | row if several else row for row in one.rows(s.words())]
+        rows = [
+            {"run": s.label} | row if several else row
             for s, one in zip(sources, found, strict=True)
+            for row in one.rows(s.words())
         ]
-        rows = list(chain.from_iterable(tables))
         stream = io.StringIO()
         columns = dict.fromkeys(chain.from_iterable(rows))
         writer = csv_format.DictWriter(stream, list(columns), lineterminator="\n")
