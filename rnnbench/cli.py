@@ -73,31 +73,12 @@ def _showing_characters() -> Iterator[None]:
         raise
 
 
-app = typer.Typer(
-    name="rnnbench",
-    cls=_Commands,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command in COMMANDS:
-    app.command(command.__name__.replace("_", " "))(command)
-app.add_typer(data.app)
-for group in (app, data.app):
-    for info in group.registered_commands:
-        # Typer joins the lines of the first paragraph alone; the others would break where they do
-        # in the source.
-        paragraphs = (getdoc(info.callback) or "").split("\n\n")
-        info.help = "\n\n".join(" ".join(text.split("\n")) for text in paragraphs)
-
-
 def _print_version(given: bool) -> None:
     if given:
         console.print_text(f"rnnbench {rnnbench.__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool,
@@ -108,6 +89,36 @@ def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """A bench for recurrent networks: YAML in, trained and evaluated Keras models out."""
+
+
+def make_app(first: str | None = None) -> typer.Typer:
+    """The app of all commands.
+
+    Args:
+        first: Word that the user has given first. Where commands begin with it, the app has no
+            others: Typer builds all that there are before it runs one.
+    """
+    app = typer.Typer(
+        name="rnnbench",
+        cls=_Commands,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    names = {command.__name__.replace("_", " "): command for command in COMMANDS}
+    chosen = [name for name in names if name.split(" ")[0] == first]
+    for name in chosen or names:
+        app.command(name)(names[name])
+    if not chosen:
+        app.add_typer(data.app)
+    for group in (app, data.app):
+        for info in group.registered_commands:
+            # Typer joins the lines of the first paragraph alone; the others would break where they
+            # do in the source.
+            paragraphs = (getdoc(info.callback) or "").split("\n\n")
+            info.help = "\n\n".join(" ".join(text.split("\n")) for text in paragraphs)
+    return app
 
 
 def main() -> None:
@@ -156,7 +167,7 @@ def _run() -> None:
     try:
         try:
             tensorflow.ensure_home()
-            app(arguments, prog_name="rnnbench")
+            make_app(next(iter(arguments), None))(arguments, prog_name="rnnbench")
         finally:
             sys.stdout.flush()  # output that cannot be written is an error, not a line at the exit
     except (RnnbenchError, OSError) as error:

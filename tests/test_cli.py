@@ -10,7 +10,7 @@ from made_runs import make_run
 from paths import CONFIGS
 
 import rnnbench as package
-from rnnbench.cli import COMMANDS, app
+from rnnbench.cli import COMMANDS, make_app
 
 PROGRAM = os.path.join(os.path.dirname(sys.executable), "rnnbench")
 
@@ -226,7 +226,7 @@ def test_messages_that_a_full_disk_loses_stop_no_work():
 
 def test_the_error_of_limited_runs_names_every_command_that_takes_them(rnnbench, in_tmp):
     make_run(in_tmp / "runs", "toy_gru", {"dataset.limit": 64})
-    commands = typer.main.get_command(app).commands
+    commands = typer.main.get_command(make_app()).commands
     takes = sorted(
         name for name in commands if any("--limited" in p.opts for p in commands[name].params)
     )
