@@ -11,7 +11,7 @@ import config_reference
 import pytest
 from paths import CONFIGS, REPOSITORY
 
-from rnnbench.cli import app
+from rnnbench.cli import make_app
 from rnnbench.config import load_config
 from rnnbench.config.candidates import assignments
 from rnnbench.data import DATASETS
@@ -101,6 +101,7 @@ def test_the_links_lead_somewhere():
 
 def test_every_command_is_in_the_table():
     named = set(re.findall(r"^\| `rnnbench ((?:data |runs )?\w+)", README, re.MULTILINE))
+    app = make_app()
     commands = [command.name for command in app.registered_commands]
     (group,) = app.registered_groups
     for command in group.typer_instance.registered_commands:
