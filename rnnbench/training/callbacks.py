@@ -45,9 +45,13 @@ class CallbackList:
     Args:
         training: How the config trains.
         validation: Whether there is a validation split.
+        passed_stops: Epochs after which the training goes on where a callback would end it.
     """
 
-    def __init__(self, training: TrainingSettings, *, validation: bool) -> None:
+    def __init__(
+        self, training: TrainingSettings, *, validation: bool, passed_stops: Collection[int]
+    ) -> None:
+        self._passed_stops = passed_stops
         names = training.metric_names(validation=validation)
         settings = training.callbacks.values()
         self.callbacks = [callback.build() for callback in settings if callback.monitor in names]
@@ -85,6 +89,8 @@ class CallbackList:
         """Tell each callback the metrics of an epoch; one may stop the training."""
         for callback in self.callbacks:
             callback.on_epoch_end(epoch, logs)
+            if epoch + 1 in self._passed_stops:
+                callback.model.stop_training = False
 
     def end(self) -> int | None:
         """End the training: early stopping may restore the weights of the best epoch.
@@ -114,7 +120,6 @@ class TrainingCallback(keras.callbacks.Callback):
         signals: Signals that have come.
         state: State that is resumed from; an epoch under way continues after its steps.
         recorder: Told of each step, if there is one; its records are written with each state.
-        passed_stops: Epochs after which the training goes on where a callback would end it.
         tensorboard: Whether event files get the same rows.
 
     Attributes:
@@ -132,7 +137,6 @@ class TrainingCallback(keras.callbacks.Callback):
         state: TrainingState | None,
         recorder: Recorder | None,
         *,
-        passed_stops: Collection[int],
         tensorboard: bool,
     ) -> None:
         super().__init__()
@@ -144,7 +148,6 @@ class TrainingCallback(keras.callbacks.Callback):
         self._signals = signals
         self._state = state
         self._recorder = recorder
-        self._passed_stops = passed_stops
         self._events = EventWriter(run) if tensorboard else None
         self._saved = time.monotonic()
         # A state of an earlier version holds none.
@@ -214,8 +217,6 @@ class TrainingCallback(keras.callbacks.Callback):
             message = f"the metrics of epoch {epoch + 1} are no longer finite numbers"
             raise divergence_error(self._run, message)
         self._callbacks.on_epoch_end(epoch, logs)
-        if epoch + 1 in self._passed_stops:
-            self.model.stop_training = False
         if self._training.keep_checkpoints == "all":
             with self._telling_disk(self._run.epoch_file(epoch + 1)):
                 save_weights(self._run, epoch + 1, read_variables(self.model.variables))

@@ -371,7 +371,9 @@ def _fit(
         How the training stopped early and which weights were restored, for the manifest.
     """
     training, model, batches = setup.config.training, setup.model, setup.train
-    callbacks = CallbackList(training, validation=setup.validation is not None)
+    callbacks = CallbackList(
+        training, validation=setup.validation is not None, passed_stops=passed_stops
+    )
     epoch, step, stopped = 0, 0, False
     if state is not None:
         epoch, step = state.epoch, state.step
@@ -393,7 +395,6 @@ def _fit(
         signals,
         state,
         recorder,
-        passed_stops=passed_stops,
         tensorboard=tensorboard,
     )
     # Keras finalizes the weights, such as those of a moving average, after every call of `fit`: the
