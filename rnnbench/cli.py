@@ -110,9 +110,11 @@ def make_app(first: str | None = None) -> typer.Typer:
     chosen = [name for name in names if name.split(" ")[0] == first]
     for name in chosen or names:
         app.command(name)(names[name])
+    groups = [app]
     if not chosen:
         app.add_typer(data.app)
-    for group in (app, data.app):
+        groups.append(data.app)
+    for group in groups:
         for info in group.registered_commands:
             # Typer joins the lines of the first paragraph alone; the others would break where they
             # do in the source.
