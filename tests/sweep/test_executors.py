@@ -118,7 +118,7 @@ def test_an_address_where_nothing_answers_is_tried_once(rnnbench_process):
         result = rnnbench_process(
             *("sweep", "toy_gru", "--vary", "model.layers.0.units=2"),
             *("--engine", "ray", "--address", address),
-            env={"RAY_py_gcs_connect_timeout_s": "1"},  # 30 unless told
+            env={"RAY_py_gcs_connect_timeout_s": "1"},  # 30 by default
             timeout=100,  # an attempt takes 12 seconds
         )
     assert result.code == 2
