@@ -187,7 +187,10 @@ def test_a_model_that_is_larger_than_its_file_is_refused(rnnbench, run):
     zeros = {"config.json": bytes(2_000_000)}
     _rewrite(run / "model.keras", lambda _: zeros, zipfile.ZIP_DEFLATED)
     _forget_hash(run)
-    assert ": a part of it is larger than the file" in _refused(rnnbench, run)
+    assert (
+        f"damaged: this is not a model of {run / 'config.yaml'}: a part of it is larger than the "
+        "file"
+    ) in _refused(rnnbench, run)
 
 
 def test_values_and_files(rnnbench, in_toy, tmp_path):

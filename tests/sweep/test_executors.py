@@ -148,12 +148,12 @@ def two_nodes(nodes):
 @pytest.mark.filterwarnings("default")  # Ray's own
 def test_a_sweep_continues_when_a_node_dies_under_a_trial(two_nodes, make_plan, sweep, tmp_path):
     # Ray takes a second or more to end a node, in which no trial may come to its own end.
-    plan = make_plan(f"training.epochs={2 * EPOCHS}", seeds=2)
+    plan = make_plan(f"training.epochs={2 * EPOCHS}", seeds=3)
     notes = Notes(
         lambda: two_nodes.remove_node(two_nodes.second, allow_graceful=False), epochs=5, running=2
     )
     result = run_sweep(sweep, plan, _ray(sweep, address=two_nodes.address), notes)
-    assert [status.status for status in result.statuses.values()] == ["finished"] * 2
+    assert [status.status for status in result.statuses.values()] == ["finished"] * 3
     assert result.failures == {}
     (lost,) = [text for text in notes.messages if "was lost with its node" in text]
     assert lost.endswith("trying once more")
