@@ -44,6 +44,8 @@ COMMANDS = (
     *(data.baseline, models.summary, models.trace),
 )
 
+_HELP = ["-h", "--help"]
+
 
 class _Commands(typer.core.TyperGroup):
     """The commands, `runs rm` among them: Click has no command with both arguments and commands."""
@@ -103,7 +105,7 @@ def make_app(first: str | None = None) -> typer.Typer:
         cls=_Commands,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": _HELP},
     )
     app.callback()(_options)
     names = {command.__name__.replace("_", " "): command for command in COMMANDS}
@@ -120,7 +122,14 @@ def make_app(first: str | None = None) -> typer.Typer:
             # do in the source.
             paragraphs = (getdoc(info.callback) or "").split("\n\n")
             info.help = "\n\n".join(" ".join(text.split("\n")) for text in paragraphs)
+    if first in _HELP:  # it lists the commands and none of their options, which take time to build
+        for info in app.registered_commands:
+            info.callback = _have_no_options
     return app
+
+
+def _have_no_options() -> None:
+    """A command in a list."""
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import functools
 import itertools
 import logging
@@ -132,6 +131,8 @@ def _keep_freed_memory() -> None:
     # A step asks for large arrays and frees them again. In all threads but the first, the GNU C
     # library gives them back to the system at once, unless so much is to be left, and the system
     # has to clear them again: a third to a half of the time of an epoch.
+    import ctypes  # late: `--help` does without
+
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_TOP_PAD, 64 * 2**20)

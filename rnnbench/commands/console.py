@@ -12,7 +12,6 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
-from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from rnnbench import tensorflow
@@ -348,6 +347,8 @@ def _time_left(trials: Sequence[tuple[Trial, TrialStatus, TrialProgress]], jobs:
             seconds.setdefault(trial.name, []).append(progress.seconds_per_epoch)
     if not seconds:
         return ""
+    from statistics import mean  # late: `--help` does without
+
     means = {name: mean(values) for name, values in seconds.items()}
     other = mean(means.values())
     left = sum(

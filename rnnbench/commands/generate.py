@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated
 
 from typer import Option
@@ -43,6 +42,8 @@ def generate(
     json: arguments.Json = False,
 ) -> None:
     """Write text with a trained language model, token by token."""
+    import secrets  # late, as the library's modules: `--help` does without
+
     from rnnbench.generation import Generator, Sampling, require_language_model
     from rnnbench.keras_object import MAX_SEED
 
