@@ -8,8 +8,6 @@ Shapes are without the batch axis: `(timesteps, features)` is a sequence, `(feat
 `(timesteps,)` of int32 a sequence of tokens. None is a variable length.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -34,6 +32,8 @@ if TYPE_CHECKING:
     from rnnbench.activations import Array
 
     State = tuple[Array, ...]  # float64 [batch, units] each, such as (h, c)
+else:
+    Array = State = Any  # NumPy is loaded where something is computed
 
 Shape = tuple[int | None, ...]
 
@@ -172,7 +172,7 @@ class Layer(KerasObject):
             raise TypeError(f"{self.type} does not work step by step")
         return x
 
-    def recurrent_layer(self) -> RNN | None:
+    def recurrent_layer(self) -> "RNN | None":
         """The recurrent layer: this one or the one that it wraps; None for other layers."""
         return None
 
@@ -180,7 +180,7 @@ class Layer(KerasObject):
         """The layer with other units in its recurrent layer; unchanged where it has none."""
         return self
 
-    def recurrences(self, built: Any) -> list[tuple[str, RNN, Any]]:
+    def recurrences(self, built: Any) -> list[tuple[str, "RNN", Any]]:
         """Name suffix, settings and Keras layer of each recurrence in the built Keras layer."""
         return []
 
@@ -376,10 +376,10 @@ class RNN(Layer):
     def works_by_step(self) -> bool:
         return not self.go_backwards
 
-    def recurrent_layer(self) -> RNN:
+    def recurrent_layer(self) -> "RNN":
         return self
 
-    def recurrences(self, built: Any) -> list[tuple[str, RNN, Any]]:
+    def recurrences(self, built: Any) -> list[tuple[str, "RNN", Any]]:
         return [("", self, built)]
 
     def resolve(self, *, needs_sequence: bool, vocabulary_size: int | None) -> Self:

@@ -1,7 +1,5 @@
 """Optimizers, learning-rate schedules and callbacks, with Keras' arguments and defaults."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 

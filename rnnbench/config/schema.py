@@ -1,7 +1,5 @@
 """What a config file may hold: a model alone, or a dataset, a model and its training."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator
 from itertools import islice
