@@ -36,7 +36,7 @@ class Settings(BaseModel):
     """
 
     # pydantic compiles the annotations of a class for each class below it, where a module of
-    # settings has `from __future__ import annotations`: a fifth of the time of `validate`.
+    # settings has `from __future__ import annotations`: a twentieth of the time of `validate`.
     #
     # `defer_build` builds a class's validator with its first use: most commands use a few.
     model_config = ConfigDict(
