@@ -110,7 +110,7 @@ def sweep(
         # Together, the trials at a time fill the machine.
         usable = tensorflow.requested_threads() or tensorflow.usable_cpus()
         threads = max(1, usable // (jobs or 1))
-    threads = check_plan(directory, trials, threads).threads
+    threads = check_plan(directory, trials, threads)
     if engine == "ray":
         executor: Executor = RayExecutor(
             directory, threads=threads, gpus=gpus, jobs=jobs, address=address
@@ -127,12 +127,12 @@ def sweep(
         return
     directory.make()
     with directory.locked():
-        plan = create_plan(directory, trials, threads, console.typed_command())
+        create_plan(directory, trials, threads, console.typed_command())
         progress = console.choose_progress(quiet=quiet, jobs=jobs)
         progress.message(
-            f"{directory.path}: {count(len(trials), 'trial')}, {count(plan.threads, 'thread')} each"
+            f"{directory.path}: {count(len(trials), 'trial')}, {count(threads, 'thread')} each"
         )
-        result = run_sweep(directory, plan, executor, progress)
+        result = run_sweep(directory, trials, executor, progress)
         _show(directory, result, json=json)
     if result.failures:
         failures = "; ".join(

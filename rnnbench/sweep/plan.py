@@ -53,20 +53,6 @@ class Trial:
         return self.config.training.epochs
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a sweep trains.
-
-    Attributes:
-        trials: In the order in which they start.
-        threads: Threads of each trial. The last bits of a sum depend on how many threads add it up:
-            a sweep that is continued keeps its number.
-    """
-
-    trials: tuple[Trial, ...]
-    threads: int
-
-
 def make_trials(
     chosen: Sequence[tuple[Sequence[Candidate], int]],
 ) -> tuple[list[Trial], list[str]]:
@@ -131,10 +117,14 @@ def _make_name(candidate: Candidate) -> str:
     return name
 
 
-def check_plan(sweep: SweepDirectory, trials: Sequence[Trial], threads: int) -> Plan:
-    """The plan of a sweep, new or continued, of which nothing is written.
+def check_plan(sweep: SweepDirectory, trials: Sequence[Trial], threads: int) -> int:
+    """Check the plan of a sweep, new or continued; nothing is written.
 
     The arguments are those of `create_plan`.
+
+    Returns:
+        Threads of each trial. The last bits of a sum depend on how many threads add it up: a sweep
+        that is continued keeps its number.
 
     Raises:
         RunError: The directory contains another sweep, or no sweep at all.
@@ -151,26 +141,26 @@ def check_plan(sweep: SweepDirectory, trials: Sequence[Trial], threads: int) -> 
             )
     for trial in {trial.name: trial for trial in trials}.values():
         _require_same_config(sweep, trial)
-    return Plan(tuple(trials), plan.get("threads", threads))
+    return int(plan.get("threads", threads))
 
 
 def create_plan(
     sweep: SweepDirectory, trials: Sequence[Trial], threads: int, command: Sequence[str]
-) -> Plan:
+) -> None:
     """Write the plan of a sweep and the configs of its trials; or continue the sweep there.
 
     A sweep that is continued may get more trials, such as further seeds. It keeps its threads.
 
     Args:
         sweep: Its directory, new or of this sweep.
-        trials: All of them.
+        trials: All of them, in the order in which they start.
         threads: Threads of each trial, if the sweep is new.
         command: What the user typed.
 
     Raises:
         RunError: The directory contains another sweep, or no sweep at all.
     """
-    checked = check_plan(sweep, trials, threads)
+    check_plan(sweep, trials, threads)
     sweep.make()
     for name, trial in {trial.name: trial for trial in reversed(trials)}.items():
         if not sweep.config_file(name).exists():
@@ -180,7 +170,6 @@ def create_plan(
     listed = [{"name": t.name, "seed": t.seed, "settings": t.settings} for t in trials]
     plan = sweep.read_plan() if sweep.plan_file.exists() else {}
     sweep.write_plan(began | plan | {"trials": listed})
-    return checked
 
 
 def _require_same_config(sweep: SweepDirectory, trial: Trial) -> None:

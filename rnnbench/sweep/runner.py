@@ -35,7 +35,7 @@ from rnnbench.config.load import Override
 from rnnbench.errors import InputError, RnnbenchError, RunError, count
 from rnnbench.lookup import TrialStatus, find_trial_status
 from rnnbench.run import RunDirectory, SweepDirectory
-from rnnbench.sweep.plan import Plan, Trial
+from rnnbench.sweep.plan import Trial
 from rnnbench.tasks import monitored
 from rnnbench.tensorflow import (
     THREADS_VARIABLE,
@@ -354,7 +354,7 @@ class SweepResult:
 
 
 def run_sweep(
-    sweep: SweepDirectory, plan: Plan, executor: Executor, progress: Progress
+    sweep: SweepDirectory, trials: Sequence[Trial], executor: Executor, progress: Progress
 ) -> SweepResult:
     """Train every trial that has not finished.
 
@@ -365,7 +365,7 @@ def run_sweep(
 
     Args:
         sweep: Its directory, locked by the caller.
-        plan: Its plan, written there.
+        trials: Those of its plan, which is written there, in the order in which they start.
         executor: What trains the trials.
         progress: Shows what is going on.
 
@@ -373,7 +373,7 @@ def run_sweep(
         InterruptedRunError: Ctrl-C.
         TerminatedRunError: SIGTERM.
     """
-    queue = _Queue(sweep, plan, progress)
+    queue = _Queue(sweep, trials, progress)
     if queue.is_done():  # what trains would load TensorFlow, or look for a cluster, in vain
         return SweepResult(queue.statuses, queue.failures)
     with SignalHandler(progress.message) as handler:
@@ -391,7 +391,7 @@ def run_sweep(
                     raise
         except KeyboardInterrupt:
             handler.ignores = True
-            statuses = [find_trial_status(sweep, t.name, t.seed).status for t in plan.trials]
+            statuses = [find_trial_status(sweep, t.name, t.seed).status for t in trials]
             raise handler.error(
                 f"interrupted: finished {statuses.count('finished')} of "
                 f"{count(len(statuses), 'trial')}. The same command continues from there"
@@ -404,9 +404,9 @@ def run_sweep(
 class _Queue:
     """Trials that wait or run; the statuses of all, and the last failure of those that failed."""
 
-    def __init__(self, sweep: SweepDirectory, plan: Plan, progress: Progress) -> None:
+    def __init__(self, sweep: SweepDirectory, trials: Sequence[Trial], progress: Progress) -> None:
         self._sweep = sweep
-        self.statuses = {trial: self._status(trial) for trial in plan.trials}
+        self.statuses = {trial: self._status(trial) for trial in trials}
         self.failures: dict[Trial, str] = {}
         self._attempts: Counter[Trial] = Counter()
         self._running: set[Trial] = set()

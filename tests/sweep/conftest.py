@@ -27,13 +27,14 @@ def candidates(tmp_path):
 
 @pytest.fixture(scope="session")
 def plan_in():
-    """A sweep in a directory, and its plan, which is written."""
+    """A sweep in a directory, and the trials of its plan, which is written."""
 
     def plan(directory, *vary, seeds=1):
         (directory / "toy.yaml").write_text(TOY)
         sweep = SweepDirectory(directory / "runs" / "toy-sweep")
         trials, _ = make_trials([(_read(directory, vary), seeds)])
-        return sweep, create_plan(sweep, trials, 1, ["rnnbench", "sweep", "toy.yaml"])
+        create_plan(sweep, trials, 1, ["rnnbench", "sweep", "toy.yaml"])
+        return sweep, trials
 
     return plan
 
@@ -45,5 +46,5 @@ def sweep(tmp_path):
 
 @pytest.fixture
 def make_plan(plan_in, tmp_path):
-    """A plan that is written to the directory of the sweep."""
+    """The trials of a plan that is written to the directory of the sweep."""
     return lambda *vary, seeds=1: plan_in(tmp_path, *vary, seeds=seeds)[1]

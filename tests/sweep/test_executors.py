@@ -19,7 +19,7 @@ LONG = f"training.epochs={EPOCHS}"
 
 
 @pytest.fixture
-def plan(make_plan):
+def trials(make_plan):
     return make_plan(LONG)
 
 
@@ -48,8 +48,8 @@ def _results(sweep):
 @pytest.fixture(scope="module")
 def undisturbed(plan_in, tmp_path_factory):
     """What the trial comes to when nothing happens to it."""
-    sweep, plan = plan_in(tmp_path_factory.mktemp("undisturbed"), LONG)
-    (status,) = run_sweep(sweep, plan, _local(sweep), Notes()).statuses.values()
+    sweep, trials = plan_in(tmp_path_factory.mktemp("undisturbed"), LONG)
+    (status,) = run_sweep(sweep, trials, _local(sweep), Notes()).statuses.values()
     assert status.status == "finished"
     manifest = status.run.read_manifest()
     assert manifest["threads"]["intra_op"] == 1
@@ -57,36 +57,38 @@ def undisturbed(plan_in, tmp_path_factory):
     return _results(sweep)
 
 
-def test_a_trial_that_is_killed_is_tried_once_more_and_comes_to_the_same(sweep, plan, undisturbed):
+def test_a_trial_that_is_killed_is_tried_once_more_and_comes_to_the_same(
+    sweep, trials, undisturbed
+):
     executor = _local(sweep)
     notes = Notes(lambda: [os.kill(p, signal.SIGKILL) for p in _trials(executor)], epochs=5)
-    (status,) = run_sweep(sweep, plan, executor, notes).statuses.values()
+    (status,) = run_sweep(sweep, trials, executor, notes).statuses.values()
     assert status.status == "finished"
     assert notes.messages == ["toy-epochs-60 seed 0 was killed by signal 9; trying once more"]
     assert _results(sweep) == undisturbed
 
 
-def test_a_sweep_that_is_stopped_continues_and_comes_to_the_same(sweep, plan, undisturbed):
+def test_a_sweep_that_is_stopped_continues_and_comes_to_the_same(sweep, trials, undisturbed):
     notes = Notes(lambda: os.kill(os.getpid(), signal.SIGINT), epochs=5)
     with pytest.raises(InterruptedRunError, match="finished 0 of 1 trial"):
-        run_sweep(sweep, plan, _local(sweep), notes)
+        run_sweep(sweep, trials, _local(sweep), notes)
     (run,) = sweep.runs()
     assert run.read_manifest()["status"] == "interrupted"
     assert 5 <= len(run.read_history()["epoch"]) < EPOCHS
     # Nothing of TensorFlow's C++ parts, which tell of iterators that are left in the middle.
-    (line,) = sweep.log_file(plan.trials[0].name, 0).read_text().splitlines()
+    (line,) = sweep.log_file(trials[0].name, 0).read_text().splitlines()
     assert line.startswith("error: interrupted after ")
-    run_sweep(sweep, plan, _local(sweep), Notes())
+    run_sweep(sweep, trials, _local(sweep), Notes())
     assert sweep.runs() == [run]
     assert run.read_manifest()["resumed"]
     assert _results(sweep) == undisturbed
 
 
 def test_what_a_trial_prints_and_why_it_fails_is_in_its_log(sweep, make_plan):
-    plan = make_plan("training.optimizer.learning_rate=1e30")
+    trials = make_plan("training.optimizer.learning_rate=1e30")
     notes = Notes()
-    result = run_sweep(sweep, plan, _local(sweep), notes)
-    (trial,) = plan.trials
+    result = run_sweep(sweep, trials, _local(sweep), notes)
+    (trial,) = trials
     assert result.failures == {trial: "ended with exit code 1"}
     log = sweep.log_file(trial.name, 0)
     assert notes.messages == [f"{trial.label} has diverged; see {log}"]  # not tried once more
@@ -148,19 +150,19 @@ def two_nodes(nodes):
 @pytest.mark.filterwarnings("default")  # Ray's own
 def test_a_sweep_continues_when_a_node_dies_under_a_trial(two_nodes, make_plan, sweep, tmp_path):
     # Ray takes a second or more to end a node, in which no trial may come to its own end.
-    plan = make_plan(f"training.epochs={2 * EPOCHS}", seeds=3)
+    trials = make_plan(f"training.epochs={2 * EPOCHS}", seeds=3)
     notes = Notes(
         lambda: two_nodes.remove_node(two_nodes.second, allow_graceful=False), epochs=5, running=2
     )
-    result = run_sweep(sweep, plan, _ray(sweep, address=two_nodes.address), notes)
+    result = run_sweep(sweep, trials, _ray(sweep, address=two_nodes.address), notes)
     assert [status.status for status in result.statuses.values()] == ["finished"] * 3
     assert result.failures == {}
     (lost,) = [text for text in notes.messages if "was lost with its node" in text]
     assert lost.endswith("trying once more")
     after_loss = _results(sweep)
     # The same trials, undisturbed, on this machine.
-    (sweep.path / plan.trials[0].name).rename(tmp_path / "after_loss")
-    run_sweep(sweep, plan, _local(sweep, 2), Notes())
+    (sweep.path / trials[0].name).rename(tmp_path / "after_loss")
+    run_sweep(sweep, trials, _local(sweep, 2), Notes())
     assert _results(sweep) == after_loss
 
 
@@ -168,11 +170,11 @@ def test_a_sweep_continues_when_a_node_dies_under_a_trial(two_nodes, make_plan, 
 def test_a_node_that_does_not_see_the_directory_fails_its_trial(
     two_nodes, make_plan, sweep, monkeypatch
 ):
-    plan = make_plan()
+    trials = make_plan()
     read = Path.read_text
     # The nodes find another plan at the path of the directory.
     monkeypatch.setattr(Path, "read_text", lambda path, **options: f"{read(path, **options)} ")
-    result = run_sweep(sweep, plan, _ray(sweep, address=two_nodes.address), Notes())
+    result = run_sweep(sweep, trials, _ray(sweep, address=two_nodes.address), Notes())
     (failure,) = result.failures.values()
     assert failure.startswith(f"failed on its node: {sweep.path}: this node does not see the dir")
     assert failure.endswith("choose one that all nodes share with -o DIR")

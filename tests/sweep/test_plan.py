@@ -5,7 +5,7 @@ import pytest
 
 from rnnbench.config import load_run_config
 from rnnbench.errors import ConfigError, RunError
-from rnnbench.sweep.plan import create_plan, make_trials
+from rnnbench.sweep.plan import check_plan, create_plan, make_trials
 
 COMMAND = ["rnnbench", "sweep", "toy.yaml"]
 
@@ -76,9 +76,10 @@ def test_two_configs_of_one_name_are_refused(candidates):
 
 def test_a_plan_is_created_with_the_config_of_each_trial(candidates, sweep):
     trials = _trials(candidates, "model.layers.0.type=simple_rnn,gru", seeds=2)
-    plan = create_plan(sweep, trials, 3, COMMAND)
-    assert plan.threads == 3
-    assert plan.trials == tuple(trials)
+    assert check_plan(sweep, trials, 3) == 3
+    assert not sweep.path.exists()
+    create_plan(sweep, trials, 3, COMMAND)
+    assert sweep.trials() == [(trial.name, trial.seed) for trial in trials]
     written = json.loads(sweep.plan_file.read_text())
     assert written["command"] == COMMAND
     assert written["threads"] == 3
@@ -94,7 +95,8 @@ def test_a_sweep_that_goes_on_keeps_its_threads_its_command_and_its_time(candida
     trials = _trials(candidates, "model.layers.0.type=simple_rnn,gru")
     create_plan(sweep, trials, 2, COMMAND)
     before = sweep.read_plan()
-    assert create_plan(sweep, trials, 1, ["rnnbench", "sweep", "again"]).threads == 2
+    assert check_plan(sweep, trials, 1) == 2
+    create_plan(sweep, trials, 1, ["rnnbench", "sweep", "again"])
     assert sweep.read_plan() == before
 
 
@@ -133,7 +135,8 @@ def test_a_sweep_that_was_cut_off_before_its_plan_was_written_can_be_created(can
     trials = _trials(candidates)
     create_plan(sweep, trials, 1, COMMAND)
     sweep.plan_file.unlink()
-    assert create_plan(sweep, trials, 1, COMMAND).trials == tuple(trials)
+    create_plan(sweep, trials, 1, COMMAND)
+    assert sweep.trials() == [(trial.name, trial.seed) for trial in trials]
 
 
 def test_what_is_refused_leaves_no_config_behind(candidates, sweep, tmp_path):
@@ -169,5 +172,6 @@ def test_a_sweep_of_an_earlier_version_can_be_continued(candidates, sweep):
     path = sweep.config_file("toy")
     path.write_text(path.read_text().replace("backend:", "implementation:"))
     sweep.write_plan(sweep.read_plan() | {"note": "kept"})
-    assert create_plan(sweep, trials, 2, COMMAND).threads == 1
+    assert check_plan(sweep, trials, 2) == 1
+    create_plan(sweep, trials, 2, COMMAND)
     assert sweep.read_plan()["note"] == "kept"

@@ -79,10 +79,10 @@ def test_all_trials_are_trained_so_many_at_a_time(sweep, make_plan):
 
 
 def test_what_has_finished_is_skipped(sweep, make_plan):
-    plan = make_plan("model.layers.0.units=1,2")
-    run_sweep(sweep, plan, Scripted(sweep), Notes())
+    trials = make_plan("model.layers.0.units=1,2")
+    run_sweep(sweep, trials, Scripted(sweep), Notes())
     executor = Scripted(sweep)
-    assert set(_statuses(run_sweep(sweep, plan, executor, Notes())).values()) == {"finished"}
+    assert set(_statuses(run_sweep(sweep, trials, executor, Notes())).values()) == {"finished"}
     assert executor.started == []
     assert not executor.opened
 
@@ -152,7 +152,7 @@ def test_a_second_signal_does_not_wait_for_states(sweep, make_plan):
 @pytest.fixture
 def running(sweep, make_plan):
     """A trial, and its run without an epoch."""
-    (trial,) = make_plan().trials
+    (trial,) = make_plan()
     return trial, create_run(sweep.path, trial.name, trial.seed, STARTED)
 
 
