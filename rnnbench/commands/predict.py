@@ -86,15 +86,16 @@ def predict(
         if warning.name == "vocabulary_cut":
             console.note(render([warning]))
     predictor = Predictor(found)
-    if predictor.takes_text and values:
+    takes_text = predictor.text_dataset is not None
+    if takes_text and values:
         raise DataError(f"--values: {run} was trained on text; give --text or --file")
-    if not predictor.takes_text and text:
+    if not takes_text and text:
         raise DataError(f"--text: {run} was trained on values; give --values or --file")
     inputs = [_Input(received) for received in (*(text or ()), *(values or ()))]
     if file is not None:
         inputs += _read_inputs(file, dataset)
     elif not inputs and not sys.stdin.isatty():
-        option = "--text TEXT" if predictor.takes_text else "--values 6,7,8,9"
+        option = "--text TEXT" if takes_text else "--values 6,7,8,9"
         raise InputError(f"nothing to predict: give {option} or --file FILE")
     if csv is not None:
         _require_own_names(csv, inputs[0], _added_columns(dataset.info().task))
@@ -246,7 +247,8 @@ def _predict(predictor: Predictor, inputs: Sequence[_Input], beams: int) -> list
     errors: dict[_Input, str] = {}
     for given in inputs:
         try:
-            parsed = given.received if predictor.takes_text else parse_values(given.received)
+            is_text = predictor.text_dataset is not None
+            parsed = given.received if is_text else parse_values(given.received)
             predictor.require(parsed)
             readable[given] = parsed
         except DataError as error:
@@ -264,7 +266,7 @@ def _ask(predictor: Predictor, beams: int, *, show: bool) -> list[_Record]:
     """Records of what a user types line by line, each shown at once if `show` is set."""
     tensorflow.load()
     _ = predictor.model  # loaded before the first question, and once
-    what = "a text" if predictor.takes_text else "values, such as 6,7,8,9"
+    what = "values, such as 6,7,8,9" if predictor.text_dataset is None else "a text"
     console.note(f"type {what}, and Enter; Ctrl-D ends")
     records: list[_Record] = []
     while True:
@@ -356,7 +358,8 @@ def _print_record(record: _Record, predictor: Predictor) -> None:
     result = console.format_predictions(p.prediction) if p.label is None else p.label
     if p.steps is not None and p.label is None:
         result = f"[{result}]"
-    if not isinstance(p.input, str):
+    dataset = predictor.text_dataset
+    if dataset is None:
         console.print_text(f"{line}[{console.format_values(p.input)}] -> {result}")
     else:
         likeliest = list((p.probabilities or {}).items())[:_SHOWN_PROBABILITIES]
@@ -370,8 +373,9 @@ def _print_record(record: _Record, predictor: Predictor) -> None:
         else:
             console.print_text(f"{line}{result}{shares}")
             console.print_text(f"  saw: {' '.join(p.tokens)}")
-        cut = f"; cut to {count(len(p.tokens), 'token')}" if p.words > predictor.max_words else ""
-        words = count(p.words, predictor.token_name)
+        is_cut = p.words + dataset.has_start > dataset.maxlen
+        cut = f"; cut to {count(len(p.tokens), 'token')}" if is_cut else ""
+        words = count(p.words, dataset.token_name)
         console.print_text(f"  {words}, {p.oov_rate:.0%} out of vocabulary{cut}")
 
 

@@ -475,6 +475,9 @@ class Predictor:
         run: Directory of the run.
         model: Model of the run. Defaults to what `load_fast_model` gives when it is first needed.
 
+    Attributes:
+        text_dataset: Dataset of a run that was trained on text; None of one on values.
+
     Raises:
         DataError: The run is that of a language model.
     """
@@ -488,23 +491,7 @@ class Predictor:
                 f"{run.path}: was trained to predict the next token of a text. Continue one with: "
                 f"rnnbench generate {run.path} --prompt TEXT"
             )
-        self._text_dataset = dataset if isinstance(dataset, TokenDataset) else None
-
-    @property
-    def takes_text(self) -> bool:
-        """Whether the run was trained on text."""
-        return self._text_dataset is not None
-
-    @property
-    def max_words(self) -> int:
-        """Words of the longest text that is not cut; 0 where the run was trained on values."""
-        dataset = self._text_dataset
-        return 0 if dataset is None else dataset.maxlen - dataset.has_start
-
-    @property
-    def token_name(self) -> str:
-        """What a token of a text is; empty where the run was trained on values."""
-        return "" if self._text_dataset is None else self._text_dataset.token_name
+        self.text_dataset = dataset if isinstance(dataset, TokenDataset) else None
 
     @cached_property
     def model(self) -> keras.Model:
@@ -526,13 +513,13 @@ class Predictor:
             DataError: It is not of the kind that the run was trained on, a text has no words, or
                 there are too few or too many values, or one is no finite number of float32.
         """
-        if self._text_dataset is None:
+        if self.text_dataset is None:
             _require_values(received, self._config.dataset.info().input_shape)
         elif not isinstance(received, str):
             raise DataError(f"received {received!r}; this run was trained on text: give texts")
-        elif not self._text_dataset.find_words(received, self._vocabulary):
+        elif not self.text_dataset.find_words(received, self._vocabulary):
             raise DataError(
-                f"received the text {received!r}, which has no {self._text_dataset.token_name}s; "
+                f"received the text {received!r}, which has no {self.text_dataset.token_name}s; "
                 "give at least one"
             )
 
@@ -554,12 +541,12 @@ class Predictor:
             return []
         info = self._config.dataset.info()
         details: list[dict[str, Any]]
-        if self._text_dataset is not None:
+        if (dataset := self.text_dataset) is not None:
             texts = list(map(str, inputs))
-            encoded = [self._text_dataset.encode(text, self._vocabulary) for text in texts]
-            samples: Any = self._text_dataset.sequences(encoded)
+            encoded = [dataset.encode(text, self._vocabulary) for text in texts]
+            samples: Any = dataset.sequences(encoded)
             details = [
-                self._describe(text, tokens, self._text_dataset)
+                self._describe(text, tokens, dataset)
                 for text, tokens in zip(texts, encoded, strict=True)
             ]
         else:
@@ -567,7 +554,11 @@ class Predictor:
             values = np.array([detail["input"] for detail in details], np.float64)
             samples = _scale(values.reshape(-1, *info.input_shape), info)
         if isinstance(info.task, TargetSequence):
-            return self._decode_targets(samples, details, beams)
+            sequences = _decode_inputs(
+                self._config, self.model, samples[np.arange(len(samples))], beams
+            )
+            steps = [_decode_targets(info.task, *sequence) for sequence in sequences]
+            return list(map(self._join_steps, steps, details))
         by_step = info.task.timesteps is not None
         outputs: Any = predict_inputs(
             self.model,
@@ -578,42 +569,17 @@ class Predictor:
         if not by_step:
             found = map(info.task.decode, outputs)
             return [Prediction(**vars(d), **of) for d, of in zip(found, details, strict=True)]
-        if self._text_dataset is not None and self._text_dataset.has_token_targets:
+        if dataset is not None and dataset.has_token_targets:
             every = np.arange(len(samples))
             is_token, _ = samples.locate(every, outputs.shape[1])
             outputs = [of[counts] for of, counts in zip(outputs, is_token, strict=True)]
-        return [self._decode_steps(of, detail) for of, detail in zip(outputs, details, strict=True)]
+        steps = [tuple(map(info.task.decode, of)) for of in outputs]
+        return list(map(self._join_steps, steps, details))
 
-    def _decode_targets(
-        self, samples: Any, details: Sequence[Mapping[str, Any]], beams: int
-    ) -> list[Prediction]:
-        """The target sequence that a decoder gives for each sample."""
-        config, task = self._config, self._config.dataset.info().task
-        inputs = samples[np.arange(len(samples))]
-        found = _decode_inputs(config, self.model, inputs, beams)
-        predictions = []
-        for (tokens, outputs), detail in zip(found, details, strict=True):
-            steps = tuple(
-                replace(
-                    task.decode(of.astype(np.float32)),
-                    prediction=token,
-                    label=task.class_names[token],
-                )
-                for token, of in zip(tokens, outputs, strict=True)
-            )
-            joined = config.dataset.join_targets([task.class_names[token] for token in tokens])
-            predictions.append(
-                Prediction(prediction=list(tokens), label=joined, steps=steps, **detail)
-            )
-        return predictions
-
-    def _decode_steps(
-        self, outputs: npt.NDArray[np.float32], detail: Mapping[str, Any]
-    ) -> Prediction:
-        """The prediction of a sample with a target for each step, from [timesteps, outputs]."""
-        dataset = self._config.dataset
-        steps = tuple(map(dataset.info().task.decode, outputs))
-        joined = dataset.join_targets([s.label for s in steps if s.label is not None])
+    def _join_steps(self, steps: tuple[Decoded, ...], detail: Mapping[str, Any]) -> Prediction:
+        """The prediction of a sample with several steps."""
+        labels = [s.label for s in steps if s.label is not None]
+        joined = self._config.dataset.join_targets(labels)
         values: Any = [s.prediction for s in steps]
         return Prediction(prediction=values, label=joined, steps=steps, **detail)
 
@@ -626,6 +592,16 @@ class Predictor:
         rate = seen.count(OOV) / len(seen) if seen else 0.0
         words = tuple(decode_tokens(tokens, self._words))
         return {"input": text, "tokens": words, "oov_rate": rate, "words": count}
+
+
+def _decode_targets(
+    task: TargetSequence, tokens: Sequence[int], outputs: Sequence[npt.NDArray[np.float64]]
+) -> tuple[Decoded, ...]:
+    """The steps of a target sequence: what a beam search has chosen, not the likeliest token."""
+    return tuple(
+        replace(task.decode(of.astype(np.float32)), prediction=token, label=task.class_names[token])
+        for token, of in zip(tokens, outputs, strict=True)
+    )
 
 
 def _scale(values: npt.NDArray[np.float64], info: DatasetInfo) -> npt.NDArray[np.float32]:
