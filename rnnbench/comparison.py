@@ -22,7 +22,7 @@ from rnnbench.config import RunConfig
 from rnnbench.config.load import flatten, format_value
 from rnnbench.data.base import SplitName
 from rnnbench.errors import ConfigError, InputError, RunError, count
-from rnnbench.run import Baseline, RunDirectory, draw_plots
+from rnnbench.run import Baseline, RunDirectory
 from rnnbench.statistics import INTERVAL_NAMES, TEST_NAMES, Estimate, Interval
 from rnnbench.tables import Cell, Column, Table, count_cell, format_number
 from rnnbench.tasks import History, best_epoch, canonical_name, in_words, is_maximized
@@ -886,19 +886,6 @@ def _curves_plot(comparison: Comparison, labels: Sequence[str]) -> Callable[[Pat
     same = "validation" if has_validation else "train"
     baselines = _drawn_baselines(comparison, f"{same}.{name}")
     return partial(plots.draw_curves, labels, curves, metric, title, baselines=baselines)
-
-
-def draw_comparison(comparison: Comparison, directory: Path) -> list[Path]:
-    """Draw the plots of a comparison as PNG files, which replace existing ones.
-
-    Args:
-        comparison: A comparison.
-        directory: An existing directory.
-
-    Returns:
-        The files; see `plots_of`.
-    """
-    return draw_plots(plots_of(comparison), directory)
 
 
 @dataclass(frozen=True)

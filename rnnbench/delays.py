@@ -13,7 +13,7 @@ from rnnbench.baselines import chance_levels
 from rnnbench.comparison import FinishedRun, read_finished
 from rnnbench.config.load import format_value
 from rnnbench.errors import RunError
-from rnnbench.run import RunDirectory, draw_plots
+from rnnbench.run import RunDirectory
 from rnnbench.statistics import Estimate, estimate
 from rnnbench.tables import Cell, Table, count_cell
 
@@ -78,10 +78,6 @@ class Delays:
         from rnnbench import plots
 
         return {"delays": partial(plots.draw_delays, self.losses, SOLVED)}
-
-    def draw(self, directory: Path) -> list[Path]:
-        """Draw the plots as PNG files into an existing directory, where they replace others."""
-        return draw_plots(self.plots(), directory)
 
     def to_json(self) -> list[dict[str, Any]]:
         """The losses and what is solved as JSON values, a mapping for each task and cell."""

@@ -14,14 +14,14 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 import rnnbench as rb
 from rnnbench import baselines as library
-from rnnbench.comparison import compare, draw_comparison
+from rnnbench.comparison import compare, plots_of
 from rnnbench.config import load_config
 from rnnbench.data.base import DatasetInfo, LoadedDataset, Split
 from rnnbench.data.sequences import TokenSequences
 from rnnbench.data.toy_sequence import ToySequence
 from rnnbench.plots import draw_history
 from rnnbench.report import _groups, render_report
-from rnnbench.run import Baseline, RunDirectory
+from rnnbench.run import Baseline, RunDirectory, draw_plots
 from rnnbench.tasks import BinaryClassification, MulticlassClassification
 from rnnbench.training import trainer
 
@@ -420,7 +420,7 @@ def test_the_plots_of_a_comparison_have_the_best_one(tmp_path, monkeypatch):
             given[-1].touch()
 
         monkeypatch.setattr(f"rnnbench.plots.{name}", record)
-    draw_comparison(compare(runs), tmp_path)
+    draw_plots(plots_of(compare(runs)), tmp_path)
     # None has been computed on the validation split, which the curves are of.
     assert drawn == {"draw_curves": [], "draw_means": [("svm", 0.85)]}
 

@@ -12,12 +12,13 @@ from rnnbench import plots
 from rnnbench.comparison import (
     compare,
     compare_repetition,
-    draw_comparison,
     group_runs,
+    plots_of,
     read_finished,
     require_same_data,
 )
 from rnnbench.errors import InputError, RunError
+from rnnbench.run import draw_plots
 
 
 @pytest.fixture
@@ -854,7 +855,7 @@ def test_the_plots_of_a_comparison(tmp_path, runs):
     directory = tmp_path / "plots"
     directory.mkdir()
     (directory / "curves.png").write_text("an old one")
-    paths = draw_comparison(compare(runs), directory)
+    paths = draw_plots(plots_of(compare(runs)), directory)
     assert [path.name for path in paths] == [
         "curves.png",
         "metric.png",
@@ -867,15 +868,15 @@ def test_the_plots_of_a_comparison(tmp_path, runs):
 
 
 def test_what_a_single_group_has_no_plot_of(tmp_path, runs):
-    alone = draw_comparison(compare(runs[:1]), tmp_path)
+    alone = draw_plots(plots_of(compare(runs[:1])), tmp_path)
     assert [path.name for path in alone] == ["curves.png", "metric.png"]
     other = make_run(tmp_path, changes={"name": "other", "training.batch_size": 3}, parameters=2441)
-    equal = draw_comparison(compare([runs[0], other]), tmp_path)
+    equal = draw_plots(plots_of(compare([runs[0], other])), tmp_path)
     assert [path.name for path in equal] == ["curves.png", "metric.png", "seconds.png"]
 
 
 def test_curves_go_as_far_as_all_seeds_did(runs, calls, tmp_path):
-    draw_comparison(compare(runs), tmp_path)
+    draw_plots(plots_of(compare(runs)), tmp_path)
     ((labels, curves, name, title, _),) = calls["draw_curves"]
     assert labels == ["lstm (n = 3)", "gru (n = 1)"]
     assert name == "validation accuracy"
@@ -896,7 +897,7 @@ def test_without_validation_in_all_runs_the_curves_are_those_of_training(runs, c
     for row in zip(*history.values(), strict=True):
         values = dict(zip(history, row, strict=True))
         runs[-1].append_history({k: v for k, v in values.items() if not k.startswith("val_")})
-    draw_comparison(compare(runs), tmp_path)
+    draw_plots(plots_of(compare(runs)), tmp_path)
     ((_, curves, name, title, _),) = calls["draw_curves"]
     assert name == "training accuracy"
     assert title.startswith("training accuracy: ")
@@ -904,7 +905,7 @@ def test_without_validation_in_all_runs_the_curves_are_those_of_training(runs, c
 
 
 def test_the_metric_with_its_interval_and_its_seeds(runs, calls, tmp_path):
-    draw_comparison(compare(runs, interval="bootstrap"), tmp_path)
+    draw_plots(plots_of(compare(runs, interval="bootstrap")), tmp_path)
     ((labels, means, name, title, _),) = calls["draw_means"]
     assert (labels, name) == (["lstm", "gru"], "test accuracy")
     assert [pytest.approx(e.values) for e in means] == [(0.8, 0.81, 0.82), (0.75,)]
@@ -913,7 +914,7 @@ def test_the_metric_with_its_interval_and_its_seeds(runs, calls, tmp_path):
 
 
 def test_the_metric_against_parameters_and_seconds(runs, calls, tmp_path):
-    draw_comparison(compare(runs, metric="test.loss"), tmp_path)
+    draw_plots(plots_of(compare(runs, metric="test.loss")), tmp_path)
     of_parameters, of_seconds = calls["draw_against"]
     assert [(e.mean, e.low, e.high) for e in of_parameters[1]] == [
         (2441, None, None),
@@ -926,7 +927,7 @@ def test_the_metric_against_parameters_and_seconds(runs, calls, tmp_path):
 
 
 def test_one_seed_each_is_said_and_has_no_interval(runs, calls, tmp_path):
-    draw_comparison(compare([runs[0], runs[-1]]), tmp_path)
+    draw_plots(plots_of(compare([runs[0], runs[-1]])), tmp_path)
     drawn = calls["draw_curves"] + calls["draw_means"] + calls["draw_against"]
     titles = [given[-2] for given in drawn]
     assert titles[:2] == ["validation accuracy, one seed each", "test accuracy, one seed each"]

@@ -308,7 +308,7 @@ def compare(
     from rnnbench import comparison as library
     from rnnbench import lookup
     from rnnbench.delays import find_delays
-    from rnnbench.run import make_empty_directory
+    from rnnbench.run import draw_plots, make_empty_directory
     from rnnbench.thresholds import Thresholds
 
     if json + csv + markdown + latex > 1:
@@ -356,7 +356,7 @@ def compare(
         thresholds.check_groups({g.label: {m: e[m].mean for m in e if "." in m} for g, e in pairs})
         if plots is not None:
             make_empty_directory("--plots", plots, force=force)
-            console.note(*map(str, library.draw_comparison(comparison, plots)))
+            console.note(*map(str, draw_plots(library.plots_of(comparison), plots)))
     console.note(*(f"left out: {reason}" for reason in comparison.left_out))
     if json:
         console.print_json(comparison.to_json() | thresholds.to_json())
@@ -371,11 +371,11 @@ def _show_delays(
     delays: Delays, plots: Path | None, *, force: bool, json: bool, form: str | None
 ) -> None:
     """Print up to which delay each cell solves each task: their losses are of other data."""
-    from rnnbench.run import make_empty_directory
+    from rnnbench.run import draw_plots, make_empty_directory
 
     if plots is not None:
         make_empty_directory("--plots", plots, force=force)
-        console.note(*map(str, delays.draw(plots)))
+        console.note(*map(str, draw_plots(delays.plots(), plots)))
     if json:
         console.print_json({"delays": delays.to_json()})
     elif form is not None:

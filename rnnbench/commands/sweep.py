@@ -183,8 +183,9 @@ def _to_json(trial: Trial) -> dict[str, Any]:
 
 def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None:
     """Print how the trials ended, and the comparison of those that finished."""
-    from rnnbench.comparison import compare, draw_comparison
+    from rnnbench.comparison import compare, plots_of
     from rnnbench.delays import find_delays
+    from rnnbench.run import draw_plots
 
     statuses = result.statuses.values()
     runs = [status.run for status in statuses if status.run and status.status == "finished"]
@@ -196,9 +197,8 @@ def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None
             comparison = compare(runs, is_search=True)
         except InputError as error:
             console.note(f"not compared: {error}")
-    plots = draw_comparison(comparison, directory.path) if comparison else []
-    if delays:
-        plots += delays.draw(directory.path)
+    drawn = (plots_of(comparison) if comparison else {}) | (delays.plots() if delays else {})
+    plots = draw_plots(drawn, directory.path)
     if json:
         trials = [
             {
