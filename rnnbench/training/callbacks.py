@@ -33,7 +33,7 @@ _SHORTEST_SECONDS = 1.0
 # What Keras' callbacks remember from epoch to epoch, beside the best weights.
 _REMEMBERED = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
 
-Logs = dict[str, Any] | None
+Logs = dict[str, float]  # Keras gives one in every call
 
 
 class CallbackList:
@@ -85,7 +85,7 @@ class CallbackList:
             memories.append(memory)
         return tuple(memories)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Tell each callback the metrics of an epoch; one may stop the training."""
         for callback in self.callbacks:
             callback.on_epoch_end(epoch, logs)
@@ -155,7 +155,7 @@ class TrainingCallback(keras.callbacks.Callback):
         if "epoch" in self.history:
             self.history["epoch"] = list(map(int, self.history["epoch"]))
 
-    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
         if epoch != self._batches.epoch:
             self._batches.start_epoch(epoch)
         self._started = time.monotonic()
@@ -174,20 +174,20 @@ class TrainingCallback(keras.callbacks.Callback):
         optimizer.iterations.assign(step)
         return rate
 
-    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Logs) -> None:
         if self._recorder is not None:
             before = self._batches.epoch * self._batches.steps_per_epoch
             self._recorder.before_step(before + self._batches.first + batch)
 
-    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs) -> None:
         if self._recorder is not None:
             self._recorder.after_step()
         epoch, step = self._batches.epoch, self._batches.first + batch + 1
-        if not math.isfinite((logs or {}).get("loss", 0.0)):
+        if not math.isfinite(logs["loss"]):
             where = f"in epoch {epoch + 1}, step {step}"
             raise divergence_error(self._run, f"the loss is no longer a finite number {where}")
         if self._progress.wants_steps:
-            self._progress.step(epoch + 1, step, logs or {})
+            self._progress.step(epoch + 1, step, logs)
         if batch + 1 == self.params["steps"]:
             return  # the epoch ends after its validation
         is_due = self._training.checkpoint_every.is_due(step, time.monotonic() - self._saved)
@@ -195,11 +195,10 @@ class TrainingCallback(keras.callbacks.Callback):
             self.save(epoch, step, stopped=False)
         self._signals.check()
 
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        logs = logs or {}
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         # Keras sorts them by the alphabet.
         names = self._training.metric_names(validation=True)
-        metrics = {name: float(logs[name]) for name in names if name in logs}
+        metrics = {name: logs[name] for name in names if name in logs}
         row = {
             "epoch": epoch + 1,
             **metrics,

@@ -314,7 +314,7 @@ def record_plots(
 
     kinds = {"gradient norm": "gradient_norm", "weight norm": "weight_norm"}
     kinds |= {"norm of the update": "update_norm"}
-    norms = {words: by_layer(records, kind) for words, kind in kinds.items()}
+    norms = {words: of for words, kind in kinds.items() if (of := by_layer(records, kind))}
     saturation: dict[str, dict[str, Array]] = {}
     for key, values in of_kind(records, "saturation").items():
         layer, _, gate = key.rpartition("/")
@@ -333,12 +333,10 @@ def record_plots(
             "fraction of saturated gate values",
         ),
     }
-    shown = {"gradient_norms": any(norms.values()), "gradient_by_distance": bool(gradients)}
-    shown["gate_saturation"] = bool(saturation)
     return {
         plot: (partial(draw, epochs, *values, f"{name}: {words}"), words)
         for plot, (draw, values, words) in drawn.items()
-        if shown[plot]
+        if values[0]
     }
 
 
