@@ -102,18 +102,6 @@ def write_variables(variables: list[keras.Variable], values: Arrays) -> None:
         variable.assign(value)
 
 
-def restore_model(run: RunDirectory, model: keras.Model, state: TrainingState) -> None:
-    """Give a model the weights of a state, and its optimizer, if it is built, its variables.
-
-    Raises:
-        RunError: The state is that of another model.
-    """
-    with refusing_state(run):
-        write_variables(model.variables, state.model)
-        if model.optimizer.built:
-            write_variables(model.optimizer.variables, state.optimizer)
-
-
 @contextlib.contextmanager
 def refusing_state(run: RunDirectory) -> Iterator[None]:
     """Turn a ValueError about a state into a RunError: the state is that of another config."""

@@ -40,7 +40,7 @@ from rnnbench.training.checkpoint import (
     load_state,
     load_weights,
     read_variables,
-    restore_model,
+    refusing_state,
     write_variables,
 )
 
@@ -88,30 +88,27 @@ def load_model(run: RunDirectory, epoch: int | None = None) -> keras.Model:
     run.require_trained()
     model = build_model(config)
     if epoch is not None:
-        compile_model(model, config.training, config.dataset.info().task, stock=True)
         weights = load_weights(run, epoch)
         try:
             write_variables(model.variables, weights)
         except ValueError as error:
             file = run.epoch_file(epoch)
             raise RunError(f"{file}: these are no weights of {run.config_file}: {error}") from error
-        return model
-    if run.uses_state():
-        compile_model(model, config.training, config.dataset.info().task)
-        if (state := load_state(run)) is not None:
-            restore_model(run, model, state)
-        return model
-    run.require_own_model()
-    try:
-        with zipfile.ZipFile(path) as archive:
-            refuse_compression(archive, path.stat().st_size)
-        # The weights alone: the classes that its own config names would be looked up and created.
-        model.load_weights(path)
-    except Exception as error:
-        reason = shorten(" ".join(str(error).split()), _SHOWN_ERROR)
-        raise RunError(
-            f"{path}: damaged: this is not a model of {run.config_file}: {reason}"
-        ) from error
+    elif run.uses_state() and (state := load_state(run)) is not None:
+        with refusing_state(run):
+            write_variables(model.variables, state.model)
+    else:
+        run.require_own_model()
+        try:
+            with zipfile.ZipFile(path) as archive:
+                refuse_compression(archive, path.stat().st_size)
+            # The weights alone: the classes that its config names would be looked up and created.
+            model.load_weights(path)
+        except Exception as error:
+            reason = shorten(" ".join(str(error).split()), _SHOWN_ERROR)
+            raise RunError(
+                f"{path}: damaged: this is not a model of {run.config_file}: {reason}"
+            ) from error
     compile_model(model, config.training, config.dataset.info().task, stock=True)
     return model
 

@@ -46,7 +46,6 @@ from rnnbench.training.checkpoint import (
     load_state,
     read_variables,
     refusing_state,
-    restore_model,
     save_state,
     write_variables,
 )
@@ -466,8 +465,9 @@ def _restore(setup: TrainingSetup, run: RunDirectory, state: TrainingState) -> N
     model = setup.model
     x, y, *_ = next(iter(setup.train))
     model.compute_metrics(x, y, model(x, training=False))
-    restore_model(run, model, state)
     with refusing_state(run):
+        write_variables(model.variables, state.model)
+        write_variables(model.optimizer.variables, state.optimizer)
         if state.step >= setup.train.steps_per_epoch:
             raise ValueError(f"an epoch has {count(setup.train.steps_per_epoch, 'step')}")
         if state.step:
