@@ -230,9 +230,10 @@ def _measure_group(
     progress: Progress,
     evaluate: bool,
 ) -> list[Measured]:
+    evaluations = epochs if evaluate else 0
     with ExitStack() as stack:
         workers = [
-            _Worker(candidate, side, variant)
+            _Worker(candidate, Job(side, candidate.config, epochs, evaluations, variant))
             for candidate in group
             for side in sides
             for variant in _variants(candidate.config, side)
@@ -240,9 +241,7 @@ def _measure_group(
         for worker in workers:
             progress.message(f"{worker.label}: loading")
             stack.enter_context(worker)
-            config, evaluations = worker.candidate.config, epochs if evaluate else 0
-            job = Job(worker.side, config, epochs, evaluations, worker.variant)
-            worker.ready = worker.ask(job)
+            worker.ready = worker.ask(worker.job)
         for what in ("epoch", "evaluation") if evaluate else ("epoch",):
             for turn in range(epochs):
                 for worker in workers:
@@ -256,13 +255,13 @@ def _measure_group(
     measured = []
     for candidate in group:
         own = [worker for worker in workers if worker.candidate is candidate]
-        metrics = {w.side: summarize(w.ready, w.turns[:epochs], w.turns[epochs:]) for w in own}
+        metrics = {w.job.side: summarize(w.ready, w.turns[:epochs], w.turns[epochs:]) for w in own}
         environment = own[0].ready["environment"]
         for worker in own[1:]:  # what only their sides use
             for key, value in worker.ready["environment"].items():
                 if isinstance(value, dict):
                     environment[key] = value | environment.get(key, {})
-        variants = {worker.side: worker.variant for worker in own if worker.variant}
+        variants = {job.side: job.variant for job in (w.job for w in own) if job.variant}
         measured.append(Measured(candidate, metrics, environment, variants))
     return measured
 
@@ -271,7 +270,7 @@ def _keep_fastest(workers: Sequence[_Worker]) -> list[_Worker]:
     """The workers without those of slower variants, which end."""
     fastest: dict[tuple[int, Side], _Worker] = {}
     for worker in sorted(workers, key=lambda worker: worker.turns[-1]["seconds"]):
-        if fastest.setdefault((id(worker.candidate), worker.side), worker) is not worker:
+        if fastest.setdefault((id(worker.candidate), worker.job.side), worker) is not worker:
             worker.stop()
     return [worker for worker in workers if worker in fastest.values()]
 
@@ -299,6 +298,10 @@ class Job:
 class _Worker:
     """Process that measures one side of one candidate. It ends with the `with` block.
 
+    Args:
+        candidate: The candidate.
+        job: What the process measures of it.
+
     Attributes:
         ready: Its report when it was ready.
         turns: Its report of each turn so far.
@@ -306,11 +309,9 @@ class _Worker:
 
     ready: dict[str, Any]
 
-    def __init__(self, candidate: Candidate, side: Side, variant: Variant | None) -> None:
-        self.candidate = candidate
-        self.side = side
-        self.variant = variant
-        self.label = ", ".join(filter(None, (candidate.label, SIDES[side], variant)))
+    def __init__(self, candidate: Candidate, job: Job) -> None:
+        self.candidate, self.job = candidate, job
+        self.label = ", ".join(filter(None, (candidate.label, SIDES[job.side], job.variant)))
         self.turns: list[dict[str, Any]] = []
 
     def __enter__(self) -> _Worker:
