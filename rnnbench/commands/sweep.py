@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rnnbench.config.candidates import Assignment, Candidate
     from rnnbench.config.load import Override
     from rnnbench.run import SweepDirectory
-    from rnnbench.sweep.plan import Trial
     from rnnbench.sweep.runner import Executor, SweepResult
 
 
@@ -120,7 +119,7 @@ def sweep(
     # Not before: a dry run refuses what the sweep refuses.
     if dry_run:
         counts = [(trial, count_params(trial.config.model)) for trial in trials]
-        documents = [_to_json(trial) | {"total_params": number} for trial, number in counts]
+        documents = [trial.to_json() | {"total_params": number} for trial, number in counts]
         rows = [(trial.name, str(trial.seed), count_cell(number)) for trial, number in counts]
         table = Table.from_rows(["trial", "seed", "parameters"], rows, numeric=["seed"])
         console.print_result(documents, table, as_json=json)
@@ -177,10 +176,6 @@ def _choose(
     return candidates, section.seeds if seeds is None else seeds
 
 
-def _to_json(trial: Trial) -> dict[str, Any]:
-    return {"name": trial.name, "seed": trial.seed, "settings": trial.settings}
-
-
 def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None:
     """Print how the trials ended, and the comparison of those that finished."""
     from rnnbench.comparison import compare, plots_of
@@ -202,7 +197,7 @@ def _show(directory: SweepDirectory, result: SweepResult, *, json: bool) -> None
     if json:
         trials = [
             {
-                **_to_json(trial),
+                **trial.to_json(),
                 "status": status.status,
                 "run_dir": str(status.run.path) if status.run else None,
                 "failure": result.failures.get(trial),

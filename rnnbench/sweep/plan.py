@@ -52,6 +52,10 @@ class Trial:
         """Number of epochs that are trained, unless training stops early."""
         return self.config.training.epochs
 
+    def to_json(self) -> dict[str, Any]:
+        """The trial as JSON values."""
+        return {"name": self.name, "seed": self.seed, "settings": self.settings}
+
 
 def make_trials(
     chosen: Sequence[tuple[Sequence[Candidate], int]],
@@ -167,9 +171,8 @@ def create_plan(
             sweep.write_config(name, trial.config)  # with its first seed
     now = datetime.now(UTC).isoformat(timespec="seconds")
     began: dict[str, Any] = {"command": list(command), "created": now, "threads": threads}
-    listed = [{"name": t.name, "seed": t.seed, "settings": t.settings} for t in trials]
     plan = sweep.read_plan() if sweep.plan_file.exists() else {}
-    sweep.write_plan(began | plan | {"trials": listed})
+    sweep.write_plan(began | plan | {"trials": [trial.to_json() for trial in trials]})
 
 
 def _require_same_config(sweep: SweepDirectory, trial: Trial) -> None:
