@@ -300,9 +300,9 @@ class Run:
                 message = f"received the sample {received}; allowed: a text, or numbers row by row"
                 raise DataError(message) from None
         tensorflow.load()
-        from rnnbench.training import evaluate
+        from rnnbench.training.evaluate import Predictor
 
-        return evaluate.predict(self._run, samples)
+        return Predictor(self._run).predict(samples)
 
     def inspect(
         self,

@@ -21,7 +21,7 @@ from rnnbench.inspection.split import calibrate, embed_words, inspect_split
 from rnnbench.lookup import find_run
 from rnnbench.model import build_fast_model
 from rnnbench.training import Progress
-from rnnbench.training.evaluate import Sample, load_fast_model, load_model, predict
+from rnnbench.training.evaluate import Predictor, Sample, load_fast_model, load_model
 
 REVIEWS = "text,label\n" + "".join(
     f"{text},{label}\n"
@@ -159,7 +159,7 @@ def test_the_prediction_of_each_prefix_is_that_of_predict(run, model):
     assert found.tokens == ("<start>", "a", "dull", "film", "<oov>", "a", "good", "end")
     assert found.steps == found.tokens
     texts = ["a", "a dull", "a dull film", "a dull film but", "a dull film but a"]
-    expected = [p.probabilities[model.task.class_names[1]] for p in predict(run, texts)]
+    expected = [p.probabilities[model.task.class_names[1]] for p in Predictor(run).predict(texts)]
     np.testing.assert_allclose(found.predictions[1:6, 0], expected, atol=1e-6)
 
 

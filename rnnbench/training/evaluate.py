@@ -240,42 +240,22 @@ def _evaluate_text(model: keras.Model, split: Split, config: RunConfig) -> dict[
     The last outputs before a window are what the first step of it has seen, so that the length of
     the windows changes no metric.
     """
+    import tensorflow as tf
+
     x, y = np.asarray(split.x).reshape(1, -1), split.flat_targets().reshape(1, -1, 1)
-    stateful = StatefulModel(config, model)
+    stateful = build_stateful_model(config, model, batch_size=1)
+    call = tf.function(lambda *inputs: stateful(inputs), reduce_retracing=True)
+    states = [tf.zeros(of.shape) for of in stateful.inputs[1:]]
     loss, model_metrics = 0.0, model.metrics[1:]
     model.reset_metrics()
     for start in range(0, x.shape[1], _CHUNK):
         part = np.s_[:, start : start + _CHUNK]
-        outputs = stateful(x[part])
+        outputs, *states = call(tf.constant(x[part]), *states)
         loss += outputs.shape[1] * float(model.compute_loss(x[part], y[part], outputs))
         for metric in model_metrics:
             metric.update_state(y[part], outputs)
     results = model.get_metrics_result() | {"loss": loss / x.shape[1]}
     return {name: float(results[name]) for name in config.training.metric_names(validation=False)}
-
-
-class StatefulModel:
-    """A trained model that reads a sequence in parts, and keeps its state between them.
-
-    Args:
-        config: Config whose layers work step by step.
-        model: The model.
-        batch_size: Samples in a batch.
-    """
-
-    def __init__(self, config: RunConfig, model: keras.Model, batch_size: int = 1) -> None:
-        import tensorflow as tf
-
-        stateful = build_stateful_model(config, model, batch_size)
-        self._call = tf.function(lambda *inputs: stateful(inputs), reduce_retracing=True)
-        self._states: list[Any] = [tf.zeros(of.shape) for of in stateful.inputs[1:]]
-
-    def __call__(self, x: npt.NDArray[np.generic]) -> Any:
-        """The outputs for the next steps, float32 [batch, timesteps, outputs]."""
-        import tensorflow as tf
-
-        outputs, *self._states = self._call(tf.constant(x), *self._states)
-        return outputs
 
 
 @dataclass(frozen=True)
@@ -444,25 +424,6 @@ class Prediction(Decoded):
     def predictions(self) -> list[Any]:
         """Name of the class, or the value or values, of each step."""
         return [s.prediction if s.label is None else s.label for s in self.steps or ()]
-
-
-def predict(
-    run: RunDirectory,
-    inputs: Sequence[str] | Sequence[Sequence[float]],
-    model: keras.Model | None = None,
-) -> list[Prediction]:
-    """Predictions of a trained run: a class or a value for each input.
-
-    Args:
-        run: Directory of the run.
-        inputs: Texts, read with the vocabulary of the run, or the values of each sample.
-        model: Model of the run. Defaults to what `load_fast_model` gives.
-
-    Raises:
-        DataError: As for `Predictor.require`.
-        RunError: The run has no trained model, or a file of it is damaged.
-    """
-    return Predictor(run, model).predict(inputs)
 
 
 class Predictor:

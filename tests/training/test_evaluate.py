@@ -13,10 +13,10 @@ from rnnbench.errors import DataError
 from rnnbench.model import build_fast_model, choose_bucketing, compile_model
 from rnnbench.run import RunDirectory
 from rnnbench.training.evaluate import (
+    Predictor,
     evaluate_split,
     find_mistakes,
     parse_values,
-    predict,
     predict_inputs,
     random_sample,
     text_sample,
@@ -57,7 +57,7 @@ def _constant(outputs):
     [(0.75, 1, "positive"), (0.25, 0, "negative"), (0.5, 0, "negative")],
 )
 def test_a_sigmoid_is_the_probability_of_the_second_class(text_run, probability, index, label):
-    (result,) = predict(text_run(), ["Good, zorkmid bad!"], _constant([probability]))
+    (result,) = Predictor(text_run(), _constant([probability])).predict(["Good, zorkmid bad!"])
     assert (result.prediction, result.label) == (index, label)
     assert result.probabilities == {"negative": 1 - probability, "positive": probability}
     assert next(iter(result.probabilities)) == label
@@ -77,7 +77,7 @@ def test_a_sigmoid_is_the_probability_of_the_second_class(text_run, probability,
 def test_a_softmax_is_ranked(text_run):
     outputs = [0.0] * 46
     outputs[3], outputs[4] = 0.25, 0.75
-    (result,) = predict(text_run("reuters_gru"), ["good"], _constant(outputs))
+    (result,) = Predictor(text_run("reuters_gru"), _constant(outputs)).predict(["good"])
     assert (result.prediction, result.label) == (4, "acq")
     assert list(result.probabilities.items())[:2] == [("acq", 0.75), ("earn", 0.25)]
     assert len(result.probabilities) == 46
@@ -89,7 +89,7 @@ def test_a_softmax_is_ranked(text_run):
 )
 def test_a_long_text_is_cut_and_only_what_was_seen_counts(text_run, truncating, tokens, oov_rate):
     run = text_run(maxlen=2, truncating=truncating)
-    (result,) = predict(run, ["good zorkmid bad"], _constant([0.5]))
+    (result,) = Predictor(run, _constant([0.5])).predict(["good zorkmid bad"])
     assert result.tokens == tokens
     assert result.oov_rate == oov_rate
     assert result.words == 3
@@ -104,7 +104,7 @@ def test_a_long_text_is_cut_and_only_what_was_seen_counts(text_run, truncating, 
 )
 def test_inputs_that_are_no_texts_are_refused(text_run, inputs, message):
     with pytest.raises(DataError, match=message):
-        predict(text_run(), inputs)
+        Predictor(text_run()).predict(inputs)
 
 
 def test_values(tmp_path):
@@ -112,19 +112,19 @@ def test_values(tmp_path):
     run.write_config(load_run_config(CONFIGS / "toy_gru.yaml"))
     model = keras.Sequential([keras.Input((4, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
     model.set_weights([np.array([[0.0], [0.0], [0.0], [2.0]]), np.array([1.0])])
-    results = predict(run, [[6, 7, 8, 9], [-1, 0, 1, 2]], model)
+    results = Predictor(run, model).predict([[6, 7, 8, 9], [-1, 0, 1, 2]])
     assert [result.to_json() for result in results] == [
         {"input": [6, 7, 8, 9], "prediction": 19.0},
         {"input": [-1, 0, 1, 2], "prediction": 5.0},
     ]
     message = r"received 3 values \(1, 2, 3\); this model takes exactly 4"
     with pytest.raises(DataError, match=message):
-        predict(run, [[1, 2, 3]])
+        Predictor(run).predict([[1, 2, 3]])
     with pytest.raises(DataError, match=r"received the value nan; allowed: finite numbers of flo"):
-        predict(run, [[1, 2, 3, float("nan")]])
+        Predictor(run).predict([[1, 2, 3, float("nan")]])
     message = "received the text 'six'; this run was trained on values: give lists of numbers"
     with pytest.raises(DataError, match=message):
-        predict(run, ["six"])
+        Predictor(run).predict(["six"])
 
 
 def test_inputs_are_predicted_in_batches():
