@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rnnbench.data.language_model import LanguageModel
-from rnnbench.errors import InputError, RunError
+from rnnbench.errors import InputError
 from rnnbench.model import summarize
 from rnnbench.reference import StepModel
 from rnnbench.tasks import TargetSequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from rnnbench.config.schema import RunConfig
     from rnnbench.layers import Layer
-    from rnnbench.run import RunDirectory
 
 Probabilities = npt.NDArray[np.float64]
 
@@ -74,48 +73,44 @@ class Sampling:
         return chosen
 
 
-class Generator:
-    """A trained language model that continues texts.
+def generate(
+    dataset: LanguageModel,
+    layers: Sequence[Layer],
+    model: keras.Model,
+    prompt: str | None,
+    length: int,
+    sampling: Sampling,
+    seed: int,
+) -> Iterator[str]:
+    """Parts of the text with which a trained language model continues a prompt, a token each.
 
     Args:
         dataset: Dataset that it was trained on.
         layers: Its layers.
         model: The model, of Keras' layers.
+        prompt: Text to continue. Defaults to the beginning of a line, where the text has lines.
+        length: Number of tokens.
+        sampling: How they are drawn.
+        seed: Seed that draws them.
+
+    Raises:
+        DataError: The prompt has characters that the model has never seen, or no tokens.
     """
-
-    def __init__(self, dataset: LanguageModel, layers: Sequence[Layer], model: keras.Model) -> None:
-        self._dataset = dataset
-        self._model = StepModel(layers, [built.get_weights() for built in model.layers[1:]])
-
-    def generate(
-        self, prompt: str | None, length: int, sampling: Sampling, seed: int
-    ) -> Iterator[str]:
-        """Parts of the text that follows a prompt, a token each.
-
-        Args:
-            prompt: Text to continue. Defaults to the beginning of a line, where the text has lines.
-            length: Number of tokens.
-            sampling: How they are drawn.
-            seed: Seed that draws them.
-
-        Raises:
-            DataError: The prompt has characters that the model has never seen, or no tokens.
-        """
-        names, random = self._dataset.vocabulary, np.random.default_rng(seed)
-        # The most frequent token stands for the beginning where there are no lines.
-        first = names.index("\n") if "\n" in names else 1
-        tokens = [first] if prompt is None else self._dataset.encode_prompt(prompt)
-        before = None if prompt is None else names[tokens[-1]]
-        self._model.reset(1)
-        for token in tokens:
-            outputs = self._model.step(np.array([token]))
-        for _ in range(length):
-            p = outputs[0].copy()
-            p[0] = 0.0  # a token that the vocabulary lacks cannot be written
-            token = int(random.choice(len(p), p=sampling.apply(p)))
-            yield self._dataset.spell(names[token], before)
-            before = names[token]
-            outputs = self._model.step(np.array([token]))
+    stepwise = StepModel(layers, [built.get_weights() for built in model.layers[1:]])
+    names, random = dataset.vocabulary, np.random.default_rng(seed)
+    # The most frequent token stands for the beginning where there are no lines.
+    first = names.index("\n") if "\n" in names else 1
+    tokens = [first] if prompt is None else dataset.encode_prompt(prompt)
+    before = None if prompt is None else names[tokens[-1]]
+    for token in tokens:
+        outputs = stepwise.step(np.array([token]))
+    for _ in range(length):
+        p = outputs[0].copy()
+        p[0] = 0.0  # a token that the vocabulary lacks cannot be written
+        token = int(random.choice(len(p), p=sampling.apply(p)))
+        yield dataset.spell(names[token], before)
+        before = names[token]
+        outputs = stepwise.step(np.array([token]))
 
 
 class Decoder:
@@ -179,17 +174,3 @@ class Decoder:
         _, path, outputs = max(found or open_, key=lambda of: of[0])
         kept = path[1:-1] if path[-1] == self._task.end else path[1:]
         return kept, outputs[: len(kept)]
-
-
-def require_language_model(run: RunDirectory, config: RunConfig) -> LanguageModel:
-    """The dataset of a run, which must be that of a language model.
-
-    Raises:
-        RunError: It is another one.
-    """
-    if not isinstance(config.dataset, LanguageModel):
-        raise RunError(
-            f"{run.path}: was trained on {config.dataset.type}; only a run on a dataset of type "
-            "language_model writes text"
-        )
-    return config.dataset

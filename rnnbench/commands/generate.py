@@ -8,6 +8,7 @@ from typer import Option
 
 from rnnbench import tensorflow
 from rnnbench.commands import arguments, console
+from rnnbench.errors import RunError
 
 
 def generate(
@@ -44,13 +45,19 @@ def generate(
     """Write text with a trained language model, token by token."""
     import secrets  # late, as the library's modules: `--help` does without
 
-    from rnnbench.generation import Generator, Sampling, require_language_model
+    from rnnbench import generation
+    from rnnbench.data.language_model import LanguageModel
     from rnnbench.keras_object import MAX_SEED
 
-    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+    sampling = generation.Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
     found = arguments.find_run(run, output, limited=limited)
     config = found.read_config()
-    dataset = require_language_model(found, config)
+    dataset = config.dataset
+    if not isinstance(dataset, LanguageModel):
+        raise RunError(
+            f"{found.path}: was trained on {dataset.type}; only a run on a dataset of type "
+            "language_model writes text"
+        )
     if prompt is not None:  # what is wrong with it is told before TensorFlow is loaded
         dataset.encode_prompt(prompt)
     arguments.note_weights(found)
@@ -58,8 +65,8 @@ def generate(
     tensorflow.load()
     from rnnbench.training.evaluate import load_model
 
-    generator = Generator(dataset, config.model.all_layers, load_model(found))
-    parts = generator.generate(prompt, length, sampling, seed)
+    layers, model = config.model.all_layers, load_model(found)
+    parts = generation.generate(dataset, layers, model, prompt, length, sampling, seed)
     if json:
         text = "".join(parts)
         document = {"prompt": prompt, "text": text, "seed": seed, "temperature": temperature}
