@@ -151,7 +151,7 @@ def errors(
         return
     console.print_text(str(found.path))
     console.print_text(
-        f"{chosen} ({len(samples)} samples)  {console.format_metrics(evaluation.metrics)}"
+        f"{chosen} ({count(len(samples), 'sample')})  {console.format_metrics(evaluation.metrics)}"
     )
     for m in mistakes:
         target, p = m.example.target, m.prediction

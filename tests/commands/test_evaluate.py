@@ -503,3 +503,10 @@ def test_a_table_of_values_and_what_leaves_no_table(rnnbench, in_toy, tmp_path):
         assert refused.code == 2
         assert "is about the lines of a file: give --file" in refused.err
     assert not other.exists()
+
+
+def test_one_sample_is_counted_as_one(rnnbench, in_tmp):
+    assert rnnbench("train", "toy_gru", "--epochs", "1", "--limit", "1", "-q").code == 0
+    result = rnnbench("errors", "toy_gru", "--limited")
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[1].startswith("train (1 sample)  loss ")
