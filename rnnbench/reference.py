@@ -45,7 +45,9 @@ def unroll(
         Each gate and, after every step, each state by its symbol, [batch, timesteps, units]; a
         masked step has the gates that it would have if it counted.
     """
-    weights, state = _complete(layer, inputs, weights, initial_state)
+    weights, state = _with_bias(layer, weights), _first_state(layer, len(inputs))
+    if initial_state is not None:
+        state = tuple(initial_state)
     steps: list[dict[str, Array]] = []
     for t in range(inputs.shape[1]):
         new, gates = layer.step(inputs[:, t], state, weights)
@@ -59,17 +61,14 @@ def unroll(
     return {name: np.stack([step[name] for step in steps], axis=1) for name in steps[0]}
 
 
-def _complete(
-    layer: RNN,
-    inputs: Array,
-    weights: Sequence[Array],
-    initial_state: Sequence[Array] | None,
-) -> tuple[Sequence[Array], tuple[Array, ...]]:
-    """Weights with a bias, and the state before the first step."""
-    if not layer.use_bias:
-        weights = [*weights, np.zeros(layer.bias_shape())]
-    zeros = tuple(np.zeros((len(inputs), layer.units)) for _ in layer.states)
-    return weights, zeros if initial_state is None else tuple(initial_state)
+def _with_bias(layer: RNN, weights: Sequence[Array]) -> Sequence[Array]:
+    """The weights with a bias, as `RNN.step` takes them."""
+    return weights if layer.use_bias else [*weights, np.zeros(layer.bias_shape())]
+
+
+def _first_state(layer: RNN, batch_size: int) -> tuple[Array, ...]:
+    """The state before the first step."""
+    return tuple(np.zeros((batch_size, layer.units)) for _ in layer.states)
 
 
 def backpropagate(
@@ -78,7 +77,6 @@ def backpropagate(
     weights: Sequence[Array],
     states: Mapping[str, Array],
     mask: Mask | None = None,
-    initial_state: Sequence[Array] | None = None,
     output_gradients: Mapping[str, Array] = MappingProxyType({}),
 ) -> tuple[dict[tuple[str, str], Array], dict[str, dict[str, Array]]]:
     """How far gradients reach back: products of the Jacobians of the steps.
@@ -91,11 +89,10 @@ def backpropagate(
 
     Args:
         layer: The layer; its direction does not count.
-        inputs: As `unroll` takes them, and so `weights`, `mask` and `initial_state`.
+        inputs: As `unroll` takes them, and so `weights` and `mask`.
         weights: Likewise.
         states: What `unroll` gives.
         mask: Likewise.
-        initial_state: Likewise.
         output_gradients: Derivatives of numbers, by their names, by the states as the layers above
             use them: by the hidden state float64 [batch, timesteps, units], or by all states
             [batch, timesteps, states·units].
@@ -105,7 +102,7 @@ def backpropagate(
         the derivative of each number by each state through all later steps, float64 [batch,
         timesteps, units].
     """
-    weights, _ = _complete(layer, inputs, weights, initial_state)
+    weights = _with_bias(layer, weights)
     batch, timesteps = inputs.shape[:2]
     size = layer.units * len(layer.states)
     parts = {s: slice(i * layer.units, (i + 1) * layer.units) for i, s in enumerate(layer.states)}
@@ -149,16 +146,16 @@ class StepModel:
     def __init__(self, layers: Sequence[Layer], weights: Sequence[Sequence[Any]]) -> None:
         self._layers = []
         for layer, own in zip(layers, weights, strict=True):
-            arrays, recurrent = [np.asarray(w, np.float64) for w in own], layer.recurrent_layer()
-            if recurrent is not None and not recurrent.use_bias:
-                arrays.append(np.zeros(recurrent.bias_shape()))
+            arrays: Sequence[Array] = [np.asarray(w, np.float64) for w in own]
+            if (recurrent := layer.recurrent_layer()) is not None:
+                arrays = _with_bias(recurrent, arrays)
             self._layers.append((layer, recurrent, arrays))
         self.reset(1)
 
     def reset(self, batch_size: int) -> None:
         """Begin new sequences: all states are zero."""
         self.states: list[tuple[Array, ...]] = [
-            tuple(np.zeros((batch_size, recurrent.units)) for _ in recurrent.states)
+            _first_state(recurrent, batch_size)
             for _, recurrent, _ in self._layers
             if recurrent is not None
         ]
@@ -270,7 +267,7 @@ class Recurrence:
         self, states: Mapping[str, Array], output_gradients: Mapping[str, Array]
     ) -> tuple[dict[tuple[str, str], Array], dict[str, dict[str, Array]]]:
         """Norms of gradients, as `backpropagate` gives them."""
-        given = (self.inputs, self.weights, states, self.mask, self.initial_state)
+        given = (self.inputs, self.weights, states, self.mask)
         with np.errstate(over="ignore", invalid="ignore"):
             return backpropagate(self.layer, *given, output_gradients)
 

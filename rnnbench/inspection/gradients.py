@@ -36,13 +36,11 @@ class Pass:
     """What a model computes for a batch, and the gradient of a number of each sample.
 
     Attributes:
-        outputs: float32 [batch, outputs] or [batch, timesteps, outputs].
         by_vectors: Gradient by the vectors, float32 [batch, timesteps, features].
         calls: Recurrent layers as they were called, arrays in the place of tensors.
         by_outputs: For each of these the gradient by each of `LayerCall.outputs`.
     """
 
-    outputs: Values
     by_vectors: Values
     calls: list[LayerCall]
     by_outputs: list[list[Array]]
@@ -70,10 +68,6 @@ class Batch:
         """Some of the samples."""
         target = None if self.target is None else self.target[rows]
         return Batch(self.inputs[rows], self.vectors[rows], target)
-
-    def with_vectors(self, vectors: Values) -> Batch:
-        """The samples with other vectors, and the same mask."""
-        return replace(self, vectors=vectors)
 
     @property
     def arguments(self) -> list[npt.NDArray[Any]]:
@@ -123,7 +117,7 @@ class VectorModel:
                 unconnected_gradients=tf.UnconnectedGradients.ZERO,
             )
             read = [(call.inputs, call.mask, call.initial_state) for call in recurrent]
-            return outputs, *found, read
+            return *found, read
 
         steps = None if config.model.takes_any_length else config.model.input_shape[0]
         shape: tuple[int | None, ...] = (None, steps, *config.model.input_shape[1:])
@@ -187,13 +181,13 @@ class VectorModel:
         return summed
 
     def differentiate(self, batch: Batch, weights: Values) -> Pass:
-        """Outputs for samples, all at one time, and the gradient of `number` by what is inside.
+        """The gradient of `number` by what is inside, for samples that are taken at one time.
 
         Args:
             batch: The samples.
             weights: Weights of the outputs, of their shape.
         """
-        outputs, by_vectors, by_outputs, read = self._differentiate(weights, *batch.arguments)
+        by_vectors, by_outputs, read = self._differentiate(weights, *batch.arguments)
         calls = [
             replace(
                 call,
@@ -205,7 +199,7 @@ class VectorModel:
             for call, (x, mask, state) in zip(self._recurrent_calls(), read, strict=True)
         ]
         gradients = [[np.asarray(g, np.float64) for g in of] for of in by_outputs]
-        return Pass(outputs.numpy(), by_vectors.numpy(), calls, gradients)
+        return Pass(by_vectors.numpy(), calls, gradients)
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,7 +283,7 @@ def _follow(
 def _on_path(batch: Batch, samples: npt.NDArray[np.int64], at: Array) -> Batch:
     """Samples at points of their paths from zeros, where 1 is the sample itself."""
     rows = batch.take(samples)
-    return rows.with_vectors(rows.vectors * at.astype(np.float32).reshape(-1, 1, 1))
+    return replace(rows, vectors=rows.vectors * at.astype(np.float32).reshape(-1, 1, 1))
 
 
 def _integrate(
@@ -331,9 +325,8 @@ def occlude(model: VectorModel, batch: Batch, weights: Values, cells: Sequence[A
     drops = []
     for start in range(0, len(cells), _ROWS):
         part = cells[start : start + _ROWS]
-        rows = batch.take(np.zeros(len(part), np.int64))
+        rows = batch.take(np.zeros(len(part), np.int64))  # copies
         for vectors, cell in zip(rows.vectors, part, strict=True):
             vectors[cell] = 0.0
-        outputs = model.outputs(rows.with_vectors(rows.vectors))
-        drops.append(before - model.number(outputs, weights))
+        drops.append(before - model.number(model.outputs(rows), weights))
     return np.concatenate(drops) if drops else np.zeros(0)
