@@ -180,40 +180,6 @@ class StepModel:
 _STATES = {"h": "hidden state", "c": "cell state"}
 
 
-@dataclass(frozen=True)
-class LayerTrace:
-    """One recurrence over one sample: by NumPy and by Keras.
-
-    A layer that reads backwards has its steps in the order in which it reads them.
-
-    Attributes:
-        name: Name of the layer; each direction of a bidirectional one has its own trace.
-        states: Each state by its symbol after each step by NumPy, float64 [timesteps, units].
-        gates: Each gate by its symbol and the states beside the hidden one, likewise.
-        legend: Meaning of each symbol that `gates` and `states` may have.
-        keras_states: Hidden state after each step by Keras, float32 [timesteps, units].
-        mask: Steps that count, bool [timesteps]; None where all do.
-        reads_inputs: Whether step t of the layer belongs to step t of the model's input, or in a
-            decoder of the target.
-        is_decoder: Whether it is a layer of a decoder.
-    """
-
-    name: str
-    states: dict[str, Array]
-    gates: dict[str, Array]
-    legend: dict[str, str]
-    keras_states: npt.NDArray[np.float32]
-    mask: Mask | None
-    reads_inputs: bool
-    is_decoder: bool = False
-
-    @property
-    def max_difference(self) -> float:
-        """Largest difference between both in any hidden state."""
-        with np.errstate(invalid="ignore"):
-            return float(np.abs(self.states["h"] - self.keras_states).max(initial=0.0))
-
-
 @dataclass(frozen=True, eq=False)
 class Recurrence:
     """A recurrence of a model and what it reads: one of the two of a bidirectional layer.
@@ -270,6 +236,27 @@ class Recurrence:
         given = (self.inputs, self.weights, states, self.mask)
         with np.errstate(over="ignore", invalid="ignore"):
             return backpropagate(self.layer, *given, output_gradients)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerTrace(Recurrence):
+    """A recurrence over one sample: by NumPy and by Keras.
+
+    Attributes:
+        states: Each state by its symbol after each step by NumPy, float64 [timesteps, units].
+        gates: Each gate by its symbol and the states beside the hidden one, likewise.
+        keras_states: Hidden state after each step by Keras, float32 [timesteps, units].
+    """
+
+    states: dict[str, Array]
+    gates: dict[str, Array]
+    keras_states: npt.NDArray[np.float32]
+
+    @property
+    def max_difference(self) -> float:
+        """Largest difference between both in any hidden state."""
+        with np.errstate(invalid="ignore"):
+            return float(np.abs(self.states["h"] - self.keras_states).max(initial=0.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -391,14 +378,10 @@ def _trace(recurrence: Recurrence, call: LayerCall) -> LayerTrace:
     every_step.build(call.inputs.shape)
     every_step.set_weights(of_keras.get_weights())
     outputs = every_step(call.inputs, mask=call.mask, initial_state=call.initial_state)
-    first, mask = recurrence.layer.states[0], recurrence.mask
+    first = recurrence.layer.states[0]
     return LayerTrace(
-        name=recurrence.name,
+        **vars(recurrence),
         states={name: unrolled[name][0] for name in recurrence.layer.states},
         gates={name: values[0] for name, values in unrolled.items() if name != first},
-        legend=recurrence.legend,
         keras_states=np.asarray(outputs, dtype=np.float32)[0],
-        mask=None if mask is None else mask[0],
-        reads_inputs=recurrence.reads_inputs,
-        is_decoder=recurrence.is_decoder,
     )

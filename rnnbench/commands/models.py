@@ -250,7 +250,7 @@ def _draw(
                 units=_choose_units(units, trace, default=None),
                 steps=range(len(trace.keras_states))[:steps],
                 labels=read.labels if trace.reads_inputs else (),
-                mask=trace.mask,
+                mask=trace.counts[0],
             )
         )
     with replacing(plot) as partial:

@@ -86,7 +86,7 @@ class HeatMaps:
         units: Units to draw, from the top.
         steps: Steps to draw, which have their labels where there are no more than `WINDOW`.
         labels: Label of each step; empty where steps are counted.
-        mask: Steps that count, bool [timesteps]; None where all do. The others are hatched.
+        mask: Steps that count, bool [timesteps]. The others are hatched.
         limits: Largest size of each symbol, for scales that plots share. Defaults to that of the
             values.
     """
@@ -97,7 +97,7 @@ class HeatMaps:
     units: Sequence[int]
     steps: range
     labels: Sequence[str]
-    mask: npt.NDArray[np.bool_] | None
+    mask: npt.NDArray[np.bool_]
     limits: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -174,8 +174,7 @@ def _draw_maps(axes: Axes, of: HeatMaps) -> None:
         interpolation="none",
         extent=(left, right, len(image) - 0.5, -0.5),
     )
-    masked = () if of.mask is None else ~of.mask[steps.start : steps.stop]
-    for start, stop in contiguous_regions(masked):
+    for start, stop in contiguous_regions(~of.mask[steps.start : steps.stop]):
         axes.axvspan(
             left + start,
             left + stop,
