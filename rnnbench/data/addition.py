@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from rnnbench.data.base import DatasetInfo, Split, SplitName
-from rnnbench.data.text import FIRST_WORD, TokenDataset, rank_words, text_bytes
+from rnnbench.data.text import FIRST_WORD, CharacterDataset, text_bytes
 from rnnbench.errors import DataError, shorten
 from rnnbench.keras_object import KeyPath, Positive, Seed
 from rnnbench.tasks import MulticlassClassification
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
 _ANSWER = " 0123456789"  # the characters of an answer in the order of their classes
-_CHARACTERS = f"{_ANSWER}+"
 _SHOWN = 40
 
 
-class Addition(TokenDataset):
+class Addition(CharacterDataset):
     """Sums such as 12+345: which text is the answer?
 
     A sum is a text of 2 · digits + 1 characters, its answer one of digits + 1, both with spaces
@@ -46,19 +41,14 @@ class Addition(TokenDataset):
     reverse: bool = True
     seed: Seed = 0
 
+    characters: ClassVar = f"{_ANSWER}+"
     has_start: ClassVar = False
     padding: ClassVar[Literal["pre", "post"]] = "post"
-    truncating: ClassVar[Literal["pre", "post"]] = "post"
-    skip_top: ClassVar[int] = 0
 
     @property
     def maxlen(self) -> int:
         """Characters of a sum."""
         return 2 * self.digits + 1
-
-    @property
-    def vocabulary_size(self) -> int:
-        return FIRST_WORD + len(_CHARACTERS)
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
         yield from super().problems()
@@ -68,10 +58,6 @@ class Addition(TokenDataset):
             message = f"received {self.samples}, beside test_samples {self.test_samples}; of the "
             message += f"{pairs:,} pairs of numbers with up to {self.digits} digits, at most half "
             yield ("samples",), f"{message}are drawn"
-
-    @property
-    def token_name(self) -> str:
-        return "character"
 
     def info(self) -> DatasetInfo:
         samples = self.samples + self.test_samples
@@ -93,15 +79,11 @@ class Addition(TokenDataset):
         sums = "".join("".join(self._write(f"{a}+{b}")) for a, b in pairs)
         answers = "".join(str(a + b).ljust(self.digits + 1) for a, b in pairs)
         lengths = np.full(len(pairs), self.maxlen)
-        x = TokenSequences(
-            _find(sums, _CHARACTERS) + np.int32(FIRST_WORD), to_offsets(lengths), self
-        )
-        y = _find(answers, _ANSWER).astype(np.int64).reshape(len(pairs), -1, 1)
+        tokens = np.array([*map(self.characters.index, sums)], np.int32) + np.int32(FIRST_WORD)
+        x = TokenSequences(tokens, to_offsets(lengths), self)
+        y = np.array([*map(_ANSWER.index, answers)], np.int64).reshape(len(pairs), -1, 1)
         samples = Split(x, y)
         return self.split(samples[: self.samples], samples[self.samples :])
-
-    def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
-        return rank_words(_CHARACTERS)
 
     def split_text(self, text: str) -> list[str]:
         """The characters of a sum, as a model reads them.
@@ -139,13 +121,3 @@ class Addition(TokenDataset):
         # Short sums are found early, and soon all of them: they belong to all splits.
         drawn = list(found.values())[:needed]
         return [drawn[i] for i in random.permutation(needed).tolist()]
-
-
-def _find(text: str, characters: str) -> npt.NDArray[np.int32]:
-    """Index of each character of a text in `characters`: int32 [characters of the text]."""
-    import numpy as np
-
-    indices = np.zeros(128, np.int32)
-    indices[[ord(character) for character in characters]] = range(len(characters))
-    found: npt.NDArray[np.int32] = indices[np.frombuffer(text.encode("ascii"), np.uint8)]
-    return found

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from rnnbench.data.base import DatasetInfo, Split, SplitName
-from rnnbench.data.text import FIRST_WORD, TokenDataset, rank_words, text_bytes
+from rnnbench.data.text import CharacterDataset, text_bytes
 from rnnbench.keras_object import Positive, Seed
 from rnnbench.tasks import TargetSequence
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july"),
@@ -51,12 +47,11 @@ _FORMATS: tuple[Callable[[date], str], ...] = (
     lambda d: f"{d.year}/{d.month:02}/{d.day:02}",
     lambda d: f"{d.year} {_month(d)} {d.day}",
 )
-_CHARACTERS = " ,-./0123456789abcdefghijklmnopqrstuvwxyz"
 _TARGETS = ("<pad>", "<start>", "<end>", *"-0123456789")
 _STEPS = len("2000-01-01") + 1  # and the end
 
 
-class DateFormats(TokenDataset):
+class DateFormats(CharacterDataset):
     """Dates in fifteen ways of writing, such as "may 3rd, 2021", to be written as 2021-05-03.
 
     A date of the test split is in no training sample, in whatever way it is written.
@@ -76,16 +71,7 @@ class DateFormats(TokenDataset):
     maxlen: Positive = 32
     padding: Literal["pre", "post"] = "post"
 
-    truncating: ClassVar = "post"
-    skip_top: ClassVar = 0
-
-    @property
-    def vocabulary_size(self) -> int:
-        return FIRST_WORD + len(_CHARACTERS)
-
-    @property
-    def token_name(self) -> str:
-        return "character"
+    characters: ClassVar = " ,-./0123456789abcdefghijklmnopqrstuvwxyz"
 
     def info(self) -> DatasetInfo:
         num_examples = self.count_examples(self.samples, self.test_samples)
@@ -103,9 +89,6 @@ class DateFormats(TokenDataset):
             is_padded=True,
             data_bytes=text_bytes(self.maxlen * samples, samples) + 8 * _STEPS * samples,
         )
-
-    def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
-        return rank_words(_CHARACTERS)
 
     def split_text(self, text: str) -> list[str]:
         """The characters of a text in lower case."""
