@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import operator
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -168,7 +168,7 @@ class Series(FileDataset):
 
     def info(self) -> DatasetInfo:
         found: SeriesDescription = self.description
-        counts = {name: sum(map(len, self._starts(name))) for name in found.segments}
+        counts = {name: sum(map(len, self._starts(of))) for name, of in found.segments.items()}
         self._require_windows(counts)
         counts = {name: min(n, self.limit or n) for name, n in counts.items()}
         of_targets = [found.columns.index(name) for name in found.targets]
@@ -201,9 +201,8 @@ class Series(FileDataset):
             "missing": self.missing,
         }
 
-    def _starts(self, split: SplitName) -> list[range]:
-        """First rows of the windows of a split, segment by segment."""
-        segments: list[list[int]] = self.description.segments[split]
+    def _starts(self, segments: Iterable[Sequence[int]]) -> list[range]:
+        """First rows of the windows of segments, each from its first row to before its end."""
         return [range(start, end - self.span + 1, self.sequence_stride) for start, end in segments]
 
     def _require_windows(self, counts: dict[SplitName, int]) -> None:
@@ -212,12 +211,8 @@ class Series(FileDataset):
         window = (
             f"a window takes {self.span}: (sequence_length - 1) × sampling_rate + delay + horizon"
         )
-        starts = (0, *found.ends)
-        for i, end in enumerate(found.ends):
-            if end - starts[i] < self.span:
-                series = f"the series {found.groups[i]}" if found.groups else "the series"
-                message = f"{self.file}: {series} has {count(end - starts[i], 'row')}; {window}"
-                raise FileError(message, "sequence_length")
+        if (series := _find_short(found.groups, found.ends, self.span)) is not None:
+            raise FileError(f"{self.file}: {series}; {window}", "sequence_length")
         for name, windows in counts.items():
             if not windows:
                 longest = max((end - start for start, end in found.segments[name]), default=0)
@@ -237,8 +232,8 @@ class Series(FileDataset):
         times = arrays["times"] if found.times else None
         values, targets = arrays["values"], self._take_targets(arrays["values"])
         return {
-            name: self._cut_windows(values, targets, times, self._starts(name))[: self.limit]
-            for name in found.segments
+            name: self._cut_windows(values, targets, times, self._starts(of))[: self.limit]
+            for name, of in found.segments.items()
         }
 
     def read_labelled(self, path: Path, vocabulary: Mapping[str, int]) -> Split:
@@ -246,12 +241,9 @@ class Series(FileDataset):
         found: SeriesDescription = self.description
         other = self.model_copy(update={"file": str(path)})
         rows = other._read_rows(found.features, found.targets)
-        starts = [
-            range(start, end - self.span + 1, self.sequence_stride)
-            for start, end in zip((0, *rows.ends), rows.ends, strict=False)
-        ]
-        if not sum(map(len, starts)):
-            longest = max(map(operator.sub, rows.ends, (0, *rows.ends)))
+        starts = self._starts(pairwise((0, *rows.ends)))
+        if not any(starts):
+            longest = max(end - start for start, end in pairwise((0, *rows.ends)))
             message = f"{path}: at most {longest} rows of a series; a window takes {self.span}"
             raise FileError(message, "file")
         values = found.scaling.apply(rows.values)
@@ -352,7 +344,7 @@ class Series(FileDataset):
                 f"{', '.join(unknown)} is no target: allowed: at most {most}. To forecast further, "
                 "train with every feature among the targets, or a larger horizon"
             )
-        names, known, continued = self._read_ends(file)
+        names, known, times = self._read_ends(file, steps)
         rows = np.concatenate([known, np.zeros((len(known), steps, known.shape[2]), np.float32)], 1)
         columns = [found.targets.index(n) for n in found.features] if last_end >= 0 else []
         parts = []
@@ -368,18 +360,14 @@ class Series(FileDataset):
         of_targets = [found.columns.index(name) for name in found.targets]
         values = found.scaling.take(of_targets).undo(np.concatenate(parts, axis=1))
         return [
-            Forecast(
-                name,
-                times(steps),
-                dict(zip(found.targets, own.T.tolist(), strict=True)),
-            )
-            for name, times, own in zip(names, continued, values, strict=True)
+            Forecast(name, new, dict(zip(found.targets, own.T.tolist(), strict=True)))
+            for name, new, own in zip(names, times, values, strict=True)
         ]
 
     def _read_ends(
-        self, file: Path | None
-    ) -> tuple[list[str | None], npt.NDArray[np.float32], list[_Times]]:
-        """Names, last rows [series, rows, features] and times of the series of a file."""
+        self, file: Path | None, steps: int
+    ) -> tuple[list[str | None], npt.NDArray[np.float32], list[list[str] | None]]:
+        """Names, last rows [series, rows, features] and next times of the series of a file."""
         import numpy as np
 
         found: SeriesDescription = self.description
@@ -392,17 +380,14 @@ class Series(FileDataset):
             read = self.model_copy(update={"file": str(file)})._read_rows(found.features, ())
             times, kind, groups, ends = read.times, read.kind, read.groups, read.ends
             values = found.scaling.take(range(len(found.features))).apply(read.values)
-        starts, last, continued = (0, *ends), [], []
-        for i, end in enumerate(ends):
-            if end - starts[i] < self._reach:
-                series = f"the series {groups[i]}" if groups else "the series"
-                rows = count(end - starts[i], "row")
-                message = f"{file or self.file}: {series} has {rows}; to continue it takes "
-                raise DataError(f"{message}{self._reach}")
-            last.append(values[end - self._reach : end])
-            own = None if times is None else times[starts[i] : end]
-            continued.append(_Times(own, kind))
-        return list(groups) or [None], np.stack(last), continued
+        if (series := _find_short(groups, ends, self._reach)) is not None:
+            raise DataError(f"{file or self.file}: {series}; to continue it takes {self._reach}")
+        last = np.stack([values[end - self._reach : end] for end in ends])
+        new = [
+            None if times is None else _continue(times[start:end], kind, steps)
+            for start, end in pairwise((0, *ends))
+        ]
+        return list(groups) or [None], last, new
 
     def read_files(self, files: dict[str, str]) -> tuple[SeriesDescription, Arrays]:
         import numpy as np
@@ -446,10 +431,10 @@ class Series(FileDataset):
         import numpy as np
 
         fractions = {"validation": self.validation_split, "test": self.test_split}
-        times, starts = rows.times, (0, *rows.ends)
+        times = rows.times
         order = None if times is None else np.sort(times)
         segments: dict[SplitName, list[list[int]]] = {name: [] for name in SPLITS}
-        for start, end in zip(starts, rows.ends, strict=False):
+        for start, end in pairwise((0, *rows.ends)):
             cuts, left = {}, 1.0
             for name, fraction in reversed(fractions.items()):
                 left -= fraction
@@ -462,7 +447,7 @@ class Series(FileDataset):
                     before = np.searchsorted(own, order[first]) if is_held_out else len(own)
                     cuts[name] = min(start + int(before), cuts.get("test", end))
             borders = (start, cuts["validation"], cuts["test"], end)
-            for name, first, last in zip(SPLITS, borders, borders[1:], strict=False):
+            for name, (first, last) in zip(SPLITS, pairwise(borders), strict=True):
                 if first < last:
                     segments[name].append([first, last])
         return {n: of for n, of in segments.items() if n == "train" or fractions[n]}
@@ -582,7 +567,7 @@ class Series(FileDataset):
             row = int(order[is_missing.argmax()])
             allowed = "finite numbers; missing: interpolate or forward_fill fills gaps"
             raise _cell_error(path, row, name, key, allowed)
-        for start, end in zip((0, *ends), ends, strict=False):
+        for start, end in pairwise((0, *ends)):
             own, gaps = values[start:end], is_missing[start:end]
             if gaps.all() or (gaps[0] and self.missing == "forward_fill"):
                 allowed = "a number: there is none before it to fill in"
@@ -621,37 +606,39 @@ class Series(FileDataset):
         raise FileError(message, "time_column")
 
 
-@dataclass(frozen=True)
-class _Times:
-    """Times that go on with the step of those before."""
+def _find_short(groups: Sequence[str], ends: Sequence[int], least: int) -> str | None:
+    """The first series with fewer rows than so many, in words; None where there is none."""
+    for i, (start, end) in enumerate(pairwise((0, *ends))):
+        if end - start < least:
+            series = f"the series {groups[i]}" if groups else "the series"
+            return f"{series} has {count(end - start, 'row')}"
+    return None
 
-    times: npt.NDArray[Any] | None
-    kind: Times | None
 
-    def __call__(self, steps: int) -> list[str] | None:
-        import numpy as np
+def _continue(times: npt.NDArray[Any], kind: Times | None, steps: int) -> list[str] | None:
+    """Times that go on with the step of those before; None where it is not regular."""
+    import numpy as np
 
-        times = self.times
-        if times is None or len(times) < _MIN_TIMES:
-            return None
-        after = np.arange(1, steps + 1)
-        if self.kind == "numbers":
-            differences = np.diff(times)
-            if not np.allclose(differences, differences[0], rtol=1e-6, atol=0):
-                return None
-            return [f"{time:.15g}" for time in times[-1] + differences[0] * after]
-        dates, zone = times.view(_MICROSECONDS), "+00:00" if self.kind == "zoned_dates" else ""
-        # The same day of each month, or the last one.
-        for shift in (np.timedelta64(0, "D"), np.timedelta64(1, "D")):
-            months = (dates + shift).astype("datetime64[M]")
-            beyond, between = dates + shift - months, np.diff(months)
-            if (beyond == beyond[0]).all() and (between == between[0]).all():
-                new = months[-1] + between[0] * after + beyond[0] - shift
-                return _format(new, dates, zone)
-        differences = np.diff(dates)
-        if (differences == differences[0]).all():
-            return _format(dates[-1] + differences[0] * after, dates, zone)
+    if len(times) < _MIN_TIMES:
         return None
+    after = np.arange(1, steps + 1)
+    if kind == "numbers":
+        differences = np.diff(times)
+        if not np.allclose(differences, differences[0], rtol=1e-6, atol=0):
+            return None
+        return [f"{time:.15g}" for time in times[-1] + differences[0] * after]
+    dates, zone = times.view(_MICROSECONDS), "+00:00" if kind == "zoned_dates" else ""
+    # The same day of each month, or the last one.
+    for shift in (np.timedelta64(0, "D"), np.timedelta64(1, "D")):
+        months = (dates + shift).astype("datetime64[M]")
+        beyond, between = dates + shift - months, np.diff(months)
+        if (beyond == beyond[0]).all() and (between == between[0]).all():
+            new = months[-1] + between[0] * after + beyond[0] - shift
+            return _format(new, dates, zone)
+    differences = np.diff(dates)
+    if (differences == differences[0]).all():
+        return _format(dates[-1] + differences[0] * after, dates, zone)
+    return None
 
 
 def _format(new: npt.NDArray[Any], before: npt.NDArray[Any], zone: str) -> list[str]:
@@ -682,23 +669,24 @@ def _read_table(path: Path) -> pd.DataFrame:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             # An empty line is none, as for pandas.
             names = next(filter(None, csv.reader(stream, delimiter=separator)), [])
+        twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+        if twice is not None:
+            raise FileError(f"{path}:1: names the column {twice} twice", "file")
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of lines with more values than the first one
-            frame = pd.read_csv(path, sep=separator, index_col=False, low_memory=False)
+            frame = pd.read_csv(
+                path, sep=separator, names=names, header=0, index_col=False, low_memory=False
+            )
     except UnicodeDecodeError as error:
         raise not_utf8(path, "file") from error
     except (ValueError, csv.Error, pd.errors.ParserWarning) as error:  # ParserError is a ValueError
         read_records(path, "file")  # says in which line
         raise FileError(f"{path}: not valid CSV: {error}", "file") from None
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if twice is not None:
-        raise FileError(f"{path}:1: names the column {twice} twice", "file")
     if not len(frame):
         raise FileError(f"{path}: has no records", "file")
     if frame.iloc[:, -1].isna().any():
         read_records(path, "file")  # a line that is too short
-    # pandas gives a column without a name one.
-    return frame.rename(columns={f"Unnamed: {i}": "" for i, name in enumerate(names) if not name})
+    return frame
 
 
 def _is_numeric(column: pd.Series[Any]) -> bool:
