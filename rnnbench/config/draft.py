@@ -71,12 +71,13 @@ def _draft(data: Path, path: str) -> _Lines:
         files = ", ".join((*TABLES, ".npz", *_COLUMN_FILES))
         raise DataError(f"--data: received {data}; allowed: {files}, or a directory of texts")
     columns = read_records(data, "file").columns
-    numbers = [name for name, texts in columns.items() if _are(texts, float)]
+    # A column without a name is the index of a table that pandas has written.
+    numbers = [name for name, texts in columns.items() if name and _are(texts, float)]
     words = {name: _mean_words(t) for name, t in columns.items() if name not in numbers}
     text = max(words, key=words.__getitem__, default=None)
     if text is not None and words[text] >= _FEWEST_WORDS:
         return _draft_texts(data, path, columns, text, numbers)
-    if any(numbers):  # by their names
+    if numbers:
         return _draft_series(path, columns, numbers)
     raise DataError(f"--data: {data}: no column has texts of several words, and none has numbers")
 
@@ -207,8 +208,7 @@ def _draft_series(path: str, columns: dict[str, list[str]], numbers: Sequence[st
     time = next((n for n, texts in columns.items() if _are(texts, _parse_time)), None)
     season = None if time is None else _find_season(columns[time])
     window = min(2 * season if season else _WINDOW, max(1, rows // 10))
-    # A column without a name is the index of a table that pandas has written.
-    features = [name for name in numbers if name and name != time]
+    features = [name for name in numbers if name != time]
     yield "dataset:", ""
     yield "  type: series", f"{rows:,} rows of numbers, and no column of texts"
     yield f"  file: {path}", ""

@@ -82,6 +82,13 @@ def test_an_index_without_a_name_is_no_feature(in_tmp, rnnbench, first, time):
     assert (dataset.time_column, dataset.features, dataset.targets) == (time, ("a",), ("a",))
 
 
+def test_an_index_without_a_name_is_no_label(in_tmp, rnnbench):
+    rows = [f"{i},house {i} by the sea,{i / 2}" for i in range(40)]
+    (in_tmp / "data.csv").write_text("\n".join([",description,price", *rows]) + "\n")
+    assert rnnbench("init", "--data", "data.csv", "mine").code == 0
+    assert load_run_config(in_tmp / "mine.yaml").dataset.label_column == "price"
+
+
 def test_what_is_discouraged_in_the_data_is_told_in_the_draft(in_tmp, rnnbench):
     rows = [f"the same film,{label}" for label in ("good", "bad") for _ in range(20)]
     (in_tmp / "data.csv").write_text("\n".join(["text,label", *rows]) + "\n")
