@@ -403,24 +403,22 @@ def _build(config: ModelConfig, build: Callable[..., keras.Layer]) -> keras.Mode
 
     if config.model.input is None:
         raise ValueError("the model is not resolved: it has no input")
-    inputs = outputs = keras.Input(**config.model.input.model_dump(), name="input")
-    if config.model.encoder is None:
-        for named in summarize(config):
-            outputs = build(named)(outputs)
-        return keras.Model(inputs, outputs, name=config.name)
-    states: list[list[Any]] = []  # of each recurrent layer of the encoder, from the input up
-    targets = None
+    outputs = keras.Input(**config.model.input.model_dump(), name="input")
+    inputs = [outputs]
+    states: list[list[Any]] = []  # of each recurrent layer of an encoder, from the input up
     for named in summarize(config):
-        if "decoder" in named.path and targets is None:
-            targets = outputs = keras.Input((None,), dtype="int32", name="decoder_input")
-        if named.layer.recurrent_layer() is None:
-            outputs = build(named)(outputs)
-        elif targets is None:
+        is_recurrent = named.layer.recurrent_layer() is not None
+        if "decoder" in named.path and len(inputs) == 1:
+            outputs = keras.Input((None,), dtype="int32", name="decoder_input")
+            inputs.append(outputs)
+        if is_recurrent and "encoder" in named.path:
             outputs, *last = build(named, return_state=True)(outputs)
             states.append(last)
-        else:
+        elif is_recurrent and "decoder" in named.path:
             outputs = build(named)(outputs, initial_state=states.pop(0))
-    return keras.Model([inputs, targets], outputs, name=config.name)
+        else:
+            outputs = build(named)(outputs)
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=config.name)
 
 
 def torch_problems(config: RunConfig) -> Iterator[tuple[KeyPath, str]]:
