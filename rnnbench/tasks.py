@@ -592,9 +592,7 @@ class Task:
 
     def decode(self, output: npt.NDArray[np.float32]) -> Decoded:
         """The prediction that a model's output for one target, float32 [outputs], stands for."""
-        p = [float(value) for value in output]
-        if len(p) == 1:  # the probability of the second class
-            p = [1.0 - p[0], p[0]]
+        p = self.probabilities(output.reshape(1, -1))[0].tolist()
         ranked = sorted(range(len(p)), key=lambda i: -p[i])
         names = self.class_names
         return Decoded(ranked[0], names[ranked[0]], {names[i]: p[i] for i in ranked})
