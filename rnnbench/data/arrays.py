@@ -68,15 +68,16 @@ class Arrays(FileDataset):
     def info(self) -> DatasetInfo:
         found: ArraysDescription = self.description
         shape = (found.timesteps,) if found.features is None else (found.timesteps, found.features)
-        samples = sum(found.num_examples.values())
+        ranges = {name: range(size) for name, size in found.num_examples.items()}
         several = found.num_targets if found.num_targets > 1 else 0
         targets = tuple(f"target_{i}" for i in range(several))
         return DatasetInfo(
             task=choose_task(tuple(map(str, range(found.num_classes))), targets),
             input_shape=shape,
             vocabulary_size=found.vocabulary_size,
-            num_examples={name: len(part) for name, part in self._hold_out(self._ranges()).items()},
-            data_bytes=samples * (4 * found.timesteps * (found.features or 1) + 16),
+            num_examples={name: len(part) for name, part in self._hold_out(ranges).items()},
+            data_bytes=sum(map(len, ranges.values()))
+            * (4 * found.timesteps * (found.features or 1) + 16),
             is_padded=found.is_padded,
         )
 
@@ -110,10 +111,6 @@ class Arrays(FileDataset):
                 message = f"received {received - 1}; the run knows 0 to {allowed - 1}"
                 raise other._error(f"{part}_{name}", message)
         return splits[name]
-
-    def _ranges(self) -> dict[SplitName, range]:
-        found: ArraysDescription = self.description
-        return {name: range(size) for name, size in found.num_examples.items()}
 
     def _hold_out(self, splits: dict[SplitName, Any]) -> dict[SplitName, Any]:
         """Hold out validation samples where the file has none, and cut each split to `limit`."""
