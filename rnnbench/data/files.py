@@ -223,16 +223,13 @@ class Records:
     places: Sequence[str]
 
 
-def read_records(
-    path: Path, key: str, wanted: Mapping[str, str] | None = None, *, whole: bool = False
-) -> Records:
-    """Columns of a table as text.
+def read_records(path: Path, key: str, wanted: Mapping[str, str] | None = None) -> Records:
+    """All columns of a table as text.
 
     Args:
         path: CSV, TSV, JSON lines or Parquet file, by its suffix.
         key: Key of the dataset that names the file, for errors.
         wanted: Columns that are needed, each with the key that names it. Defaults to none.
-        whole: Whether to keep the other columns too; they are kept where none is needed.
 
     Raises:
         FileError: The file is no such table, or lacks a column.
@@ -244,8 +241,7 @@ def read_records(
     if not rows:
         raise FileError(f"{shown(path)}: has no records", key)
     require_columns(path, names, wanted or {})
-    chosen = names if whole else list(wanted or names)
-    return Records({n: [row[names.index(n)] for row in rows] for n in chosen}, places)
+    return Records({n: [row[names.index(n)] for row in rows] for n in names}, places)
 
 
 def require_columns(path: Path, names: Sequence[str], wanted: Mapping[str, str]) -> None:

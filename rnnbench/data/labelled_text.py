@@ -80,7 +80,7 @@ class Text(FileTextDataset):
     def read_table(self, path: Path) -> list[tuple[str, dict[str, str]]] | None:
         if path.suffix.lower() not in TABLES:
             return None
-        columns = read_records(path, "file", {self.text_column: "text_column"}, whole=True).columns
+        columns = read_records(path, "file", {self.text_column: "text_column"}).columns
         rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
         return [(row[self.text_column], row) for row in rows]
 
