@@ -83,7 +83,7 @@ def _directories(name: str, output: Path) -> list[Path]:
 def _has_whole_data(run: RunDirectory) -> bool:
     """Whether a run has read every sample; a damaged config is reported when it is used."""
     try:
-        return run.limit() is None
+        return run.read_config().dataset.limit is None
     except ConfigError:
         return True
 

@@ -787,10 +787,6 @@ class RunDirectory(LockableDirectory):
                 "is not the model that the run has saved"
             )
 
-    def limit(self) -> int | None:
-        """Most samples of each split that the run has read; None for the whole data."""
-        return self.read_config().dataset.limit
-
     def status(self) -> str:
         """`running`, `finished`, `interrupted` or `failed`; `damaged` if the manifest is.
 

@@ -214,7 +214,7 @@ def note_lost_epochs(run: RunDirectory) -> None:
 def describe_limit(run: RunDirectory) -> str:
     """Words for a run that has read a part of the data; empty for the whole data."""
     try:
-        limit = run.limit()
+        limit = run.read_config().dataset.limit
     except ConfigError:  # reported where the config is used
         return ""
     return f", limited to {count(limit, 'sample')} of each split" if limit else ""
