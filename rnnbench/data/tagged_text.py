@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from rnnbench.data.base import SPLITS, Split, SplitName
+from rnnbench.data.base import Split, SplitName
 from rnnbench.data.files import read_text, shown
-from rnnbench.data.text import FileTextDataset, TextDescription, find_classes
+from rnnbench.data.text import FileTextDataset, LabelledText
 from rnnbench.errors import FileError, count, shorten
 from rnnbench.keras_object import KeyPath
 
@@ -21,21 +21,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from rnnbench.data.cache import Arrays
-
 _Column = Annotated[int, Field(ge=-1000, lt=1000)]
 _DOCUMENT = "-DOCSTART-"  # begins a line that begins a document
 _SHOWN = 60
 # Tags of a token that begins, continues or ends a span, or is a whole one; or is outside of all.
 _SPAN_TAG = re.compile("[BIES](-.+)?|O")
-
-
-class _Sentence(NamedTuple):
-    """Tokens with a tag each, and where each one stands."""
-
-    tokens: list[str]
-    tags: list[str]
-    places: list[str]
 
 
 class Span(NamedTuple):
@@ -70,6 +60,7 @@ class TaggedText(FileTextDataset):
 
     has_start: ClassVar = False
     has_token_targets: ClassVar = True
+    label_key: ClassVar = "tag_column"
 
     def problems(self) -> Iterator[tuple[KeyPath, str]]:
         yield from super().problems()
@@ -86,47 +77,28 @@ class TaggedText(FileTextDataset):
     def _standardize(self, token: str) -> str:
         return token.lower() if self.standardize == "lower" else token
 
-    def read_files(self, files: dict[str, str]) -> tuple[TextDescription, Arrays]:
-        parts: dict[SplitName, list[_Sentence]] = {
-            name: self._read_file(Path(file), name)
-            for name in SPLITS
-            if (file := getattr(self, name)) is not None
-        }
-        names = tuple(sorted(set(chain.from_iterable(s.tags for s in parts["train"]))))
+    def _name_classes(self, train: Sequence[LabelledText]) -> tuple[str, ...]:
+        names = tuple(sorted(set(chain.from_iterable(s.labels for s in train))))
         if len(names) == 1:
             message = f"received one tag, {names[0]!r}, for all tokens of {shown(Path(self.train))}"
             raise FileError(f"{message}; at least two are needed", "tag_column")
-        fractions: dict[SplitName, float] = {
-            "test": self.test_split,
-            "validation": self.validation_split,
-        }
-        size = len(parts["train"])
+        return names
+
+    def _draw_splits(
+        self,
+        train: Sequence[LabelledText],
+        fractions: Mapping[SplitName, float],
+        class_names: Sequence[str],
+    ) -> dict[SplitName, list[LabelledText]]:
+        """The splits, taken from the end."""
+        parts: dict[SplitName, list[LabelledText]] = {"train": list(train)}
         for name, fraction in fractions.items():
-            if fraction:
-                end = len(parts["train"]) - round(fraction * size)
-                parts["train"], parts[name] = parts["train"][:end], parts["train"][end:]
-                if not parts["train"] or not parts[name]:
-                    message = f"received {fraction} of {count(size, 'sentence')}; each split needs "
-                    raise FileError(f"{message}at least one", f"{name}_split")
-        parts = {name: parts[name] for name in SPLITS if name in parts}
-        tokens = {name: [s.tokens for s in part] for name, part in parts.items()}
-        targets = [_find_tags(part, names, self._key(name)) for name, part in parts.items()]
-        return self._describe(files, names, tokens, targets)
-
-    def read_labelled(self, path: Path, vocabulary: Mapping[str, int]) -> Split:
-        import numpy as np
-
-        from rnnbench.data.sequences import StepTargets, TokenSequences, to_offsets
-        from rnnbench.data.text import OOV
-
-        known: TextDescription = self.description
-        part = self._read_file(path, "train")
-        # Uncut, beside their tags: the sequences cut both.
-        words = chain.from_iterable(s.tokens for s in part)
-        tokens = np.array([vocabulary.get(word, OOV) for word in words], np.int32)
-        lengths = np.array([len(s.tokens) for s in part], np.int64)
-        x = TokenSequences(tokens, to_offsets(lengths), self)
-        return Split(x, StepTargets(_find_tags(part, known.class_names, "train"), x))
+            end = len(parts["train"]) - round(fraction * len(train))
+            parts["train"], parts[name] = parts["train"][:end], parts["train"][end:]
+            if not parts["train"] or not parts[name]:
+                message = f"received {fraction} of {count(len(train), 'sentence')}; each split "
+                raise FileError(f"{message}needs at least one", f"{name}_split")
+        return parts
 
     def report(self, split: Split, outputs: npt.NDArray[np.float32]) -> dict[str, Any]:
         """What `Task.report` gives, and with tags of spans `spans`: what `score_spans` gives."""
@@ -143,7 +115,7 @@ class TaggedText(FileTextDataset):
         )
         return found | {"spans": score_spans(targets, predictions)}
 
-    def _read_file(self, path: Path, key: str) -> list[_Sentence]:
+    def _read_file(self, path: Path, key: str) -> list[LabelledText]:
         """The sentences of a column file.
 
         Raises:
@@ -152,11 +124,10 @@ class TaggedText(FileTextDataset):
         name, columns = shown(path), 0
         if path.is_dir():
             raise FileError(f"{name}: is a directory; a file with a token a line is needed", key)
-        sentences = [_Sentence([], [], [])]
+        sentences: list[list[tuple[str, str, str]]] = [[]]
         for i, line in enumerate(read_text(path, key).split("\n"), start=1):
             if not line.strip() or line.startswith(_DOCUMENT):
-                if sentences[-1].tokens:
-                    sentences.append(_Sentence([], [], []))
+                sentences.append([])
                 continue
             cells = [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()
             place, received = f"{name}:{i}", shorten(repr(line), _SHOWN)
@@ -170,15 +141,11 @@ class TaggedText(FileTextDataset):
             if not token or not tag:
                 message = f"received {received}, with an empty {'tag' if token else 'token'}"
                 raise FileError(f"{place}: {message}", key)
-            for values, value in zip(
-                sentences[-1], (self._standardize(token), tag, place), strict=True
-            ):
-                values.append(value)
-        if not sentences[-1].tokens:
-            sentences.pop()
-        if not sentences:
+            sentences[-1].append((self._standardize(token), tag, place))
+        found = [LabelledText(*map(list, zip(*of, strict=True))) for of in sentences if of]
+        if not found:
             raise FileError(f"{name}: has no sentences; a token and its tag a line are needed", key)
-        return sentences
+        return found
 
     def _check_columns(self, columns: int, received: str) -> None:
         """Token and tag are two of the columns that a file has."""
@@ -191,14 +158,6 @@ class TaggedText(FileTextDataset):
             message = f"{received}, which has {count(columns, 'column')}; token_column "
             message += f"{self.token_column} and tag_column {self.tag_column} are the same one"
             raise FileError(message, "tag_column")
-
-
-def _find_tags(
-    sentences: Sequence[_Sentence], names: Sequence[str], key: str
-) -> npt.NDArray[np.int64]:
-    """Index of the tag of each token of all sentences: int64 [tokens]."""
-    tags, places = (list(chain.from_iterable(s[i] for s in sentences)) for i in (1, 2))
-    return find_classes(tags, places, names, key, "tag")
 
 
 def find_spans(tags: Sequence[str]) -> list[Span]:

@@ -17,13 +17,15 @@ import unicodedata
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from rnnbench.data.base import Dataset, DatasetInfo, Split, SplitName, check_fractions
+from rnnbench.data.base import SPLITS, Dataset, DatasetInfo, Split, SplitName, check_fractions
 from rnnbench.data.cache import CachedFile, load_arrays
-from rnnbench.data.files import Description, FileDataset, FilePath
+from rnnbench.data.files import Description, FileDataset, FilePath, parse_numbers
 from rnnbench.errors import FileError
 from rnnbench.keras_object import MAX_INT, Fraction, KeyPath, NonNegative, Positive
 from rnnbench.tasks import choose_task
@@ -302,6 +304,20 @@ class TextDescription(Description):
     duplicates: dict[SplitName, int]
 
 
+class LabelledText(NamedTuple):
+    """A text of a user's file.
+
+    Attributes:
+        content: The text; its words where each of them has a label.
+        labels: Its label, or that of each word.
+        places: Where each of these stands, such as `a.csv:3`.
+    """
+
+    content: str | list[str]
+    labels: list[str]
+    places: list[str]
+
+
 class FileTextDataset(FileDataset, TextDataset):
     """Base class of datasets of a user's texts.
 
@@ -320,6 +336,7 @@ class FileTextDataset(FileDataset, TextDataset):
     test_split: Fraction = 0.0
 
     description_class: ClassVar = TextDescription
+    label_key: ClassVar[str]  # key of the column of the labels
     paths: ClassVar = ("train", "validation", "test")
     lazy: ClassVar = frozenset(
         {"limit", "num_words", "skip_top", "maxlen", "padding", "truncating"}
@@ -356,14 +373,12 @@ class FileTextDataset(FileDataset, TextDataset):
         )
 
     def read_splits(self) -> dict[SplitName, Split]:
-        from rnnbench.data.sequences import StepTargets, TokenSequences
+        from rnnbench.data.sequences import TokenSequences
 
         arrays = self.read_arrays()
-        tokens, targets = (
-            TokenSequences(arrays["tokens"], arrays["offsets"], self),
-            arrays["targets"],
+        samples = self._pair(
+            TokenSequences(arrays["tokens"], arrays["offsets"], self), arrays["targets"]
         )
-        samples = Split(tokens, StepTargets(targets, tokens) if self.has_token_targets else targets)
         splits, end = dict[SplitName, Split](), 0
         for name, size in self.description.num_examples.items():
             splits[name] = samples[end : end + size][: self.limit]
@@ -373,84 +388,114 @@ class FileTextDataset(FileDataset, TextDataset):
     def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
         return rank_words(json.loads(self.read_arrays()["words"].tobytes()))
 
-    def _key(self, split: SplitName) -> str:
-        """Key of the file that a split is from."""
-        return split if getattr(self, split) is not None else "train"
+    def read_labelled(self, path: Path, vocabulary: Mapping[str, int]) -> Split:
+        known: TextDescription = self.description
+        part = self._read_file(path, "train")
+        # Uncut, beside the labels of the words: the sequences cut both.
+        start = [START] if self.has_start else []
+        texts = (self._split_content(text) for text in part)
+        tokens = [[*start, *(vocabulary.get(word, OOV) for word in words)] for words in texts]
+        return self._pair(
+            self.sequences(tokens), self._find_targets(part, "train", known.class_names)
+        )
 
-    def _describe(
-        self,
-        files: dict[str, str],
-        class_names: tuple[str, ...],
-        splits: Mapping[SplitName, Sequence[Sequence[str]]],
-        targets: Iterable[npt.NDArray[np.generic]],
-    ) -> tuple[TextDescription, Arrays]:
-        """What `read_files` gives.
+    def _pair(self, x: TokenSequences, targets: npt.NDArray[Any]) -> Split:
+        """Texts with their targets, or with those of their tokens."""
+        from rnnbench.data.sequences import StepTargets
 
-        Args:
-            files: sha256 of each file by path.
-            class_names: Classes in the order of their indices.
-            splits: The words of each text, split by split.
-            targets: Those of each split, in the same order.
-        """
+        return Split(x, StepTargets(targets, x) if self.has_token_targets else targets)
+
+    def read_files(self, files: dict[str, str]) -> tuple[TextDescription, Arrays]:
         import numpy as np
 
         from rnnbench.data.sequences import number_words, to_offsets
 
-        words, tokens, lengths = number_words(splits.values())
+        parts: dict[SplitName, list[LabelledText]] = {
+            name: self._read_file(Path(file), name)
+            for name in SPLITS
+            if (file := getattr(self, name)) is not None
+        }
+        class_names = self._name_classes(parts["train"])
+        fractions: dict[SplitName, float] = {
+            "test": self.test_split,
+            "validation": self.validation_split,
+        }
+        drawn = {name: fraction for name, fraction in fractions.items() if fraction}
+        parts |= self._draw_splits(parts["train"], drawn, class_names)
+        parts = {name: parts[name] for name in SPLITS if name in parts}
+        # Key of the file that each split is from.
+        keys = {name: "train" if getattr(self, name) is None else name for name in parts}
+        targets = [self._find_targets(of, keys[name], class_names) for name, of in parts.items()]
+        texts = {name: list(map(self._split_content, part)) for name, part in parts.items()}
+        for name, part in parts.items():
+            for text, found in zip(part, texts[name], strict=True):
+                if not found:
+                    message = f"received a text without words: {text.content[:40]!r}"
+                    raise FileError(f"{text.places[0]}: {message}", keys[name])
+        words, tokens, lengths = number_words(texts.values())
         if self.has_start:
             tokens = np.insert(tokens, to_offsets(lengths)[:-1], START)
             lengths = lengths + 1
-        train = set(map(tuple, splits["train"]))
+        train = set(map(tuple, texts["train"]))
         description = TextDescription(
             files=files,
-            num_examples={name: len(part) for name, part in splits.items()},
+            num_examples={name: len(part) for name, part in parts.items()},
             class_names=class_names,
             num_tokens=len(tokens),
             words=len(words),
             duplicates={
                 name: sum(tuple(text) in train for text in part)
-                for name, part in splits.items()
+                for name, part in texts.items()
                 if name != "train"
             },
         )
         return description, {
             "tokens": tokens,
             "offsets": to_offsets(lengths),
-            "targets": np.concatenate(list(targets)),
+            "targets": np.concatenate(targets),
             "words": np.frombuffer(json.dumps(words).encode(), np.uint8),
         }
 
+    @abstractmethod
+    def _read_file(self, path: Path, key: str) -> list[LabelledText]:
+        """The texts of a file that a key names."""
 
-def find_classes(
-    labels: Sequence[str],
-    places: Iterable[str],
-    class_names: Sequence[str],
-    key: str,
-    noun: str = "label",
-) -> npt.NDArray[np.int64]:
-    """Index of the class of each label.
+    @abstractmethod
+    def _name_classes(self, train: Sequence[LabelledText]) -> tuple[str, ...]:
+        """The classes of the training texts in the order of their indices."""
 
-    Args:
-        labels: The labels.
-        places: Where each one stands.
-        class_names: Classes in the order of their indices.
-        key: Key of the dataset that names their file, for errors.
-        noun: What a label is, for errors.
+    @abstractmethod
+    def _draw_splits(
+        self,
+        train: Sequence[LabelledText],
+        fractions: Mapping[SplitName, float],
+        class_names: Sequence[str],
+    ) -> dict[SplitName, list[LabelledText]]:
+        """The training texts without splits that are fractions of them, and these splits."""
 
-    Raises:
-        FileError: A label is no class.
-    """
-    import numpy as np
+    def _split_content(self, text: LabelledText) -> list[str]:
+        return self.split_text(text.content) if isinstance(text.content, str) else text.content
 
-    indices = {name: i for i, name in enumerate(class_names)}
-    for label, place in zip(labels, places, strict=True):
-        if label not in indices:
-            known = ", ".join(class_names[:_SHOWN_CLASSES])
-            more = len(class_names) - _SHOWN_CLASSES
-            message = f"{place}: received the {noun} {label!r}, which no training text has"
-            hidden = f" and {more} more" if more > 0 else ""
-            raise FileError(f"{message}; these have {known}{hidden}", key)
-    return np.array([indices[label] for label in labels], np.int64)
+    def _find_targets(
+        self, part: Sequence[LabelledText], key: str, class_names: Sequence[str]
+    ) -> npt.NDArray[Any]:
+        """Indices of classes int64 [labels], or numbers float32 [labels] where there are none."""
+        import numpy as np
+
+        labels = list(chain.from_iterable(text.labels for text in part))
+        places = list(chain.from_iterable(text.places for text in part))
+        if not class_names:
+            return np.array(list(parse_numbers(labels, places, self.label_key)), np.float32)
+        indices = {name: i for i, name in enumerate(class_names)}
+        for label, place in zip(labels, places, strict=True):
+            if label not in indices:
+                known = ", ".join(class_names[:_SHOWN_CLASSES])
+                more = len(class_names) - _SHOWN_CLASSES
+                noun = self.label_key.removesuffix("_column")
+                message = f"{place}: received the {noun} {label!r}, which no training text has"
+                hidden = f" and {more} more" if more > 0 else ""
+                raise FileError(f"{message}; these have {known}{hidden}", key)
+        return np.array([indices[label] for label in labels], np.int64)
 
 
 def rank_words(words: Iterable[str]) -> tuple[list[str], npt.NDArray[np.int32]]:
