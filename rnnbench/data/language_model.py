@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -11,13 +10,12 @@ from pydantic import Field
 
 from rnnbench.data.base import DatasetInfo, Split, SplitName, check_fractions
 from rnnbench.data.files import Description, FileDataset, FilePath, read_text, shown
+from rnnbench.data.text import FIRST_WORD
 from rnnbench.errors import DataError, FileError, count
 from rnnbench.keras_object import MAX_INT, Fraction, KeyPath, Positive
 from rnnbench.tasks import NextToken
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from rnnbench.data.cache import Arrays
 
 OOV_NAME = "<oov>"  # of token 0, which stands for every token that the vocabulary lacks
@@ -154,7 +152,7 @@ class LanguageModel(FileDataset):
         return Split(x, y)
 
     def read_files(self, files: dict[str, str]) -> tuple[LanguageModelDescription, Arrays]:
-        import numpy as np
+        from rnnbench.data.sequences import number_words
 
         names = self.split_text(read_text(Path(self.file), "file"))
         total = len(names)
@@ -171,20 +169,15 @@ class LanguageModel(FileDataset):
                     "step. Give a longer text or a smaller sequence_length"
                 )
                 raise FileError(message, "sequence_length")
-        # Counter keeps the order of the first appearance, and the sort is stable.
-        counts = Counter(names[: sizes["train"]])
-        vocabulary = tuple(sorted(counts, key=lambda name: -counts[name]))
+        end = sizes["train"]
+        vocabulary, tokens, _ = number_words([[names[:end]], [names[end:]]])
         if len(vocabulary) < 2:
             message = f"{shown(Path(self.file))}: its training part has "
             raise FileError(f"{message}{count(len(vocabulary), 'token')} to tell apart", "file")
-        known: dict[str, int] = {name: i for i, name in enumerate(vocabulary, 1)}
-        tokens: npt.NDArray[np.int32] = np.fromiter(
-            (known.get(name, 0) for name in names), np.int32, total
-        )
         description = LanguageModelDescription(
-            files=files, num_examples=examples, vocabulary=vocabulary, num_tokens=sizes
+            files=files, num_examples=examples, vocabulary=tuple(vocabulary), num_tokens=sizes
         )
-        return description, {"tokens": tokens}
+        return description, {"tokens": tokens - (FIRST_WORD - 1)}  # from 1; 0 is <oov>
 
 
 def _split_line(line: str) -> list[str]:
