@@ -324,8 +324,8 @@ def _read_parquet(path: Path, key: str) -> _Table:
     return list(map(str, frame.columns)), list(map(list, zip(*columns, strict=True))), places
 
 
-TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 _READERS = {".csv": _read_csv, ".tsv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
+TABLES = tuple(_READERS)
 
 
 def _to_text(value: object) -> str:

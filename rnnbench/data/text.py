@@ -140,12 +140,9 @@ class TokenDataset(Dataset):
             text: Any text.
             vocabulary: Token of each word, as `read_vocabulary` gives it.
         """
-        return self.encode_words(self.find_words(text, vocabulary), vocabulary)
-
-    def encode_words(self, words: Iterable[str], vocabulary: Mapping[str, int]) -> list[int]:
-        """The tokens of a text that has been split, as `encode` gives them."""
         # Keras applies skip_top to the start token too.
         start = [START if self.skip_top <= START else OOV] if self.has_start else []
+        words = self.find_words(text, vocabulary)
         tokens = [*start, *(vocabulary.get(word, OOV) for word in words)]
         return tokens[-self.maxlen :] if self.truncating == "pre" else tokens[: self.maxlen]
 
