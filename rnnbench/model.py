@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from rnnbench.config.schema import ModelConfig, ModelSettings, RunConfig, TrainingSettings
 from rnnbench.data.text import TokenDataset
 from rnnbench.errors import ConfigError, count
-from rnnbench.keras_object import KerasObject, KeyPath
+from rnnbench.keras_object import MAX_INT, KerasObject, KeyPath
 from rnnbench.layers import NamedLayer
 from rnnbench.tasks import LOSSES, METRICS, Task, build_step_loss
 from rnnbench.tensorflow import available_memory
@@ -157,15 +158,10 @@ def _scale_around(units: _Units, count: Callable[[_Units], int], target: int) ->
         return tuple(max(1, math.floor(n * factor + _HALF)) for n in units)
 
     # Every count grows with the factor. Bisect for the largest units of the largest layer whose
-    # factor does not pass the target.
-    largest, low, high = max(units), 1, 2
-    while count(scale(Fraction(high, largest))) <= target:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        is_below = count(scale(Fraction(middle, largest))) <= target
-        low, high = (middle, high) if is_below else (low, middle)
-    # At low / largest all layers have at least one unit, at high / largest they pass the target.
+    # factor does not pass the target; a layer has more parameters than units.
+    largest, possible = max(units), range(2, min(target, MAX_INT) + 1)
+    low = 1 + bisect_right(possible, target, key=lambda n: count(scale(Fraction(n, largest))))
+    # At low / largest all layers have at least one unit, one further they pass the target.
     # Units change where the factor passes k + 1/2 units of a layer: twice at most between them.
     yield scale(Fraction(low, largest))
     for n in units:
