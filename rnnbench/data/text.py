@@ -156,26 +156,6 @@ class TokenDataset(Dataset):
         return TokenSequences(tokens, to_offsets(np.array([len(t) for t in texts], np.int64)), self)
 
 
-class CharacterDataset(TokenDataset):
-    """Base class of datasets whose samples are drawn as texts of known characters."""
-
-    characters: ClassVar[str]  # in the order of their tokens
-
-    truncating: ClassVar = "post"
-    skip_top: ClassVar = 0
-
-    @property
-    def vocabulary_size(self) -> int:
-        return FIRST_WORD + len(self.characters)
-
-    @property
-    def token_name(self) -> str:
-        return "character"
-
-    def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
-        return rank_words(self.characters)
-
-
 class TextDataset(TokenDataset):
     """Base class of text datasets, with Keras' argument names and defaults.
 
@@ -210,6 +190,26 @@ class TextDataset(TokenDataset):
     @property
     def vocabulary_size(self) -> int:
         return self.num_words or self.all_tokens
+
+
+class CharacterDataset(TokenDataset):
+    """Base class of datasets whose samples are drawn as texts of known characters."""
+
+    characters: ClassVar[str]  # in the order of their tokens
+
+    truncating: ClassVar = "post"
+    skip_top: ClassVar = 0
+
+    @property
+    def vocabulary_size(self) -> int:
+        return FIRST_WORD + len(self.characters)
+
+    @property
+    def token_name(self) -> str:
+        return "character"
+
+    def read_words(self) -> tuple[list[str], npt.NDArray[np.int32]]:
+        return rank_words(self.characters)
 
 
 class KerasTextDataset(TextDataset):
