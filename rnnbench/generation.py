@@ -143,7 +143,6 @@ class Decoder:
             Its tokens without the end, and the probability of each token before each of them,
             float64 [classes].
         """
-        self._model.reset(1)
         given = iter(states)
         self._model.states = [
             tuple(np.asarray(next(given), np.float64)[np.newaxis] for _ in of)

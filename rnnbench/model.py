@@ -357,17 +357,16 @@ def _find_fast_layers(config: RunConfig) -> set[str]:
     return found
 
 
-def build_stateful_model(config: RunConfig, model: keras.Model, batch_size: int) -> keras.Model:
+def build_stateful_model(config: RunConfig, model: keras.Model) -> keras.Model:
     """A model that goes on where it stopped: it takes and gives the states of its recurrences.
 
     Args:
         config: Config of layers that work step by step.
         model: Trained model of the config, which shares its weights.
-        batch_size: Samples in a batch.
 
     Returns:
-        A model of `[inputs, *states]` that gives `[outputs, *states]`; a state is float32 [batch,
-        units], and zeros at the beginning.
+        A model of `[inputs, *states]` that gives `[outputs, *states]` of one sample; a state is
+        float32 [1, units], and zeros at the beginning.
     """
     import keras
 
@@ -375,17 +374,17 @@ def build_stateful_model(config: RunConfig, model: keras.Model, batch_size: int)
     if given is None:
         raise ValueError("the model is not resolved: it has no input")
     shape = (None, *given.shape[1:])
-    inputs = outputs = keras.Input(shape, batch_size=batch_size, dtype=given.dtype, name="input")
+    inputs = outputs = keras.Input(shape, batch_size=1, dtype=given.dtype, name="input")
     before, after = [], []
     for named, built in zip(summarize(config), model.layers[1:], strict=True):
         recurrent = named.layer.recurrent_layer()
         if recurrent is None:
             outputs = built(outputs)
             continue
-        states = [keras.Input((recurrent.units,), batch_size=batch_size) for _ in recurrent.states]
+        states = [keras.Input((recurrent.units,), batch_size=1) for _ in recurrent.states]
         arguments = built.get_config() | {"return_sequences": True, "return_state": True}
         if "batch_size" in arguments:  # of a fast kernel
-            arguments["batch_size"] = batch_size
+            arguments["batch_size"] = 1
         layer = type(built).from_config(arguments)
         outputs, *new = layer(outputs, initial_state=states)
         layer.set_weights(built.get_weights())

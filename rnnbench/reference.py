@@ -140,25 +140,19 @@ class StepModel:
         weights: Those of each layer in Keras' order and shapes.
 
     Attributes:
-        states: Of each recurrent layer from the input up, float64 [batch, units] each.
+        states: Of each recurrent layer from the input up, float64 [batch, units] each; at the
+            beginning zeros, of one sample.
     """
 
     def __init__(self, layers: Sequence[Layer], weights: Sequence[Sequence[Any]]) -> None:
         self._layers = []
+        self.states: list[tuple[Array, ...]] = []
         for layer, own in zip(layers, weights, strict=True):
             arrays: Sequence[Array] = [np.asarray(w, np.float64) for w in own]
             if (recurrent := layer.recurrent_layer()) is not None:
                 arrays = _with_bias(recurrent, arrays)
+                self.states.append(_first_state(recurrent, 1))
             self._layers.append((layer, recurrent, arrays))
-        self.reset(1)
-
-    def reset(self, batch_size: int) -> None:
-        """Begin new sequences: all states are zero."""
-        self.states: list[tuple[Array, ...]] = [
-            _first_state(recurrent, batch_size)
-            for _, recurrent, _ in self._layers
-            if recurrent is not None
-        ]
 
     def step(self, x: npt.NDArray[Any]) -> Array:
         """Outputs of the next step, float64 [batch, outputs].

@@ -243,7 +243,7 @@ def _evaluate_text(model: keras.Model, split: Split, config: RunConfig) -> dict[
     import tensorflow as tf
 
     x, y = np.asarray(split.x).reshape(1, -1), split.flat_targets().reshape(1, -1, 1)
-    stateful = build_stateful_model(config, model, batch_size=1)
+    stateful = build_stateful_model(config, model)
     call = tf.function(lambda *inputs: stateful(inputs), reduce_retracing=True)
     states = [tf.zeros(of.shape) for of in stateful.inputs[1:]]
     loss, model_metrics = 0.0, model.metrics[1:]
