@@ -169,8 +169,8 @@ train on.
 
 ## Time series
 
-`type: series` reads a table (.csv, .tsv, or .parquet with `pip install 'rnnbench[parquet]'`) with a
-row for each time, and cuts it into windows as `keras.utils.timeseries_dataset_from_array` does:
+`type: series` reads a table (.csv, .tsv, .jsonl, or .parquet with
+`pip install 'rnnbench[parquet]'`) with a row for each time, and cuts it into windows as `keras.utils.timeseries_dataset_from_array` does:
 
 ```yaml
 dataset:

@@ -248,9 +248,11 @@ def require_columns(path: Path, names: Sequence[str], wanted: Mapping[str, str])
     """Check that a table has columns, each with the key that names it.
 
     Raises:
-        FileError: It lacks one.
+        FileError: It lacks one, or has two of that name.
     """
     for name, key in wanted.items():
+        if names.count(name) > 1:
+            raise FileError(f"{shown(path)}:1: names the column {name} twice", key)
         if name not in names:
             close = get_close_matches(name, names, n=1)
             message = f"received {name}; {shown(path)} has the columns {', '.join(names)}"
@@ -288,8 +290,12 @@ def _read_csv(path: Path, key: str) -> _Table:
     return names, rows, places
 
 
-def _read_jsonl(path: Path, key: str) -> _Table:
-    names: dict[str, None] = {}
+def read_json_lines(path: Path, key: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """The object of each line of a file, and where it stands, such as `a.jsonl:3`.
+
+    Raises:
+        FileError: A line is no JSON object.
+    """
     records, places, file = [], [], shown(path)
     for i, line in enumerate(read_text(path, key).split("\n"), 1):
         if not line.strip():
@@ -297,13 +303,18 @@ def _read_jsonl(path: Path, key: str) -> _Table:
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise FileError(f"{shown(path)}:{i}: not valid JSON: {error}", key) from None
+            raise FileError(f"{file}:{i}: not valid JSON: {error}", key) from None
         if not isinstance(record, dict):
-            message = f"{shown(path)}:{i}: received {shorten(line, _SHOWN)}; a line is an object"
+            message = f"{file}:{i}: received {shorten(line, _SHOWN)}; a line is an object"
             raise FileError(message, key)
-        names |= dict.fromkeys(record)
         records.append(record)
         places.append(f"{file}:{i}")
+    return records, places
+
+
+def _read_jsonl(path: Path, key: str) -> _Table:
+    records, places = read_json_lines(path, key)
+    names = dict.fromkeys(name for record in records for name in record)
     rows = [[_to_text(record.get(name)) for name in names] for record in records]
     return list(names), rows, places
 

@@ -14,10 +14,12 @@ from pydantic import Field
 
 from rnnbench.data.base import SPLITS, DatasetInfo, Forecast, Split, SplitName, check_fractions
 from rnnbench.data.files import (
+    TABLES,
     Description,
     FileDataset,
     FilePath,
     not_utf8,
+    read_json_lines,
     read_records,
     require_columns,
 )
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 
 Times = Literal["dates", "zoned_dates", "numbers"]
 _MICROSECONDS = "datetime64[us]"
-_SUFFIXES = (".csv", ".tsv", ".parquet")
 _SHOWN = 60
 _MIN_TIMES = 3  # from which a step is known to be regular
 
@@ -105,7 +106,7 @@ class Series(FileDataset):
     file; the loss is that of scaled values.
 
     Args:
-        file: Table with a row for each time: a .csv, .tsv or .parquet file.
+        file: Table with a row for each time: a .csv, .tsv, .jsonl or .parquet file.
         time_column: Column of the times: dates, or numbers; they must increase. Defaults to none.
         features: Columns that the model sees. Defaults to every column of numbers that has a name.
         targets: Columns to forecast. Defaults to the features.
@@ -655,8 +656,13 @@ def _read_table(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
-        raise FileError(f"received {path}; allowed: {', '.join(_SUFFIXES)}", "file")
+    if suffix not in TABLES:
+        raise FileError(f"received {path}; allowed: {', '.join(TABLES)}", "file")
+    if suffix == ".jsonl":
+        frame = pd.DataFrame(read_json_lines(path, "file")[0])
+        if not len(frame):
+            raise FileError(f"{path}: has no records", "file")
+        return frame
     if suffix == ".parquet":
         try:
             frame = pd.read_parquet(path)

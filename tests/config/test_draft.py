@@ -1,5 +1,7 @@
 """Configs that are drafted from a user's data: they are valid, and say what was taken for what."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,12 @@ def _series(folder):
     rows = [f"{1990 + i // 12}-{1 + i % 12:02},{i % 12},{i}" for i in range(120)]
     (folder / "data.csv").write_text("\n".join(["month,a,b", *rows]) + "\n")
     return folder / "data.csv"
+
+
+def _records(folder):
+    lines = [json.dumps({"a": i % 12, "b": i / 2}) for i in range(120)]
+    (folder / "data.jsonl").write_text("\n".join(lines))
+    return folder / "data.jsonl"
 
 
 def _directory(folder):
@@ -52,6 +60,7 @@ def _arrays(folder):
         (_reviews, "text", (1, "sigmoid"), "the column with fewest different values; 2 values"),
         (_prices, "text", (1, "linear"), "so many different numbers are a quantity"),
         (_series, "series", (2, "linear"), "season: 12"),
+        (_records, "series", (2, "linear"), "120 rows of numbers"),
         (_directory, "text", (3, "softmax"), "36 files in 3 directories"),
         (_tagged, "tagged_text", (1, "sigmoid"), "20 sentences"),
         (_arrays, "arrays", (3, "softmax"), "values of shape (4, 2)"),

@@ -9,6 +9,7 @@ import pytest
 
 from rnnbench.config import load_run_config
 from rnnbench.config.load import parse_override
+from rnnbench.errors import ConfigError
 
 CONFIG = """\
 dataset:
@@ -134,6 +135,15 @@ def test_every_kind_of_table_gives_the_same(reviews, suffix):
     expected, found = _splits(), _splits(f"dataset.train=reviews.{suffix}")
     for name, split in expected.splits.items():
         assert _seen(found.splits[name]) == _seen(split)
+
+
+def test_a_column_that_is_read_is_named_once(in_tmp, reviews):
+    _write(in_tmp, ["b a a,n,x,n"], header="review,note,stars,note")
+    with pytest.raises(ConfigError, match=r"one class, 'x'"):  # the notes are not read
+        _load(*WHOLE)
+    _write(in_tmp, ["b a a,x,y"], header="review,stars,stars")
+    with pytest.raises(ConfigError, match=r"reviews.csv:1: names the column stars twice"):
+        _load(*WHOLE)
 
 
 def test_a_directory_has_a_directory_of_texts_for_each_class(reviews):

@@ -246,7 +246,14 @@ def test_errors_name_the_line_the_column_and_the_key(series, changed, settings, 
         ("t,a,a\n1,2,3\n", "x.csv", "names the column a twice"),
         ("t;a\n1;2\n", "x.csv", "has no column of numbers"),
         (b"PAR1", "x.parquet", "not valid Parquet"),
-        ("t,a\n1,2\n", "x.xlsx", "allowed: .csv, .tsv, .parquet"),
+        ("t,a\n1,2\n", "x.xlsx", "allowed: .csv, .tsv, .jsonl, .parquet"),
+        ("", "x.jsonl", "has no records"),
+        (
+            '{"t": 1, "a": 2}\n[2, 3]\n',
+            "x.jsonl",
+            "x.jsonl:2: received [2, 3]; a line is an object",
+        ),
+        ('{"t": 1, "a": 2}\n\n{"t": 2}\n', "x.jsonl", "x.jsonl:3: column a: received ''; allowed"),
         ("t,a\n2020-01-02,1\n2020-01-01,2\n", "x.csv", "received 2020-01-01 after 2020-01-02"),
         ("t,a\n2020-01-01,1\nsoon,2\n", "x.csv", "x.csv:3: column t: received 'soon'"),
     ],
@@ -271,12 +278,15 @@ def test_errors_of_several_series(series):
     assert "column s: received ''; allowed: the name of a series" in error([*rows, (4, "", 1)])
 
 
-def test_tsv_and_parquet_are_read_as_csv_is(series, tmp_path):
+def test_every_kind_of_table_is_read_as_csv_is(series, tmp_path):
     import pandas as pd
 
     expected = series().read_splits()["train"].y
     tab = series(_text(ROWS).replace(",", "\t"), "x.tsv")
     np.testing.assert_array_equal(tab.read_splits()["train"].y, expected)
+    lines = [json.dumps(dict(zip("tab", row, strict=True))) for row in ROWS]
+    records = series("\n".join(lines), "x.jsonl")
+    np.testing.assert_array_equal(records.read_splits()["train"].y, expected)
     pytest.importorskip("pyarrow")
     pd.DataFrame(ROWS, columns=["t", "a", "b"]).to_parquet(tmp_path / "y.parquet")
     table = series(file="z.csv").model_copy(update={"file": str(tmp_path / "y.parquet")})
