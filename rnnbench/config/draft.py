@@ -103,12 +103,14 @@ def _draft_texts(
     others = {name: Counter(texts) for name, texts in columns.items() if name != text}
     repeated = {name: n for name, n in others.items() if 2 <= len(n) < len(columns[text])}
     named = [name for name in others if name.lower() in _LABELS]
-    label = (
-        next(iter(named), None)
-        or min(repeated, key=lambda name: len(repeated[name]), default=None)
-        or next(iter(numbers), None)
-    )
-    if label is None:
+    if named:
+        label, how = named[0], "by its name"
+    elif repeated:
+        label = min(repeated, key=lambda name: len(repeated[name]))
+        how = "the column with fewest different values"
+    elif numbers:
+        label, how = numbers[0], "the first column of numbers"
+    else:
         have = ", ".join(columns)
         raise DataError(f"--data: {data}: has the columns {have}; none of them has labels")
     different = others[label]
@@ -118,7 +120,6 @@ def _draft_texts(
     yield f"  train: {path}", ""
     mean = _mean_words(columns[text])
     yield f"  text_column: {write_value(text)}", f"the column with most words: {mean:.0f} in a text"
-    how = "by its name" if named else "the column with fewest different values"
     yield f"  label_column: {write_value(label)}", f"{how}; {len(different):,} values"
     if is_number:
         yield "  task: regression", "so many different numbers are a quantity, not classes"

@@ -96,6 +96,7 @@ def test_an_index_without_a_name_is_no_label(in_tmp, rnnbench):
     (in_tmp / "data.csv").write_text("\n".join([",description,price", *rows]) + "\n")
     assert rnnbench("init", "--data", "data.csv", "mine").code == 0
     assert load_run_config(in_tmp / "mine.yaml").dataset.label_column == "price"
+    assert "# the first column of numbers; 40 values" in (in_tmp / "mine.yaml").read_text()
 
 
 def test_what_is_discouraged_in_the_data_is_told_in_the_draft(in_tmp, rnnbench):
