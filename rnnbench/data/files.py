@@ -241,7 +241,8 @@ def read_records(path: Path, key: str, wanted: Mapping[str, str] | None = None) 
     if not rows:
         raise FileError(f"{shown(path)}: has no records", key)
     require_columns(path, names, wanted or {})
-    return Records({n: [row[names.index(n)] for row in rows] for n in names}, places)
+    columns = list(map(list, zip(*rows, strict=True)))
+    return Records({name: columns[names.index(name)] for name in names}, places)
 
 
 def require_columns(path: Path, names: Sequence[str], wanted: Mapping[str, str]) -> None:
