@@ -1,9 +1,11 @@
-"""Keras' activation functions and their derivatives in NumPy, float64, for recurrences."""
+"""Keras' activation functions in NumPy, float64, and derivatives of what is computed with them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -83,20 +85,47 @@ _DERIVATIVES: Mapping[str, Callable[[Array], Array]] = {
 }
 
 
-def apply_jacobian(name: str, x: Array, tangents: Array) -> Array:
-    """Product of the Jacobian of an activation function with a matrix.
+@dataclass(frozen=True)
+class Dual:
+    """Value and its derivative, which follow each other through a calculation.
 
-    Args:
-        name: Name of the function in a config.
-        x: Where the Jacobian is taken, float64 [batch, units].
-        tangents: Derivative of x by something, float64 [batch or 1, units, columns].
-
-    Returns:
-        Derivative of the function by the same, float64 [batch, units, columns].
+    Attributes:
+        value: float64 [batch, units].
+        tangent: Derivative of the value by other numbers, float64 [batch or 1, units, columns].
     """
+
+    value: Array
+    tangent: Array
+
+    __array_ufunc__: ClassVar = None  # arrays leave the arithmetic to this class
+
+    def __getitem__(self, key: Any) -> Dual:
+        return Dual(self.value[key], self.tangent[key])
+
+    def __add__(self, other: Dual | Array) -> Dual:
+        if isinstance(other, Dual):
+            return Dual(self.value + other.value, self.tangent + other.tangent)
+        return Dual(self.value + other, self.tangent)
+
+    __radd__ = __add__
+
+    def __rsub__(self, other: float) -> Dual:
+        return Dual(other - self.value, -self.tangent)
+
+    def __mul__(self, other: Dual) -> Dual:
+        a, b = self.value[:, :, np.newaxis], other.value[:, :, np.newaxis]
+        return Dual(self.value * other.value, a * other.tangent + b * self.tangent)
+
+    def __matmul__(self, matrix: Array) -> Dual:
+        return Dual(self.value @ matrix, matrix.T @ self.tangent)
+
+
+def activate(name: str, x: Any) -> Any:
+    """Activation function of a name in a config, of an array or of a `Dual`."""
+    if not isinstance(x, Dual):
+        return ACTIVATIONS[name](x)
+    value = ACTIVATIONS[name](x.value)
     if name == "softmax":  # each of its outputs depends on all inputs
-        p = softmax(x)[:, :, np.newaxis]
-        result: Array = p * (tangents - (p * tangents).sum(axis=1, keepdims=True))
-    else:
-        result = _DERIVATIVES[name](x)[:, :, np.newaxis] * tangents
-    return result
+        p = value[:, :, np.newaxis]
+        return Dual(value, p * (x.tangent - (p * x.tangent).sum(axis=1, keepdims=True)))
+    return Dual(value, _DERIVATIVES[name](x.value)[:, :, np.newaxis] * x.tangent)

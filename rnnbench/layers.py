@@ -10,6 +10,7 @@ Shapes are without the batch axis: `(timesteps, features)` is a sequence, `(feat
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
@@ -440,7 +441,14 @@ class RNN(Layer):
             float64 [batch, states·units, states·units]: a row for each unit of the new state, a
             column for each of the one before, the states in the order of `states`.
         """
-        raise TypeError(f"{type(self).__name__} is a base class")
+        import numpy as np
+
+        from rnnbench.activations import Dual
+
+        identity = np.eye(len(state) * self.units)[np.newaxis]
+        duals: Any = tuple(map(Dual, state, np.split(identity, len(state), axis=1)))
+        new: Any = self.step(x, duals, weights)[0]
+        return np.concatenate([of.tangent for of in new], axis=1)
 
     def equations(self) -> dict[str, str]:
         """Equation of each gate and state by its symbol, with the activation functions by name."""
@@ -488,18 +496,11 @@ class SimpleRNN(RNN):
     def step(
         self, x: Array, state: State, weights: Sequence[Array]
     ) -> tuple[State, dict[str, Any]]:
-        from rnnbench.activations import ACTIVATIONS
+        from rnnbench.activations import activate
 
         (h,), (kernel, recurrent_kernel, bias) = state, weights
-        h = ACTIVATIONS[self.activation](x @ kernel + h @ recurrent_kernel + bias)
+        h = activate(self.activation, x @ kernel + h @ recurrent_kernel + bias)
         return (h,), {}
-
-    def jacobian(self, x: Array, state: State, weights: Sequence[Array]) -> Array:
-        from rnnbench.activations import apply_jacobian
-
-        (h,), (kernel, recurrent_kernel, bias) = state, weights
-        a = x @ kernel + h @ recurrent_kernel + bias
-        return apply_jacobian(self.activation, a, recurrent_kernel.T[None])
 
     def equations(self) -> dict[str, str]:
         return {"h": f"{self.activation}(W x_t + U h_{{t-1}} + b)"}
@@ -537,39 +538,15 @@ class LSTM(RNN):
     def step(
         self, x: Array, state: State, weights: Sequence[Array]
     ) -> tuple[State, dict[str, Any]]:
-        import numpy as np
-
-        from rnnbench.activations import ACTIVATIONS
+        from rnnbench.activations import activate
 
         (h, c), (kernel, recurrent_kernel, bias) = state, weights
-        activation, gate = ACTIVATIONS[self.activation], ACTIVATIONS[self.recurrent_activation]
-        i, f, g, o = np.split(x @ kernel + h @ recurrent_kernel + bias, 4, axis=-1)
-        i, f, g, o = gate(i), gate(f), activation(g), gate(o)
+        gate = partial(activate, self.recurrent_activation)
+        a, n = x @ kernel + h @ recurrent_kernel + bias, self.units
+        i, f, g, o = (a[:, k * n : (k + 1) * n] for k in range(4))
+        i, f, g, o = gate(i), gate(f), activate(self.activation, g), gate(o)
         c = f * c + i * g
-        return (o * activation(c), c), {"i": i, "f": f, "g": g, "o": o}
-
-    def jacobian(self, x: Array, state: State, weights: Sequence[Array]) -> Array:
-        import numpy as np
-
-        from rnnbench.activations import ACTIVATIONS, apply_jacobian
-
-        kernel, recurrent_kernel, bias = weights
-        (_, c), gates = self.step(x, state, weights)
-        a = np.split(x @ kernel + state[0] @ recurrent_kernel + bias, 4, axis=-1)
-        # Of each gate by h.
-        d_i, d_f, d_g, d_o = (
-            apply_jacobian(
-                self.activation if i == 2 else self.recurrent_activation, a[i], u.T[None]
-            )
-            for i, u in enumerate(np.split(recurrent_kernel, 4, axis=-1))
-        )
-        i, f, g, o = (gate[:, :, None] for gate in gates.values())
-        c_by_h = state[1][:, :, None] * d_f + g * d_i + i * d_g
-        c_by_c = f * np.eye(self.units)
-        of_c = apply_jacobian(self.activation, c, np.concatenate([c_by_h, c_by_c], axis=2))
-        h_by_h, h_by_c = np.split(o * of_c, 2, axis=2)
-        h_by_h = h_by_h + ACTIVATIONS[self.activation](c)[:, :, None] * d_o
-        return np.block([[h_by_h, h_by_c], [c_by_h, c_by_c]])
+        return (o * activate(self.activation, c), c), {"i": i, "f": f, "g": g, "o": o}
 
     def equations(self) -> dict[str, str]:
         activation, gate = self.activation, self.recurrent_activation
@@ -618,41 +595,18 @@ class GRU(RNN):
     ) -> tuple[State, dict[str, Any]]:
         import numpy as np
 
-        from rnnbench.activations import ACTIVATIONS
+        from rnnbench.activations import activate
 
         (h,), (kernel, recurrent_kernel, bias) = state, weights
-        activation, gate = ACTIVATIONS[self.activation], ACTIVATIONS[self.recurrent_activation]
+        gate = partial(activate, self.recurrent_activation)
         b_x, b_h = bias if self.reset_after else (bias, np.zeros_like(bias))
         x_z, x_r, x_g = np.split(x @ kernel + b_x, 3, axis=-1)
         u_z, u_r, u_g = np.split(recurrent_kernel, 3, axis=-1)
         b_z, b_r, b_g = np.split(b_h, 3)
         z, r = gate(x_z + h @ u_z + b_z), gate(x_r + h @ u_r + b_r)
-        g = activation(x_g + (r * (h @ u_g + b_g) if self.reset_after else (r * h) @ u_g))
+        inner = r * (h @ u_g + b_g) if self.reset_after else (r * h) @ u_g
+        g = activate(self.activation, x_g + inner)
         return (z * h + (1.0 - z) * g,), {"z": z, "r": r, "g": g}
-
-    def jacobian(self, x: Array, state: State, weights: Sequence[Array]) -> Array:
-        import numpy as np
-
-        from rnnbench.activations import apply_jacobian
-
-        (h,), (kernel, recurrent_kernel, bias) = state, weights
-        b_x, b_h = bias if self.reset_after else (bias, np.zeros_like(bias))
-        x_z, x_r, x_g = np.split(x @ kernel + b_x, 3, axis=-1)
-        u_z, u_r, u_g = np.split(recurrent_kernel, 3, axis=-1)
-        b_z, b_r, b_g = np.split(b_h, 3)
-        _, gates = self.step(x, state, weights)
-        z, r, g = (gate[:, :, None] for gate in gates.values())
-        d_z = apply_jacobian(self.recurrent_activation, x_z + h @ u_z + b_z, u_z.T[None])
-        d_r = apply_jacobian(self.recurrent_activation, x_r + h @ u_r + b_r, u_r.T[None])
-        if self.reset_after:
-            inner = h @ u_g + b_g
-            a_g, by_h = x_g + r[:, :, 0] * inner, inner[:, :, None] * d_r + r * u_g.T
-        else:
-            a_g = x_g + (r[:, :, 0] * h) @ u_g
-            by_h = u_g.T @ (h[:, :, None] * d_r + r * np.eye(self.units))
-        d_g = apply_jacobian(self.activation, a_g, by_h)
-        result: Array = (h[:, :, None] - g) * d_z + z * np.eye(self.units) + (1.0 - z) * d_g
-        return result
 
     def equations(self) -> dict[str, str]:
         gate = self.recurrent_activation
