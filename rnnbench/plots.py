@@ -166,16 +166,9 @@ def draw_steps(
                 single = "#000000" if kind == "target" else COLORS[0]
                 color = single if len(of_steps.T) == 1 else COLORS[i % len(COLORS)]
                 label = f"{kind} {names[i]}" if names else kind
-                shown = label if axes is panels[0] else ""  # once, in the legend of all
-                axes.plot(steps, of_output, line, color=color, label=shown, linewidth=1.4)
+                axes.plot(steps, of_output, line, color=color, label=label, linewidth=1.4)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    add_legend(panels[0])
-    figure = figure_of(panels[0])
-    figure.suptitle(literal(title))
-    for axes in panels[-columns:]:  # the last row may be shorter
-        axes.tick_params(labelbottom=True)
-        axes.set_xlabel("step")
-    figure.savefig(path)
+    _save_panels(panels, path, title, "step", columns=columns)
 
 
 def draw_confusion_matrix(
@@ -247,15 +240,12 @@ def draw_forecasts(
     }
     for i, (axes, target) in enumerate(zip(panels, targets, strict=True)):
         for (label, of), (color, line) in zip(values.items(), styles, strict=False):
-            shown = "" if i else label  # once, in the legend of all
-            axes.plot(at, of[:, i], color=color, linestyle=line, linewidth=1.4, label=shown)
+            axes.plot(at, of[:, i], color=color, linestyle=line, linewidth=1.4, label=label)
         axes.set_ylabel(literal(target))
-    add_legend(panels[0])
-    panels[-1].set_xlabel("row" if windows.times is None else "time")
     if windows.times is not None and windows.times.dtype.kind == "M":
         figure_of(panels[0]).autofmt_xdate()
     panels[0].set_title(literal(title))
-    figure_of(panels[0]).savefig(path)
+    _save_panels(panels, path, "", "row" if windows.times is None else "time")
 
 
 def draw_lengths(
@@ -303,9 +293,8 @@ def draw_curves(
     together = len(curves) <= _MOST_TOGETHER
     if together:
         axes = _new_axes()
-        styles = zip(labels, curves, COLORS, LINES, MARKERS, strict=False)
-        for label, curve, color, line, marker in styles:
-            _draw_curve(axes, curve, color=color, linestyle=line, marker=marker, label=label)
+        for i, (label, curve) in enumerate(zip(labels, curves, strict=True)):
+            _draw_curve(axes, curve, label=label, **_look(i))
         panels = [axes]
     else:
         panels = _draw_panels(labels, curves)
@@ -314,20 +303,16 @@ def draw_curves(
     values: Sequence[float] = means
     for panel in panels:
         values = _draw_baselines(panel, baselines, means)
-    if together or baselines:
-        add_legend(axes)
     metric = _choose_scale(axes.set_yscale, values, metric)
     drawn = [estimate([value]) for value in values[len(means) :]]
     axes.set_ylim(_limits([*curves, drawn], is_log=axes.get_yscale() == "log"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if together:
+        add_legend(axes)
         _save(axes, path, title, "epoch", metric)
     else:
-        figure = figure_of(axes)
-        figure.suptitle(literal(title))
-        figure.supxlabel("epoch", fontsize="medium")
-        figure.supylabel(metric, fontsize="medium")
-        figure.savefig(path)
+        figure_of(axes).supxlabel("epoch", fontsize="medium")
+        _save_panels(panels, path, title, "", metric, columns=2)
 
 
 def _draw_panels(labels: Sequence[str], curves: Sequence[Sequence[Estimate]]) -> list[Axes]:
@@ -339,8 +324,6 @@ def _draw_panels(labels: Sequence[str], curves: Sequence[Sequence[Estimate]]) ->
             axes.plot(range(1, len(other) + 1), means, color="#b0b0b0", linewidth=0.8)
         _draw_curve(axes, curve, color=COLORS[0], linewidth=2)
         axes.set_title(label, fontsize="small")
-    for axes in panels[-2:]:  # the last row may be shorter
-        axes.tick_params(labelbottom=True)
     return panels
 
 
@@ -386,8 +369,8 @@ def draw_means(
         baselines: Names and values of baselines in the same metric, drawn as lines.
     """
     axes = _new_axes(1.5 + 0.55 * len(labels))
-    for row, (e, color, marker) in enumerate(zip(means, cycle(COLORS), cycle(MARKERS))):
-        _draw_point(axes, e, row - 0.1, color=color, marker=marker)
+    for row, e in enumerate(means):
+        _draw_point(axes, e, row - 0.1, **_look(row))
         below = [row + 0.25] * len(e.values)
         axes.plot(e.values, below, "o", markersize=4, color="grey", alpha=0.6)
         note = f"{with_interval(e)}\nn = {len(e.values)}"
@@ -395,8 +378,7 @@ def draw_means(
         axes.annotate(note, (1.02, row), xycoords=at, va="center", fontsize="small")
     name_rows(axes, list(map(_wrap, labels)), fontsize="small")
     values = _draw_baselines(axes, baselines, [e.mean for e in means], is_vertical=True)
-    if baselines:
-        add_legend(axes)
+    add_legend(axes)
     _save(axes, path, title, _choose_scale(axes.set_xscale, values, metric))
 
 
@@ -423,9 +405,8 @@ def draw_against(
         baselines: Names and values of baselines in the same metric, drawn as lines.
     """
     axes = _new_axes()
-    points = zip(labels, costs, means, cycle(COLORS), cycle(MARKERS))
-    for label, x, y, color, marker in points:
-        _draw_point(axes, x, y, color=color, marker=marker, label=_wrap(label))
+    for i, (label, x, y) in enumerate(zip(labels, costs, means, strict=True)):
+        _draw_point(axes, x, y, label=_wrap(label), **_look(i))
     axes.margins(0.08)
     xlabel = _choose_scale(axes.set_xscale, [x.mean for x in costs], cost)
     values = _draw_baselines(axes, baselines, [y.mean for y in means])
@@ -458,24 +439,15 @@ def draw_norms(
     """
     panels = new_panels(len(norms), 1, 1.0 + 2.0 * len(norms), share_y=False)
     for axes, (kind, by_layer) in zip(panels, norms.items(), strict=True):
-        looks = zip(cycle(COLORS), cycle(LINES), cycle(MARKERS))
-        for (layer, values), (color, line, marker) in zip(by_layer.items(), looks, strict=False):
-            axes.plot(
-                epochs,
-                values,
-                color=color,
-                linestyle=line,
-                marker=marker if len(values) <= _MOST_MARKED else "",
-                label=literal(layer) if axes is panels[0] else "",  # once, in the legend of all
-            )
+        for i, (layer, values) in enumerate(by_layer.items()):
+            unmarked = {"marker": ""} if len(values) > _MOST_MARKED else {}
+            axes.plot(epochs, values, label=literal(layer), **_look(i) | unmarked)
         axes.set_ylabel(literal(kind))
         # Norms may all be zero, or of a training that has diverged.
         if any(0 < value < math.inf for values in by_layer.values() for value in values):
             axes.set(yscale="log", ylabel=literal(f"{kind}\n(log scale)"))
     panels[0].set_title(literal(title))
-    panels[-1].set_xlabel("epoch")
-    add_legend(panels[0])
-    figure_of(panels[0]).savefig(path)
+    _save_panels(panels, path, "", "epoch")
 
 
 def draw_gradients(
@@ -494,7 +466,6 @@ def draw_gradients(
     from matplotlib.colors import LogNorm
 
     panels = new_panels(len(gradients), 1, 1.2 + 2.8 * len(gradients), share_y=False)
-    figure = figure_of(panels[0])
     interval = float(epochs[1] - epochs[0]) if len(epochs) > 1 else 1.0
     for axes, (layer, norms) in zip(panels, gradients.items(), strict=True):
         shown = np.where(np.isfinite(norms), norms, 0.0)
@@ -514,15 +485,13 @@ def draw_gradients(
         axes.set(title=literal(layer), ylabel="steps before the last one")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(visible=False)
-        figure.colorbar(
+        figure_of(axes).colorbar(
             image,
             ax=axes,
             label="norm of ∂loss/∂h (log scale)",
             extend="min" if is_cut else "neither",
         )
-    panels[-1].set_xlabel("epoch")
-    figure.suptitle(literal(title))
-    figure.savefig(path)
+    _save_panels(panels, path, title, "epoch")
 
 
 def draw_saturation(
@@ -556,10 +525,7 @@ def draw_saturation(
     for axes, layer in zip(panels, fractions, strict=True):
         axes.set_title(literal(layer), fontsize="medium")
         axes.set(ylim=(-0.02, 1.02), ylabel="fraction of values")
-    panels[-1].set_xlabel("epoch")
-    figure_of(panels[0]).suptitle(literal(title))
-    add_legend(panels[0])
-    figure_of(panels[0]).savefig(path)
+    _save_panels(panels, path, title, "epoch")
 
 
 def draw_delays(
@@ -576,25 +542,17 @@ def draw_delays(
     height = 1.0 + 2.4 * math.ceil(len(losses) / columns)
     panels = new_panels(len(losses), columns, height, share_x=False)
     cells = dict.fromkeys(cell for by_cell in losses.values() for cell in by_cell)
-    looks = dict(zip(cells, zip(cycle(COLORS), cycle(LINES), cycle(MARKERS)), strict=False))
+    looks = {cell: _look(i) for i, cell in enumerate(cells)}
     lines = {
         "chance level": (1.0, ":"),
         f"solved: at most {solved:g} of chance level": (solved, "--"),
     }
     for axes, (task, by_cell) in zip(panels, losses.items(), strict=True):
         for cell, by_delay in by_cell.items():
-            color, line, marker = looks[cell]
             means = [e.mean for e in by_delay.values()]
             whiskers = [e.half_width or 0.0 for e in by_delay.values()]
-            axes.errorbar(
-                list(by_delay),
-                means,
-                yerr=whiskers if any(whiskers) else None,
-                capsize=3,
-                color=color,
-                linestyle=line,
-                marker=marker,
-            )
+            error = whiskers if any(whiskers) else None
+            axes.errorbar(list(by_delay), means, yerr=error, capsize=3, **looks[cell])
         for value, line in lines.values():
             axes.axhline(value, color="black", linestyle=line, linewidth=1.2)
         ticks = sorted({delay for by_delay in by_cell.values() for delay in by_delay})
@@ -602,17 +560,13 @@ def draw_delays(
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.tick_params(labelleft=True)
-    for axes in panels[-columns:]:
-        axes.set_xlabel("delay in steps (log scale)")
     # Once for all panels, of which the first one may lack a cell.
-    for cell, (color, line, marker) in looks.items():
-        panels[0].plot([], [], color=color, linestyle=line, marker=marker, label=literal(cell))
+    for cell, look in looks.items():
+        panels[0].plot([], [], label=literal(cell), **look)
     for label, (_, line) in lines.items():
         panels[0].plot([], [], color="black", linestyle=line, linewidth=1.2, label=label)
-    add_legend(panels[0])
-    figure = figure_of(panels[0])
-    figure.supylabel("loss / loss at chance level (log scale)", fontsize="medium")
-    figure.savefig(path)
+    ylabel = "loss / loss at chance level (log scale)"
+    _save_panels(panels, path, "", "delay in steps (log scale)", ylabel, columns=columns)
 
 
 def draw_times(
@@ -699,6 +653,12 @@ def _whiskers(measured: Sequence[Measurement]) -> list[list[float]]:
     return [[m.median - m.low for m in measured], [m.high - m.median for m in measured]]
 
 
+def _look(i: int) -> dict[str, Any]:
+    """Colour, line and marker of the i-th of several things in one plot."""
+    looks = {"color": COLORS, "linestyle": LINES, "marker": MARKERS}
+    return {name: values[i % len(values)] for name, values in looks.items()}
+
+
 def _new_axes(height: float = 4.4) -> Axes:
     """A pair of axes in a new figure, whose height is in inches."""
     return new_panels(1, 1, height)[0]
@@ -759,14 +719,20 @@ def _draw_baselines(
 
 
 def add_legend(axes: Axes) -> None:
-    """Add a legend below the axes, by whose height the figure grows."""
-    labels = [label.splitlines() for label in axes.get_legend_handles_labels()[1]]
+    """Add a legend below all axes of the figure, by whose height it grows; each label is once."""
+    figure = figure_of(axes)
+    pairs = (zip(*each.get_legend_handles_labels(), strict=True) for each in figure.axes)
+    handles = {label: handle for pair in pairs for handle, label in pair}
+    labels = [label.splitlines() for label in handles]
+    if not labels:
+        return
     longest = max(len(line) for lines in labels for line in lines)
     columns = max(1, min(len(labels), _LEGEND_WIDTH // (longest + 8)))
-    figure = figure_of(axes)
     height = 0.2 * math.ceil(len(labels) / columns) * max(map(len, labels))
     figure.set_figheight(figure.get_figheight() + height)
-    figure.legend(loc="outside lower center", ncols=columns, frameon=False)
+    figure.legend(
+        handles.values(), handles, loc="outside lower center", ncols=columns, frameon=False
+    )
 
 
 def _wrap(label: str) -> str:
@@ -787,6 +753,28 @@ def figure_of(axes: Axes) -> Figure:
 def _save(axes: Axes, path: Path, title: str, xlabel: str, ylabel: str = "") -> None:
     axes.set(title=literal(title), xlabel=literal(xlabel), ylabel=literal(ylabel))
     figure_of(axes).savefig(path)
+
+
+def _save_panels(
+    panels: Sequence[Axes],
+    path: Path,
+    title: str,
+    xlabel: str,
+    ylabel: str = "",
+    *,
+    columns: int = 1,
+) -> None:
+    """Save panels with one legend, and a title and a label of all y axes where they have none."""
+    for axes in panels[-columns:]:  # the last row may be shorter
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel(xlabel)
+    add_legend(panels[0])
+    figure = figure_of(panels[0])
+    if title:
+        figure.suptitle(literal(title))
+    if ylabel:
+        figure.supylabel(ylabel, fontsize="medium")
+    figure.savefig(path)
 
 
 def to_svg(draw: Callable[[Path], None], name: str, description: str) -> str:

@@ -323,3 +323,11 @@ def test_predictions_step_by_step_have_a_panel_for_each_sample(tmp_path, drawn):
     assert [text.get_text() for text in drawn[1].legends[0].get_texts()] == [
         *("target a", "target b", "prediction a", "prediction b")
     ]
+
+
+def test_a_baseline_of_many_panels_stands_once_in_the_legend(tmp_path, drawn):
+    labels, curves = [f"g{i}" for i in range(5)], [[_mean(i + 1.0)] for i in range(5)]
+    baselines = [("last value", 2.0), ("mean", 3.0)]
+    plots.draw_curves(labels, curves, "loss", "t", tmp_path / "c.png", baselines=baselines)
+    texts = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert texts == ["last value: 2", "mean: 3"]
