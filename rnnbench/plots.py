@@ -311,8 +311,7 @@ def draw_curves(
         add_legend(axes)
         _save(axes, path, title, "epoch", metric)
     else:
-        figure_of(axes).supxlabel("epoch", fontsize="medium")
-        _save_panels(panels, path, title, "", metric, columns=2)
+        _save_panels(panels, path, title, "epoch", metric, columns=2)
 
 
 def _draw_panels(labels: Sequence[str], curves: Sequence[Sequence[Estimate]]) -> list[Axes]:
