@@ -43,11 +43,11 @@ def find_run(
     Raises:
         RunError: There is no such run.
     """
-    for path in (Path(name), output / name):
-        if is_run(path):
-            return RunDirectory(path)
+    places = _places(name, output)
+    if run := next(filter(is_run, places), None):
+        return RunDirectory(run)
     with _reading():
-        runs = next(filter(None, map(runs_in, _directories(name, output))), [])
+        runs = next(filter(None, map(runs_in, places)), [])
     if runs:
         # The files of old runs are read only where the newer ones do not count.
         allowed = (run for run in reversed(runs) if limited or _has_whole_data(run))
@@ -74,10 +74,10 @@ def find_run(
     )
 
 
-def _directories(name: str, output: Path) -> list[Path]:
-    """Directories whose runs a name may mean."""
-    is_below = bool(name) and not Path(name).is_absolute() and ".." not in Path(name).parts
-    return [*([Path(name)] if name else []), *([output / name] if is_below else [])]
+def _places(name: str, output: Path) -> list[Path]:
+    """Directories that a name may mean: none for an empty one, none above that of all runs."""
+    is_below = ".." not in Path(name).parts
+    return [Path(name), *([output / name] if is_below else [])] if name else []
 
 
 def _has_whole_data(run: RunDirectory) -> bool:
@@ -98,8 +98,7 @@ def _only_limited(name: str, runs: Sequence[RunDirectory], sweep: Path | None = 
 
 def find_sweep(name: str, output: Path) -> SweepDirectory | None:
     """The sweep of a directory, or of a name in the directory of all runs; None without one."""
-    paths = [Path(name), *([output / name] if _is_name(name) else [])]
-    return next((SweepDirectory(path) for path in paths if is_sweep(path)), None)
+    return next(map(SweepDirectory, filter(is_sweep, _places(name, output))), None)
 
 
 def find_runs(what: str, output: Path, *, limited: bool = False) -> list[RunDirectory]:
@@ -215,10 +214,6 @@ def _known(output: Path) -> str:
     known = {"Names with runs": names_with_runs(output), "Sweeps": names_of_sweeps(output)}
     parts = [f"{kind}: {', '.join(names)}" for kind, names in known.items() if names]
     return ". ".join(parts) or "There are no runs there yet; `rnnbench train CONFIG` makes one"
-
-
-def _is_name(text: str) -> bool:
-    return bool(text) and Path(text).name == text
 
 
 @contextlib.contextmanager

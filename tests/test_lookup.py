@@ -81,6 +81,15 @@ def test_find_run_says_what_there_is(tmp_path):
         lookup.find_run("a" * 300, tmp_path)  # no file can have that name
 
 
+def test_an_empty_name_is_no_run_and_no_sweep_wherever_one_stands(output, sweep, monkeypatch):
+    run = make_run(output, "toy_gru")
+    for directory in (run.path, run.path.parent, sweep.path):
+        monkeypatch.chdir(directory)
+        assert lookup.find_sweep("", output) is None
+        with pytest.raises(RunError, match="no such run"):
+            lookup.find_run("", output)
+
+
 def test_find_runs_takes_a_run_a_name_or_a_directory(output):
     old, new = make_run(output, "toy_gru"), make_run(output, "toy_gru", seed=1, minutes=1)
     assert lookup.find_runs(str(old.path), output) == [old]

@@ -185,10 +185,9 @@ def find_run(
         RunError: There is no such run.
     """
     from rnnbench import lookup
-    from rnnbench.run import is_run
 
     run = lookup.find_run(name, output, limited=limited, unfinished=unfinished)
-    if not any(map(is_run, (Path(name), output / name))):
+    if run.path not in (Path(name), output / name):
         status = run.status()
         kind = "newest finished run" if status == "finished" else f"newest run ({status})"
         console.note(f"{name}: using {run.path}, its {kind}{describe_limit(run)}")
