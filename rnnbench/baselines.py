@@ -26,7 +26,7 @@ from rnnbench.data.sequences import TokenSequences, Windows
 from rnnbench.errors import RunError
 from rnnbench.run import Baseline, read_baselines, write_baselines
 from rnnbench.tables import Cell, Table, format_number, metric_cell, seconds_cell
-from rnnbench.tasks import METRICS, History, Scaling, in_words, is_maximized, monitored
+from rnnbench.tasks import METRICS, History, Scaling, in_words, is_better, is_maximized, monitored
 from rnnbench.tensorflow import cache_directory
 
 if TYPE_CHECKING:
@@ -83,11 +83,6 @@ def find_best(values: Mapping[str, float], metric: str) -> tuple[str, float] | N
     """Name and value of the best baseline in a metric; None without any."""
     choose = max if is_maximized(metric) else min
     return choose(values.items(), key=lambda item: item[1], default=None)
-
-
-def is_better(a: float, b: float, metric: str) -> bool:
-    """Whether a value of a metric is better than another one."""
-    return a > b if is_maximized(metric) else a < b
 
 
 def choose_drawn(values: Mapping[str, float], metric: str) -> list[tuple[str, float]]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnbench import statistics as stats
 from rnnbench import tables
-from rnnbench.baselines import choose_drawn, is_better, values_of
+from rnnbench.baselines import choose_drawn, values_of
 from rnnbench.config import RunConfig
 from rnnbench.config.load import flatten, format_value
 from rnnbench.data.base import SplitName
@@ -25,7 +25,7 @@ from rnnbench.errors import ConfigError, InputError, RunError, count
 from rnnbench.run import Baseline, RunDirectory
 from rnnbench.statistics import INTERVAL_NAMES, TEST_NAMES, Estimate, Interval
 from rnnbench.tables import Cell, Column, Table, count_cell, format_number
-from rnnbench.tasks import History, best_epoch, canonical_name, in_words, is_maximized
+from rnnbench.tasks import History, best_epoch, canonical_name, in_words, is_better, is_maximized
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,7 +25,7 @@ from rnnbench.run import (
     is_sweep,
     runs_in,
 )
-from rnnbench.tasks import best_epoch, is_maximized
+from rnnbench.tasks import best_epoch, is_better
 
 
 def find_run(
@@ -299,9 +299,7 @@ def best_of_names(runs: Sequence[RunOverview]) -> list[RunOverview]:
         if run.status != "finished" or run.limited or run.best is None:
             continue
         other = best.setdefault(run.run.path.parent, run).best
-        if other is not None and (
-            run.best > other if is_maximized(run.metric) else run.best < other
-        ):
+        if other is not None and is_better(run.best, other, run.metric):
             best[run.run.path.parent] = run
     return list(best.values())
 

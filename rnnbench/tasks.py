@@ -417,6 +417,11 @@ def is_maximized(name: str) -> bool:
     return metric is not None and metric.maximize
 
 
+def is_better(a: float, b: float, metric: str) -> bool:
+    """Whether a value of a metric is better than another one."""
+    return a > b if is_maximized(metric) else a < b
+
+
 def best_epoch(history: History, metric: str) -> tuple[int, float] | None:
     """First epoch with the best value of a metric, on validation data where there is some.
 
