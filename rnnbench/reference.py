@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rnnbench.layers import layer_names
+from rnnbench.layers import RNN, layer_names
 
 if TYPE_CHECKING:
     import keras
 
     from rnnbench.activations import Array
-    from rnnbench.layers import RNN, Layer
+    from rnnbench.layers import Layer
 
 Mask = npt.NDArray[np.bool_]
 
@@ -187,8 +187,8 @@ class Recurrence:
         inputs: float64 [batch, timesteps, features].
         mask: Steps that count, bool [batch, timesteps]; None where all do.
         initial_state: Each state before the first step, float64 [batch, units]; None for zeros.
-        reads_inputs: Whether step t of the layer belongs to step t of the model's input, or in a
-            decoder of the target.
+        order: 1 if its steps are those of the model's input, or in a decoder of the target; -1 if
+            they are these from the last one to the first, 0 if they are others.
         is_decoder: Whether it is a layer of a decoder.
     """
 
@@ -198,8 +198,13 @@ class Recurrence:
     inputs: Array
     mask: Mask | None
     initial_state: list[Array] | None
-    reads_inputs: bool
+    order: int
     is_decoder: bool
+
+    @property
+    def reads_inputs(self) -> bool:
+        """Whether step t of the layer belongs to step t of what the model reads."""
+        return self.order == 1
 
     @property
     def counts(self) -> Mask:
@@ -266,6 +271,7 @@ class LayerCall:
         outputs: Its output; of a recurrent layer of an encoder also its last states.
         is_decoder: Whether it is a layer of a decoder.
         timesteps: Steps of the input, or in a decoder of the target.
+        is_reversed: Whether layers below have reversed the order of the steps.
     """
 
     layer: Layer
@@ -276,6 +282,7 @@ class LayerCall:
     outputs: tuple[Any, ...]
     is_decoder: bool
     timesteps: int | None
+    is_reversed: bool
 
     def recurrences(self) -> Iterator[Recurrence]:
         """The recurrences of the layer and what they read."""
@@ -285,6 +292,7 @@ class LayerCall:
         first = self.initial_state and [np.asarray(s, np.float64) for s in self.initial_state]
         for suffix, layer, of_keras in self.layer.recurrences(self.built):
             step = -1 if of_keras.go_backwards else 1
+            order = -step if self.is_reversed else step
             yield Recurrence(
                 name=f"{self.built.name}{suffix}",
                 layer=layer,
@@ -292,7 +300,7 @@ class LayerCall:
                 inputs=x[:, ::step].astype(np.float64),
                 mask=None if mask is None else mask[:, ::step],
                 initial_state=first,
-                reads_inputs=step == 1 and x.shape[1] == self.timesteps,
+                order=order if x.shape[1] == self.timesteps else 0,
                 is_decoder=self.is_decoder,
             )
 
@@ -315,11 +323,11 @@ def call_layers(
     """
     x, mask = inputs, None
     states: list[list[Any]] = []  # of the encoder
-    is_decoder, timesteps = False, inputs.shape[1]
+    is_decoder, timesteps, is_reversed = False, inputs.shape[1], False
     own = model.layers[1:] if target is None else map(model.get_layer, layer_names(layers))
     for i, (layer, built) in enumerate(zip(layers, own, strict=True)):  # without the input
         if target is not None and layer.takes_tokens and i:
-            x, mask, is_decoder, timesteps = target, None, True, target.shape[1]
+            x, mask, is_decoder, timesteps, is_reversed = target, None, True, target.shape[1], False
         is_recurrent = layer.recurrent_layer() is not None
         arguments = {"mask": mask} if mask is not None and layer.mask == "use" else {}
         initial_state = states.pop(0) if is_decoder and is_recurrent else None
@@ -331,7 +339,10 @@ def call_layers(
             output, *last = outputs = tuple(output)
             states.append(last)
         used = arguments.get("mask")
-        yield LayerCall(layer, built, x, used, initial_state, outputs, is_decoder, timesteps)
+        place = (is_decoder, timesteps, is_reversed)
+        yield LayerCall(layer, built, x, used, initial_state, outputs, *place)
+        if isinstance(layer, RNN) and layer.go_backwards:  # its outputs are in the order it reads
+            is_reversed = not is_reversed
         mask = built.compute_mask(x, mask) if built.supports_masking else None
         x = output
 

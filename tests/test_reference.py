@@ -150,6 +150,28 @@ def test_a_stack_with_both_directions_and_backwards():
     np.testing.assert_allclose(traces[-1].states["h"][-1], np.asarray(top(tokens))[0], atol=1e-6)
 
 
+def test_steps_above_a_sequence_that_is_read_backwards_are_in_its_order():
+    backwards = {"type": "gru", "units": 3, "go_backwards": True, "return_sequences": True}
+    layers, model = _model(
+        *({"type": "gru", "units": 3, "return_sequences": True}, backwards),
+        *({"type": "simple_rnn", "units": 2, "return_sequences": True}, backwards),
+        {"type": "max_pooling1d", "pool_size": 2},
+        {"type": "lstm", "units": 2, "return_sequences": False},
+        given={"shape": (4, 2), "dtype": "float32"},
+    )
+    x = np.random.default_rng(0).standard_normal((1, 4, 2)).astype(np.float32)
+    traces = trace_model(layers, model, x)
+    assert [t.order for t in traces] == [1, -1, -1, 1, 0]
+    x[0, -1] += 1
+    changes = [
+        np.abs(after.states["h"][0] - before.states["h"][0]).max()
+        for before, after in zip(traces, trace_model(layers, model, x), strict=True)
+    ]
+    # The last step of the input is the first one that is read in reverse order.
+    assert changes[0] == 0.0
+    assert min(changes[1:3]) > 1e-3
+
+
 def test_a_difference_would_be_seen():
     lstm = {"type": "lstm", "units": 3, "go_backwards": True, "return_sequences": False}
     layers, model = _model(lstm, given={"shape": (4, 2), "dtype": "float32"})

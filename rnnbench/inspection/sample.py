@@ -460,15 +460,13 @@ def _inspect_layers(
             }
             relevance = np.abs(through["output"]["h"][0] * values["h"][0]).sum(axis=0)
             own = read if recurrence.is_decoder else labels
-            timesteps = recurrence.inputs.shape[1]
-            backwards = recurrence.of_keras.go_backwards
             kernels = np.split(recurrence.weights[1], len(recurrence.layer.gates), axis=1)
             blocks = dict(zip(recurrence.layer.gates, kernels, strict=True))
             layers.append(
                 LayerInspection(
                     name=recurrence.name,
-                    labels=() if len(own) != timesteps else own[::-1] if backwards else own,
-                    is_backwards=backwards,
+                    labels=own[:: recurrence.order] if recurrence.order else (),
+                    is_backwards=recurrence.order == -1,
                     is_decoder=recurrence.is_decoder,
                     mask=recurrence.counts[0],
                     states={s: values[s][0] for s in recurrence.layer.states},
