@@ -212,7 +212,7 @@ def _classes(run: RunDirectory, name: str) -> list[Block]:
         plots.draw_confusion_matrix, report["confusion_matrix"], list(report["classes"]), title
     )
     plot = plots.to_svg(draw, CONFUSION_PLOT, f"confusion matrix of the {split} split")
-    tables = classification_tables(report, split)
+    tables = classification_tables(report, f"{split} split")
     return [Block("svg", plot), *(Block("table", table) for table in tables)]
 
 

@@ -382,34 +382,32 @@ def metrics_table(metrics: Mapping[SplitName, Mapping[str, float]], caption: str
 
 
 def classification_tables(
-    report: Mapping[str, Any], split: str, *, worst: int | None = None
+    report: Mapping[str, Any], of: str, *, worst: int | None = None
 ) -> list[Table]:
     """Confusion matrix of up to `MOST_CELLS` classes, the scores of each class and of spans.
 
     Args:
         report: What `Dataset.report` gives.
-        split: Name of the split that it is of.
+        of: What it is of, such as `test split`.
         worst: Of more classes, show so many with the lowest F1 only. Defaults to all.
     """
     classes: Mapping[str, Mapping[str, Any]] = report["classes"]
     names, shown = list(classes), list(classes)
-    tables, caption = [], f"Precision, recall and F1 of each class, {split} split"
+    tables, caption = [], f"Precision, recall and F1 of each class, {of}"
     if len(names) <= MOST_CELLS:
         counts = zip(names, report["confusion_matrix"], strict=True)
         rows = [[Cell(name), *map(count_cell, row)] for name, row in counts]
-        text = (
-            f"Confusion matrix, {split} split: a row for each target, a column for each prediction"
-        )
+        text = f"Confusion matrix, {of}: a row for each target, a column for each prediction"
         tables.append(Table.from_rows(["target", *names], rows, text))
     elif worst is not None:
         there = [name for name in names if classes[name]["support"]]
         shown = sorted(there, key=lambda n: (classes[n]["f1"], -classes[n]["support"]))[:worst]
-        caption = f"{len(shown)} of {len(names)} classes, with the lowest F1, {split} split"
+        caption = f"{len(shown)} of {len(names)} classes, with the lowest F1, {of}"
     lines = {name: classes[name] for name in shown}
     lines |= {f"{mean} mean": report[mean] for mean in ("macro", "weighted")}
     tables.append(_scores_table("class", lines, caption))
     if spans := report.get("spans"):
-        caption = f"Precision, recall and F1 of whole spans, {split} split"
+        caption = f"Precision, recall and F1 of whole spans, {of}"
         tables.append(_scores_table("span", spans["types"] | {"all": spans}, caption))
     return tables
 

@@ -247,7 +247,7 @@ def _report(names, support=lambda i: i):
 
 def test_few_classes_have_a_matrix_and_their_scores():
     report = _report(["no", "yes"])
-    matrix, scores = classification_tables(report, "test", worst=1)
+    matrix, scores = classification_tables(report, "test split", worst=1)
     assert [column.heading for column in matrix.columns] == ["target", "no", "yes"]
     headings = ["class", "precision", "recall", "f1", "support"]
     assert [column.heading for column in scores.columns] == headings
@@ -267,16 +267,16 @@ def test_of_many_classes_those_that_the_split_has_and_that_are_worst():
     names = [f"c{i}" for i in range(21)]
     report = _report(names, support=lambda i: 0 if i == 20 else 5)
     report["classes"]["c3"] |= {"f1": 0.81, "support": 9}  # as c19, of more samples
-    (shown,) = classification_tables(report, "test", worst=3)
+    (shown,) = classification_tables(report, "test split", worst=3)
     assert [row[0].text for row in shown.rows][:3] == ["c3", "c19", "c18"]
     assert shown.caption == "3 of 21 classes, with the lowest F1, test split"
-    (whole,) = classification_tables(report, "test")
+    (whole,) = classification_tables(report, "test split")
     assert len(whole) == 21 + 2
 
 
 def test_the_matrix_of_twenty_classes_fits_a_terminal():
     names = [f"a long name of class {i}" for i in range(20)]
-    parts = classification_tables(_report(names), "test")[0].split(80)
+    parts = classification_tables(_report(names), "test split")[0].split(80)
     console = Console(width=80, file=io.StringIO())
     for part in parts:
         console.print(part.to_rich())

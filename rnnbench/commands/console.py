@@ -20,6 +20,8 @@ from rnnbench.tables import Table, classification_tables, format_number, visible
 from rnnbench.training import Progress, epoch_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.live import Live
     from rich.progress import Progress as Bar
 
@@ -109,13 +111,21 @@ def terminal_width() -> int:
     return max(_NARROWEST, shutil.get_terminal_size().columns)
 
 
-def print_classification(reports: Mapping[SplitName, Mapping[str, Any]]) -> None:
-    """Print what `Dataset.report` gives of the split that says most; the worst of many classes."""
+def print_classification(
+    reports: Mapping[SplitName, Mapping[str, Any]], file: Path | None = None
+) -> None:
+    """Print what `Dataset.report` gives of the split that says most; the worst of many classes.
+
+    Args:
+        reports: What it gives by split.
+        file: File that was evaluated in the place of the split.
+    """
     from rnnbench.data.base import shown_split
 
     if reports:
         split = shown_split(reports)
-        for table in classification_tables(reports[split], split, worst=_WORST_CLASSES):
+        of = f"{split} split" if file is None else str(file)
+        for table in classification_tables(reports[split], of, worst=_WORST_CLASSES):
             print_table(table)
 
 

@@ -80,7 +80,7 @@ def evaluate(
         console.print_text(
             f"{file or chosen} ({count(len(samples), 'sample')})  {console.format_metrics(metrics)}"
         )
-        console.print_classification(reports)
+        console.print_classification(reports, file)
     thresholds.require_passed()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rnnbench.config.yaml import write_value
 from rnnbench.data.files import TABLES, read_records
+from rnnbench.data.labelled_text import find_texts
 from rnnbench.data.text import FIRST_WORD
 from rnnbench.errors import DataError, FileError
 
@@ -73,7 +74,11 @@ def _draft(data: Path, path: str) -> _Lines:
     columns = read_records(data, "file").columns
     # A column without a name is the index of a table that pandas has written.
     numbers = [name for name, texts in columns.items() if name and _are(texts, float)]
-    words = {name: _mean_words(t) for name, t in columns.items() if name not in numbers}
+    words = {
+        name: _mean_words(texts)
+        for name, texts in columns.items()
+        if name not in numbers and not _are(texts, _parse_time)
+    }
     text = max(words, key=words.__getitem__, default=None)
     if text is not None and words[text] >= _FEWEST_WORDS:
         return _draft_texts(data, path, columns, text, numbers)
@@ -143,22 +148,22 @@ def _text_lines(texts: Sequence[str]) -> _Lines:
 def _draft_directory(data: Path, path: str) -> _Lines:
     split = data / "train"
     train = split if split.is_dir() else data
-    folders = sorted(p for p in train.iterdir() if p.is_dir())
-    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-    if len(folders) < 2 or not files:
+    found = find_texts(train)
+    classes = {name for name, _ in found}
+    if len(classes) < 2:
         message = "no directories with text files, one for each class"
         raise DataError(f"--data: {data}: has {message}, and no train with such directories")
-    texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
+    texts = [file.read_text(encoding="utf-8", errors="replace") for _, file in found]
     test = data / "test"
     has_test = train is split and test.is_dir()
     yield "dataset:", ""
-    yield "  type: text", f"{len(files):,} files in {len(folders)} directories"
+    yield "  type: text", f"{len(found):,} files in {len(classes)} directories"
     yield f"  train: {path}/train" if train is split else f"  train: {path}", ""
     if has_test:
         yield f"  test: {path}/test", "used once, at the end"
     lines = _text_lines(texts)
     yield from (line for line in lines if not (has_test and "test_split" in line[0]))
-    yield from _model(_EMBEDDING, len(folders), len(files))
+    yield from _model(_EMBEDDING, len(classes), len(found))
 
 
 def _draft_tagged_text(data: Path, path: str) -> _Lines:

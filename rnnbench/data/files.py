@@ -26,6 +26,8 @@ from rnnbench.errors import DataError, FileError, shorten
 from rnnbench.tensorflow import available_memory
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from rnnbench.data.cache import Arrays
 
 FilePath = Annotated[str, Field(min_length=1)]
@@ -271,7 +273,7 @@ def _read_csv(path: Path, key: str) -> _Table:
             reader = csv.reader(
                 stream, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True
             )
-            names = next(reader, [])
+            names = next(filter(None, reader), [])
             start = reader.line_num + 1
             for row in reader:
                 if len(row) != len(names) and row:
@@ -320,7 +322,12 @@ def _read_jsonl(path: Path, key: str) -> _Table:
     return list(names), rows, places
 
 
-def _read_parquet(path: Path, key: str) -> _Table:
+def read_parquet(path: Path, key: str) -> pd.DataFrame:
+    """The columns of a Parquet file; an index that has a name is one, too.
+
+    Raises:
+        FileError: It is no such file, or the package that reads it is missing.
+    """
     import pandas as pd
 
     try:
@@ -330,10 +337,19 @@ def _read_parquet(path: Path, key: str) -> _Table:
         raise FileError(f"{shown(path)}: {message}", key) from None
     except (OSError, ValueError) as error:
         raise FileError(f"{shown(path)}: not valid Parquet: {error}", key) from None
-    columns = [[_to_text(v) for v in frame[name].tolist()] for name in frame.columns]
-    file = shown(path)
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    return frame.rename(columns=str)
+
+
+def _read_parquet(path: Path, key: str) -> _Table:
+    frame, file = read_parquet(path, key), shown(path)
+    columns = [
+        ["" if missing else _to_text(v) for v, missing in zip(of, of.isna(), strict=True)]
+        for _, of in frame.items()
+    ]
     places = [f"{file}: record {i}" for i in range(1, len(frame) + 1)]
-    return list(map(str, frame.columns)), list(map(list, zip(*columns, strict=True))), places
+    return list(frame.columns), list(map(list, zip(*columns, strict=True))), places
 
 
 _READERS = {".csv": _read_csv, ".tsv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
@@ -344,7 +360,12 @@ def _to_text(value: object) -> str:
     """A value as a CSV file has it; nothing for a missing one."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    try:
+        return value if isinstance(value, str) else json.dumps(value)
+    except TypeError:  # of Parquet, such as a time
+        return str(value)
 
 
 def read_text(path: Path, key: str) -> str:

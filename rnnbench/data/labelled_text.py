@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,7 +12,7 @@ from rnnbench.data.base import SplitName
 from rnnbench.data.files import TABLES, read_records, read_text, shown
 from rnnbench.data.text import FileTextDataset, LabelledText, to_ascii_forms
 from rnnbench.errors import FileError, count
-from rnnbench.keras_object import Seed
+from rnnbench.keras_object import KeyPath, Seed
 
 
 class Text(FileTextDataset):
@@ -44,6 +44,12 @@ class Text(FileTextDataset):
     stratify: bool = True
 
     label_key: ClassVar = "label_column"
+
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        yield from super().problems()
+        if self.label_column == self.text_column:
+            message = f"received {self.label_column}, which is the column of the texts too"
+            yield ("label_column",), message
 
     @property
     def token_name(self) -> str:
@@ -141,12 +147,24 @@ def _label_order(label: str) -> tuple[bool, float, str]:
     return (True, 0.0, label) if math.isnan(value) else (False, value, label)
 
 
+def find_texts(directory: Path) -> list[tuple[str, Path]]:
+    """Class and path of each file of a directory that has a directory of files for each class.
+
+    Hidden ones, such as `.DS_Store`, are no texts.
+    """
+    return [
+        (folder.name, path)
+        for folder in sorted(path for path in directory.iterdir() if path.is_dir())
+        for path in sorted(path for path in folder.rglob("*") if path.is_file())
+        if not any(part.startswith(".") for part in path.relative_to(directory).parts)
+    ]
+
+
 def _read_directory(directory: Path, key: str) -> list[LabelledText]:
     """Texts of a directory that has a directory of files for each class."""
     texts = [
-        LabelledText(read_text(path, key), [folder.name], [shown(path)])
-        for folder in sorted(path for path in directory.iterdir() if path.is_dir())
-        for path in sorted(path for path in folder.rglob("*") if path.is_file())
+        LabelledText(read_text(path, key), [name], [shown(path)])
+        for name, path in find_texts(directory)
     ]
     if not texts:
         raise FileError(

@@ -20,6 +20,7 @@ from rnnbench.data.files import (
     FilePath,
     not_utf8,
     read_json_lines,
+    read_parquet,
     read_records,
     require_columns,
 )
@@ -660,17 +661,18 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise FileError(f"received {path}; allowed: {', '.join(TABLES)}", "file")
     if suffix == ".jsonl":
         frame = pd.DataFrame(read_json_lines(path, "file")[0])
-        if not len(frame):
-            raise FileError(f"{path}: has no records", "file")
-        return frame
-    if suffix == ".parquet":
-        try:
-            frame = pd.read_parquet(path)
-        except (ImportError, OSError, ValueError):
-            read_records(path, "file")  # says why
-            raise
-        return frame.rename(columns=str)
-    separator = "\t" if suffix == ".tsv" else ","
+    elif suffix == ".parquet":
+        frame = read_parquet(path, "file")
+    else:
+        frame = _read_csv(path, "\t" if suffix == ".tsv" else ",")
+    if not len(frame):
+        raise FileError(f"{path}: has no records", "file")
+    return frame
+
+
+def _read_csv(path: Path, separator: str) -> pd.DataFrame:
+    import pandas as pd
+
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             # An empty line is none, as for pandas.
@@ -688,9 +690,7 @@ def _read_table(path: Path) -> pd.DataFrame:
     except (ValueError, csv.Error, pd.errors.ParserWarning) as error:  # ParserError is a ValueError
         read_records(path, "file")  # says in which line
         raise FileError(f"{path}: not valid CSV: {error}", "file") from None
-    if not len(frame):
-        raise FileError(f"{path}: has no records", "file")
-    if frame.iloc[:, -1].isna().any():
+    if len(frame) and frame.iloc[:, -1].isna().any():
         read_records(path, "file")  # a line that is too short
     return frame
 

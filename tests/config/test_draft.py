@@ -32,6 +32,26 @@ def _records(folder):
     return folder / "data.jsonl"
 
 
+def _hours(folder, write):
+    """A table of pandas with a row for each hour, and an index of times."""
+    import pandas as pd
+
+    times = pd.date_range("2001-01-01", periods=120, freq="h", name="time")
+    frame = pd.DataFrame({"a": [i % 12 for i in range(120)]}, index=times)
+    file = folder / f"data.{write}"
+    getattr(frame, f"to_{write}")(file)
+    return file
+
+
+def _hours_of_csv(folder):
+    return _hours(folder, "csv")
+
+
+def _hours_of_parquet(folder):
+    pytest.importorskip("pyarrow")
+    return _hours(folder, "parquet")
+
+
 def _directory(folder):
     for split in ("train", "test"):
         for label in ("a", "b", "c"):
@@ -61,6 +81,8 @@ def _arrays(folder):
         (_prices, "text", (1, "linear"), "so many different numbers are a quantity"),
         (_series, "series", (2, "linear"), "season: 12"),
         (_records, "series", (2, "linear"), "120 rows of numbers"),
+        (_hours_of_csv, "series", (1, "linear"), "season: 24"),
+        (_hours_of_parquet, "series", (1, "linear"), "season: 24"),
         (_directory, "text", (3, "softmax"), "36 files in 3 directories"),
         (_tagged, "tagged_text", (1, "sigmoid"), "20 sentences"),
         (_arrays, "arrays", (3, "softmax"), "values of shape (4, 2)"),

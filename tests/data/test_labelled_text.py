@@ -137,6 +137,29 @@ def test_every_kind_of_table_gives_the_same(reviews, suffix):
         assert _seen(found.splits[name]) == _seen(split)
 
 
+def test_empty_lines_above_the_names_are_none(in_tmp, reviews):
+    (in_tmp / "reviews.csv").write_text("\n\nreview,stars\nb a a,x\nc b a,y\n")
+    assert _seen(_splits(*WHOLE).splits["train"])[0] == ([1, 5, 4, 4, 0, 0], 0)
+
+
+def test_what_parquet_lacks_is_missing_and_its_index_is_a_column(reviews):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    stars = pandas.array([1, 2, None], dtype="Int64")
+    frame = pandas.DataFrame({"stars": stars}, index=pandas.Index(["a", "b", "c"], name="review"))
+    frame.to_parquet(reviews / "reviews.parquet")
+    with pytest.raises(ConfigError, match=r"record 3: column stars: missing label"):
+        _load(*WHOLE, "dataset.train=reviews.parquet")
+    frame[:2].to_parquet(reviews / "reviews.parquet")
+    found = _load(*WHOLE, "dataset.train=reviews.parquet").dataset.info().task
+    assert found.class_names == ("1", "2")
+
+
+def test_texts_and_labels_are_two_columns(reviews):
+    with pytest.raises(ConfigError, match=r"dataset.label_column: received review, which is the"):
+        _load("dataset.label_column=review")
+
+
 def test_a_column_that_is_read_is_named_once(in_tmp, reviews):
     _write(in_tmp, ["b a a,n,x,n"], header="review,note,stars,note")
     with pytest.raises(ConfigError, match=r"one class, 'x'"):  # the notes are not read
@@ -155,6 +178,8 @@ def test_a_directory_has_a_directory_of_texts_for_each_class(reviews):
     loaded = _splits("dataset.train=texts")
     assert loaded.info.task.class_names == ("neg", "pos")
     assert sum(len(split) for split in loaded.splits.values()) == 16
+    (folder / ".hidden").write_text("")  # no text
+    assert sum(len(split) for split in _splits("dataset.train=texts").splits.values()) == 16
     (folder / "empty.txt").write_text("")
     with pytest.raises(Exception, match=r"texts/pos/empty.txt: received a text without words"):
         _splits("dataset.train=texts")
@@ -295,6 +320,9 @@ def test_another_table_is_predicted_and_evaluated_on(run, rnnbench):
     assert "has the columns prediction, probability_neg, probability_pos, error" in again.err
     assert not Path("again.csv").exists()
     _write(Path(), ["a good film,pos", "a bad film,neg", "bad,neg"], "new.csv")
+    shown = " ".join(rnnbench("evaluate", "reviews", "--file", "new.csv").out.split())
+    assert "Precision, recall and F1 of each class, new.csv" in shown
+    assert "split" not in shown
     evaluated = rnnbench("evaluate", "reviews", "--file", "new.csv", "--json")
     assert evaluated.code == 0, evaluated.err
     document = json.loads(evaluated.out)
