@@ -12,7 +12,7 @@ from typer import Argument, Option
 
 from rnnbench.commands import arguments, console
 from rnnbench.errors import ConfigError, DataError, count
-from rnnbench.tables import Table, format_number
+from rnnbench.tables import Table, format_number, spell
 from rnnbench.tensorflow import cache_directory
 
 if TYPE_CHECKING:
@@ -175,9 +175,10 @@ def _print(found: Inspection) -> None:
     for example in found.examples:
         seen, target = example.describe(_SHOWN_WORDS), example.target
         if isinstance(target, str):
-            console.print_text(f"\n{target}: {seen}")
+            line = f"{target}: {seen}"
         else:
-            console.print_text(f"\n{seen} -> {console.format_values(target)}")
+            line = f"{seen} -> {console.format_values(target)}"
+        console.print_text("\n" + line.replace("\n", spell("\n")))
 
 
 def _rows(splits: list[SplitInspection]) -> Iterator[tuple[str, list[str]]]:
@@ -200,4 +201,4 @@ def _rows(splits: list[SplitInspection]) -> Iterator[tuple[str, list[str]]]:
         counts = [s.classes or {} for s in splits]
         shares = [of[label] / sum(of.values()) for of in counts]
         texts = [f"{of[label]:,} ({share:.1%})" for of, share in zip(counts, shares, strict=True)]
-        yield f"class {label}", texts
+        yield f"class {spell(label)}", texts

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Argument, Exit, Option, confirm
 
 from rnnbench.commands import arguments, console
-from rnnbench.errors import InputError, RnnbenchError, RunError, count
+from rnnbench.errors import ConfigError, InputError, RnnbenchError, RunError, count
 from rnnbench.tables import Table, count_cell, format_number, metric_cell, seconds_cell
 
 if TYPE_CHECKING:
@@ -254,9 +254,21 @@ def _find_commands(
     if run.model_file.exists() or run.has_state():
         inputs = '--text "…"' if run.vocabulary_file.exists() else "--values …"
         commands["evaluate"] = f"rnnbench evaluate {run.path}"
-        commands["errors"] = f"rnnbench errors {run.path}"
-        commands["predict"] = f"rnnbench predict {run.path} {inputs}"
+        if _writes_text(run):
+            commands["generate"] = f"rnnbench generate {run.path}"
+        else:
+            commands["errors"] = f"rnnbench errors {run.path}"
+            commands["predict"] = f"rnnbench predict {run.path} {inputs}"
     return commands
+
+
+def _writes_text(run: RunDirectory) -> bool:
+    """Whether the run is of a language model."""
+    from rnnbench.data.language_model import LanguageModel
+
+    with contextlib.suppress(ConfigError):  # reported where the config is used
+        return isinstance(run.read_config().dataset, LanguageModel)
+    return False
 
 
 def compare(

@@ -180,6 +180,17 @@ def test_a_trace_shows_the_space_that_is_read(in_run, rnnbench):
     assert re.search(r"^ +2 +␣ ", table, re.MULTILINE), table
 
 
+def test_a_language_model_is_continued_by_generating(in_run, rnnbench):
+    commands = json.loads(rnnbench("show", "lm", "--json").out)["commands"]
+    assert [command.split()[1] for command in commands.values()] == ["evaluate", "generate"]
+
+
+def test_the_end_of_a_line_is_shown_in_the_statistics(in_run, rnnbench):
+    lines = rnnbench("data", "inspect", "lm.yaml").out.splitlines()
+    assert any(line.split()[:2] == ["class", "⏎"] for line in lines), lines
+    assert lines[-5:] == ["a b a b -> b, a, b,  ", "", "  c d ⏎ -> c, d, ⏎, a", "", lines[-1]]
+
+
 def test_errors_and_predictions_of_a_language_model_say_what_to_do(in_run, rnnbench):
     assert "rnnbench evaluate runs/lm/" in rnnbench("errors", "lm").err
     result = rnnbench("predict", "lm", "--text", "ab")
