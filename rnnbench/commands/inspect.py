@@ -124,13 +124,13 @@ def inspect(
     received = [name for name, value in given.items() if value is not None]
     of_split = not received and (split is not None or limit is not None)
     _require_one_input(runs, received, limit, compare=compare)
-    suffixes = _parse_plots(plots)
-    inches = _parse_size(size, suffixes)
+    _require_drawn(layer, units, of_split=of_split)
+    suffixes, inches = _parse_plots(plots, size)
     sources = _find_sources(runs, default_output(), limited=limited)
     if compare and len(sources) == 1:
         sources = _split_epochs(sources[0])
     for source in sources:
-        _require_layer(source, layer, units, of_split=of_split)
+        _require_layer(source, layer, units)
         if csv and of_split and not source.config.dataset.info().task.keeps_outputs:
             raise InputError(
                 "--csv: the table of a split is of its tokens, which are not attributed for a "
@@ -195,30 +195,42 @@ def _require_one_input(
         raise InputError(f"received {len(runs)} runs; --compare inspects several")
 
 
-def _parse_plots(plots: str | None) -> list[str]:
+def _require_drawn(layer: str | None, units: str | None, *, of_split: bool) -> None:
+    """Check that units are to be chosen only where some are drawn."""
+    for option, drawn in (("--layer", layer), ("--units", units)):
+        if of_split and drawn is not None:
+            raise InputError(
+                f"{option}: received {drawn} for a split, whose page draws no units; --index draws "
+                "those of a sample"
+            )
+
+
+def _parse_plots(
+    plots: str | None, size: str | None
+) -> tuple[list[str], tuple[float, float] | None]:
+    """Suffixes of the files of plots, and their width and height in inches."""
     from rnnbench.run import PLOT_SUFFIXES
 
     suffixes = [f".{part.strip().lower()}" for part in plots.split(",")] if plots else []
     if not set(suffixes) <= set(PLOT_SUFFIXES):
         allowed = ", ".join(suffix[1:] for suffix in PLOT_SUFFIXES)
         raise InputError(f"--plots: received {plots!r}; allowed: {allowed}, with commas between")
-    return suffixes
+    inches = _parse_size(size)
+    if inches and not suffixes:
+        raise InputError(f"--size: received {size} without --plots, whose files have that size")
+    return suffixes, inches
 
 
-def _parse_size(size: str | None, suffixes: Sequence[str]) -> tuple[float, float] | None:
+def _parse_size(size: str | None) -> tuple[float, float] | None:
     if size is None:
         return None
     try:
         width, height = map(float, size.lower().split("x"))
-        is_size = min(width, height) >= 1 and max(width, height) <= 100
+        if min(width, height) >= 1 and max(width, height) <= 100:
+            return width, height
     except ValueError:
-        is_size = False
-    if not is_size:
-        allowed = "two numbers from 1 to 100, such as 7x4"
-        raise InputError(f"--size: received {size!r}; allowed: {allowed}")
-    if not suffixes:
-        raise InputError(f"--size: received {size} without --plots, whose files have that size")
-    return width, height
+        pass
+    raise InputError(f"--size: received {size!r}; allowed: two numbers from 1 to 100, such as 7x4")
 
 
 def _find_sources(runs: Sequence[str], output: Path, *, limited: bool) -> list[_Source]:
@@ -251,18 +263,10 @@ def _split_epochs(source: _Source) -> list[_Source]:
     return [replace(source, label=f"epoch {kept[i]}", epoch=kept[i]) for i in places]
 
 
-def _require_layer(
-    source: _Source, layer: str | None, units: str | None, *, of_split: bool
-) -> None:
-    """Check that a run has the layer and the units, and that they are drawn."""
+def _require_layer(source: _Source, layer: str | None, units: str | None) -> None:
+    """Check that a run has the layer and the units."""
     from rnnbench.model import summarize
 
-    for option, drawn in (("--layer", layer), ("--units", units)):
-        if of_split and drawn is not None:
-            raise InputError(
-                f"{option}: received {drawn} for a split, whose page draws no units; --index draws "
-                "those of a sample"
-            )
     recurrent = {
         of.name: (of.layer.directions, found.units)
         for of in summarize(source.config)
