@@ -189,8 +189,8 @@ def _summarize(
             for key, value in metrics["test" if is_tested else "train"].items()
         ]
         sentences.append(f"After training, on the {name} split: {', '.join(values)}.")
-    if told := describe(baselines, metrics, overview.metric):
-        sentences.append(f"Baselines of the same data: {'; '.join(told)}.")
+    if compared := describe(baselines, metrics, overview.metric):
+        sentences.append(f"Baselines of the same data: {'; '.join(compared)}.")
     if overview.best is not None:
         metric = overview.metric
         name = "training" if monitored(history, metric) == metric else "validation"

@@ -133,7 +133,7 @@ def require_file(path: Path) -> None:
     """Refuse what is no file: to read a named pipe waits until somebody writes to it.
 
     Raises:
-        RunError: There is something else; a directory, or nothing, is told by who reads it.
+        RunError: There is something else; a directory, or nothing, is reported by who reads it.
     """
     if os.path.lexists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         raise RunError(f"{path}: damaged: this is not a regular file")
@@ -621,7 +621,7 @@ class RunDirectory(LockableDirectory):
     def _read_saved_history(self) -> dict[str, list[float]]:
         """History in the newest state that can be read; empty where there is none."""
         for path in (self.state_file, self.previous_state_file):
-            # What is wrong with a state is told where its weights are used.
+            # What is wrong with a state is reported where its weights are used.
             with contextlib.suppress(OSError, RunError, DamagedStateError):
                 require_file(path)
                 with path.open("rb") as stream:

@@ -58,7 +58,7 @@ def generate(
             f"{found.path}: was trained on {dataset.type}; only a run on a dataset of type "
             "language_model writes text"
         )
-    if prompt is not None:  # what is wrong with it is told before TensorFlow is loaded
+    if prompt is not None:  # what is wrong with it is reported before TensorFlow is loaded
         dataset.encode_prompt(prompt)
     arguments.note_weights(found)
     seed = secrets.randbelow(MAX_SEED) if seed is None else seed

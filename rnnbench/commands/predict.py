@@ -146,7 +146,7 @@ def forecast(
     arguments.note_weights(found)
     config = found.read_config()
 
-    @cache  # what is wrong with the table is told before TensorFlow is loaded
+    @cache  # what is wrong with the table is reported before TensorFlow is loaded
     def load_model() -> Any:
         tensorflow.load()
         from rnnbench.training.evaluate import load_fast_model

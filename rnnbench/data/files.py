@@ -225,13 +225,13 @@ class Records:
     places: Sequence[str]
 
 
-def read_records(path: Path, key: str, wanted: Mapping[str, str] | None = None) -> Records:
+def read_records(path: Path, key: str, needed: Mapping[str, str] | None = None) -> Records:
     """All columns of a table as text.
 
     Args:
         path: CSV, TSV, JSON lines or Parquet file, by its suffix.
         key: Key of the dataset that names the file, for errors.
-        wanted: Columns that are needed, each with the key that names it. Defaults to none.
+        needed: Columns that it must have, each with the key that names it. Defaults to none.
 
     Raises:
         FileError: The file is no such table, or lacks a column.
@@ -242,18 +242,18 @@ def read_records(path: Path, key: str, wanted: Mapping[str, str] | None = None) 
     names, rows, places = read(path, key)
     if not rows:
         raise FileError(f"{shown(path)}: has no records", key)
-    require_columns(path, names, wanted or {})
+    require_columns(path, names, needed or {})
     columns = list(map(list, zip(*rows, strict=True)))
     return Records({name: columns[names.index(name)] for name in names}, places)
 
 
-def require_columns(path: Path, names: Sequence[str], wanted: Mapping[str, str]) -> None:
+def require_columns(path: Path, names: Sequence[str], needed: Mapping[str, str]) -> None:
     """Check that a table has columns, each with the key that names it.
 
     Raises:
         FileError: It lacks one, or has two of that name.
     """
-    for name, key in wanted.items():
+    for name, key in needed.items():
         if names.count(name) > 1:
             raise FileError(f"{shown(path)}:1: names the column {name} twice", key)
         if name not in names:
